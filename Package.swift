@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: Swift 6 mode, warnings are errors, lifetimes for the readers of `Wire`.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Modules on the frame's path are optimised across their borders.
+let hot: [SwiftSetting] =
+    strict + [
+        .unsafeFlags(
+            ["-cross-module-optimization", "-enforce-exclusivity=unchecked"],
+            .when(configuration: .release))
+    ]
+
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "han",
+    products: [.executable(name: "han", targets: ["han"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL"),
+        .target(name: "CSigning", dependencies: ["COpenSSL"], linkerSettings: [.linkedLibrary("crypto")]),
+        .target(name: "Wire", swiftSettings: hot),
+        .target(name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
+        .target(name: "Radio", dependencies: ["Wire"], swiftSettings: hot),
+        .target(name: "Air", dependencies: ["Radio"], swiftSettings: hot),
+        .target(name: "Zigbee", dependencies: ["Radio", "Crypto"], swiftSettings: hot),
+        .target(name: "GBCS", dependencies: ["Wire", "Crypto"], swiftSettings: strict),
+        .target(name: "Devices", dependencies: ["Zigbee", "GBCS"], swiftSettings: hot),
+        .target(name: "Simulation", dependencies: ["Air"], swiftSettings: hot),
+        .target(name: "Evidence", dependencies: ["Wire", "Radio"], swiftSettings: strict),
+        .target(
+            name: "Lab",
+            dependencies: ["Devices", "Simulation", "Evidence", yams],
+            swiftSettings: hot),
+        .executableTarget(
+            name: "han", dependencies: ["Lab", argumentParser], swiftSettings: strict),
+
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(name: "CryptoTests", dependencies: ["Crypto"], swiftSettings: strict),
+        .testTarget(name: "GBCSTests", dependencies: ["GBCS"], swiftSettings: strict),
+        .testTarget(name: "EvidenceTests", dependencies: ["Evidence"], swiftSettings: strict),
+        .testTarget(name: "AirTests", dependencies: ["Air", "Simulation"], swiftSettings: strict),
+        .testTarget(name: "ZigbeeTests", dependencies: ["Zigbee"], swiftSettings: strict),
+        .testTarget(name: "LabTests", dependencies: ["Lab"], swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: [], swiftSettings: strict),
+        .testTarget(name: "TidyTests", dependencies: [], swiftSettings: strict),
+    ]
+)
