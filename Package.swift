@@ -29,9 +29,12 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL"),
-        .target(name: "CSigning", dependencies: ["COpenSSL"], linkerSettings: [.linkedLibrary("crypto")]),
+        .target(
+            name: "CSigning", dependencies: ["COpenSSL"], linkerSettings: [.linkedLibrary("crypto")]
+        ),
         .target(name: "Wire", swiftSettings: hot),
-        .target(name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
+        .target(
+            name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
         .target(name: "Radio", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "Air", dependencies: ["Radio"], swiftSettings: hot),
         .target(name: "Zigbee", dependencies: ["Radio", "Crypto"], swiftSettings: hot),

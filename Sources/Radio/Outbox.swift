@@ -1,0 +1,106 @@
+import Wire
+
+/// One thing that a node asks its carrier to do.
+public enum Action: Sendable {
+    case configure(RadioConfiguration)
+    case receiver(on: Bool)
+    case pending(PendingAddress, Bool)
+    case transmit(handle: UInt8, frame: FrameBuffer)
+    case measureEnergy(channel: UInt8, duration: Interval)
+    /// Program bytes of the outbox's arena at a flash address.
+    case program(address: Int, from: Int, count: Int)
+    case erase(page: Int)
+    case wan(index: Int)
+    /// To a node of the roster, beside all networks (directors only).
+    case order(to: UInt16, index: Int)
+    case power(of: UInt16, on: Bool)
+    case event(EventRecord)
+    /// Cut the node's own power and put it back after this long.
+    case restart(after: Interval)
+    /// End the run (directors only).
+    case endRun
+}
+
+/// What a node answers with: a bounded list of actions in order, reused call after call.
+///
+/// A node that gives more than fits loses the rest and the carrier records `outputLost`.
+public struct Outbox: ~Copyable {
+    public static let actionLimit = 96
+    public static let arenaLimit = 16 * 1024
+
+    public private(set) var actions: ContiguousArray<Action> = []
+    public private(set) var arena: ContiguousArray<UInt8> = []
+    public private(set) var messages: [WANMessage] = []
+    public private(set) var orders: [Order] = []
+    /// How many actions did not fit.
+    public private(set) var lost = 0
+
+    /// The roster index of the node whose turn it is; the carrier sets it.
+    public var node: UInt16 = 0
+    public var now = Instant.zero
+    /// The number of the frame being handled, or 0.
+    public var frame: UInt64 = 0
+    /// The node's flash as it reads now.
+    public var flash: FlashView
+    /// Whether anybody reads per-frame events; milestones are always wanted.
+    public var wantsDetail = true
+
+    public init() {
+        flash = FlashView(base: nil, geometry: FlashGeometry(size: 4096))
+        actions.reserveCapacity(Self.actionLimit)
+        arena.reserveCapacity(Self.arenaLimit)
+    }
+
+    /// Empties it for the next call.
+    public mutating func removeAll() {
+        actions.removeAll(keepingCapacity: true)
+        arena.removeAll(keepingCapacity: true)
+        if !messages.isEmpty { messages.removeAll(keepingCapacity: true) }
+        if !orders.isEmpty { orders.removeAll(keepingCapacity: true) }
+        lost = 0
+    }
+
+    public mutating func append(_ action: Action) {
+        guard actions.count < Self.actionLimit else {
+            lost += 1
+            return
+        }
+        actions.append(action)
+    }
+
+    public mutating func transmit(_ frame: FrameBuffer, handle: UInt8) {
+        append(.transmit(handle: handle, frame: frame))
+    }
+
+    public mutating func program(_ bytes: Span<UInt8>, at address: Int) {
+        guard arena.count + bytes.count <= Self.arenaLimit else {
+            lost += 1
+            return
+        }
+        let start = arena.count
+        for index in bytes.indices { arena.append(bytes[index]) }
+        append(.program(address: address, from: start, count: bytes.count))
+    }
+
+    public mutating func send(_ message: WANMessage) {
+        messages.append(message)
+        append(.wan(index: messages.count - 1))
+    }
+
+    public mutating func send(_ order: Order, to node: UInt16) {
+        orders.append(order)
+        append(.order(to: node, index: orders.count - 1))
+    }
+
+    public mutating func note(
+        _ kind: EventKind, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0,
+        _ d: UInt64 = 0, _ e: UInt64 = 0, _ f: UInt64 = 0
+    ) {
+        append(.event(EventRecord(time: now, node: node, kind: kind, a, b, c, d, e, f)))
+    }
+
+    public mutating func drop(_ reason: DropReason, from source: ShortAddress = .unassigned) {
+        guard wantsDetail else { return }
+        note(.dropped, UInt64(reason.rawValue), UInt64(source.rawValue), frame)
+    }
+}

@@ -1,0 +1,31 @@
+import Wire
+
+/// What passes between the CSP and a Communications Hub.
+///
+/// An image travels as one `begin`, its chunks in order and an `end`; the port delays and may
+/// lose any of them. Sizes and offsets are in bytes.
+public enum WANMessage: Sendable {
+    /// CSP to CH: an image follows, meant for these devices (GBCS CS05a-c).
+    case beginImage(delivery: UInt32, targets: [EUI64], size: UInt32)
+    case imageChunk(delivery: UInt32, offset: UInt32, bytes: [UInt8])
+    case endImage(delivery: UInt32)
+    /// CSP to CH: run the held image of the hub's own whose manufacturer image has this hash.
+    case activateHub(hash: Digest256)
+    /// CSP to CH: read a device's CurrentFileVersion over the air.
+    case readVersion(device: EUI64)
+
+    /// CH to CSP: what became of a delivery, where the hub's profile reports it at all.
+    case imageStored(delivery: UInt32)
+    case imageRefused(delivery: UInt32, reason: RefusalReason)
+}
+
+/// What a test bench asks of a node directly, beside all networks.
+public enum Order: Sendable {
+    /// Run the held image if its manufacturer image has this hash (GBCS CS06's content; a
+    /// signed command carries it once messages are there).
+    case activate(hash: Digest256)
+    /// Ask the OTA server for the next image now.
+    case queryNextImage
+    /// Let devices associate for this long (hub only); zero closes.
+    case permitJoining(Interval)
+}

@@ -1,0 +1,275 @@
+/// Every kind of event there is. The raw value is stable: it crosses processes.
+public enum EventKind: UInt16, CaseIterable, Sendable {
+    // Any node
+    case poweredOn = 1
+    case poweredOff = 2
+    case restarting = 3
+    case dropped = 4
+    case outputLost = 5
+
+    // MAC and NWK
+    case panFormed = 20
+    case associated = 21
+    case associationRefused = 22
+    case networkKeyReceived = 23
+    case joined = 24
+    case rejoined = 25
+    case left = 26
+    case deviceAnnounced = 27
+    case transmitFailed = 28
+    case indirectExpired = 29
+    case joinFailed = 30
+    case deviceUpdated = 31
+    case routeFound = 32
+    case childAged = 33
+
+    // APS
+    case apsRetry = 40
+    case apsGaveUp = 41
+
+    // OTA client
+    case otaServerFound = 60
+    case otaQueried = 61
+    case otaNotOffered = 62
+    case otaDownloadStarted = 63
+    case otaDownloadResumed = 64
+    case otaProgress = 65
+    case otaWaiting = 66
+    case otaVerified = 67
+    case otaRejected = 68
+    case otaAwaitingActivation = 69
+    case otaCountingDown = 70
+    case otaGaveUp = 71
+    case otaAborted = 72
+    case activationOrdered = 73
+    case activationRefused = 74
+    case activated = 75
+    case otaClientAbsent = 76
+
+    // Communications Hub
+    case imageArriving = 90
+    case imageStored = 91
+    case imageDiscarded = 92
+    case imageOffered = 93
+    case imageWithheld = 94
+    case downloadServed = 95
+    case versionRead = 96
+    case deviceLogged = 97
+    case imageNotified = 98
+    case wanMessageRefused = 99
+
+    // Director
+    case runStarted = 120
+    case stepStarted = 121
+    case stepPassed = 122
+    case stepFailed = 123
+    case runEnded = 124
+
+    /// The name in `events.jsonl`.
+    public var name: String { "\(self)" }
+
+    /// The fields a record of this kind carries, in order.
+    public var fields: [EventField] {
+        switch self {
+        case .poweredOn: [.init("firmware", .hex(digits: 8))]
+        case .poweredOff: []
+        case .restarting: [.init("delay", .duration)]
+        case .dropped:
+            [
+                .init("reason", .dropReason), .init("from", .hex(digits: 4)),
+                .init("frame", .decimal),
+            ]
+        case .outputLost: [.init("count", .decimal)]
+        case .panFormed:
+            [
+                .init("pan", .hex(digits: 4)), .init("channel", .decimal),
+                .init("extendedPAN", .eui64),
+            ]
+        case .associated, .joined, .rejoined:
+            [.init("address", .hex(digits: 4)), .init("parent", .hex(digits: 4))]
+        case .associationRefused: [.init("eui64", .eui64), .init("reason", .refusal)]
+        case .networkKeyReceived: [.init("sequence", .decimal)]
+        case .left, .childAged: [.init("eui64", .eui64), .init("address", .hex(digits: 4))]
+        case .deviceAnnounced: [.init("eui64", .eui64), .init("address", .hex(digits: 4))]
+        case .transmitFailed:
+            [.init("to", .hex(digits: 4)), .init("status", .transmitStatus)]
+        case .indirectExpired: [.init("to", .hex(digits: 4))]
+        case .joinFailed: [.init("reason", .refusal), .init("retryIn", .duration)]
+        case .deviceUpdated:
+            [.init("eui64", .eui64), .init("address", .hex(digits: 4)), .init("status", .decimal)]
+        case .routeFound:
+            [.init("to", .hex(digits: 4)), .init("via", .hex(digits: 4)), .init("cost", .decimal)]
+        case .apsRetry, .apsGaveUp:
+            [.init("to", .hex(digits: 4)), .init("counter", .decimal), .init("try", .decimal)]
+        case .otaServerFound:
+            [
+                .init("server", .eui64), .init("address", .hex(digits: 4)),
+                .init("endpoint", .decimal),
+            ]
+        case .otaQueried:
+            [
+                .init("manufacturer", .hex(digits: 4)), .init("imageType", .hex(digits: 4)),
+                .init("version", .hex(digits: 8)),
+            ]
+        case .otaNotOffered: [.init("status", .zclStatus)]
+        case .otaDownloadStarted, .otaDownloadResumed:
+            [
+                .init("version", .hex(digits: 8)), .init("size", .decimal),
+                .init("offset", .decimal),
+            ]
+        case .otaProgress: [.init("offset", .decimal), .init("size", .decimal)]
+        case .otaWaiting: [.init("delay", .duration), .init("minimumBlockPeriod", .decimal)]
+        case .otaVerified:
+            [
+                .init("version", .hex(digits: 8)), .init("blocks", .decimal),
+                .init("hash", .digest),
+            ]
+        case .otaRejected:
+            [
+                .init("version", .hex(digits: 8)), .init("reason", .refusal),
+                .init("blocks", .decimal),
+            ]
+        case .otaAwaitingActivation: [.init("version", .hex(digits: 8))]
+        case .otaCountingDown: [.init("version", .hex(digits: 8)), .init("delay", .duration)]
+        case .otaGaveUp, .otaAborted:
+            [
+                .init("version", .hex(digits: 8)), .init("offset", .decimal),
+                .init("blocks", .decimal),
+            ]
+        case .activationOrdered: [.init("hash", .digest)]
+        case .activationRefused: [.init("reason", .refusal), .init("version", .hex(digits: 8))]
+        case .activated: [.init("from", .hex(digits: 8)), .init("to", .hex(digits: 8))]
+        case .otaClientAbsent: [.init("version", .hex(digits: 8))]
+        case .imageArriving: [.init("delivery", .decimal), .init("size", .decimal)]
+        case .imageStored:
+            [
+                .init("delivery", .decimal), .init("manufacturer", .hex(digits: 4)),
+                .init("imageType", .hex(digits: 4)), .init("version", .hex(digits: 8)),
+                .init("size", .decimal),
+            ]
+        case .imageDiscarded: [.init("delivery", .decimal), .init("reason", .refusal)]
+        case .imageOffered:
+            [.init("eui64", .eui64), .init("version", .hex(digits: 8)), .init("size", .decimal)]
+        case .imageWithheld: [.init("eui64", .eui64), .init("reason", .refusal)]
+        case .downloadServed:
+            [
+                .init("eui64", .eui64), .init("version", .hex(digits: 8)),
+                .init("status", .zclStatus),
+            ]
+        case .versionRead: [.init("eui64", .eui64), .init("version", .hex(digits: 8))]
+        case .deviceLogged: [.init("eui64", .eui64)]
+        case .imageNotified: [.init("eui64", .eui64), .init("version", .hex(digits: 8))]
+        case .wanMessageRefused: [.init("delivery", .decimal), .init("reason", .refusal)]
+        case .runStarted: [.init("utc", .decimal)]
+        case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
+        case .runEnded: [.init("passed", .yesNo)]
+        }
+    }
+
+    /// Whether a director is told of it: steps in a device's life, nothing that a frame causes.
+    public var isMilestone: Bool {
+        switch self {
+        case .dropped, .transmitFailed, .apsRetry, .otaProgress, .otaWaiting, .indirectExpired,
+            .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
+            .runEnded, .outputLost, .imageNotified, .routeFound:
+            false
+        default: true
+        }
+    }
+}
+
+/// Why a frame, or what it carried, went no further.
+public enum DropReason: UInt8, CaseIterable, Sendable {
+    // Medium and chip
+    case collision = 1
+    case linkLoss = 2
+    case receiverOff = 3
+
+    // MAC
+    case macMalformed = 20
+    case macUnexpected = 21
+    case queueFull = 22
+
+    // NWK
+    case nwkMalformed = 40
+    case nwkUnsecured = 41
+    case nwkUnknownKey = 42
+    case nwkBadMIC = 43
+    case nwkReplayed = 44
+    case nwkDuplicateBroadcast = 45
+    case nwkRadiusSpent = 46
+    case nwkNoRoute = 47
+    case nwkUnexpected = 48
+    case nwkUnknownSource = 49
+
+    // APS
+    case apsMalformed = 60
+    case apsUnsecured = 61
+    case apsNoLinkKey = 62
+    case apsBadMIC = 63
+    case apsReplayed = 64
+    case apsDuplicate = 65
+    case apsNoEndpoint = 66
+    case apsUnexpected = 67
+    case apsFragment = 68
+
+    // ZDO and ZCL
+    case zdoMalformed = 80
+    case zdoUnexpected = 81
+    case zclMalformed = 82
+    case zclUnexpected = 83
+    case zclWrongDirection = 84
+
+    // OTA cluster
+    case otaWrongServer = 100
+    case otaOutOfState = 101
+    case otaWrongImage = 102
+    case otaWrongOffset = 103
+    case otaJitter = 104
+    case otaUnknownDevice = 105
+
+    case tooLong = 120
+    case notInDeviceLog = 121
+
+    public var name: String { "\(self)" }
+}
+
+/// Why something that was asked for was not done.
+public enum RefusalReason: UInt8, CaseIterable, Sendable {
+    case none = 0
+    // Joining
+    case notInDeviceLog = 1
+    case joiningClosed = 2
+    case noBeacon = 3
+    case noResponse = 4
+    case panFull = 5
+    case keyNotReceived = 6
+    // Offering an image
+    case noImage = 20
+    case notTargeted = 21
+    case hubLacksSupport = 22
+    case wrongManufacturer = 23
+    case wrongImageType = 24
+    case wrongHardware = 25
+    case versionInstalled = 26
+    case wrongDeviceType = 27
+    // An image as a device or hub finds it
+    case malformedImage = 40
+    case sizeMismatch = 41
+    case versionMismatch = 42
+    case badSignature = 43
+    case noSignature = 44
+    case imageTooLarge = 45
+    case storeFull = 46
+    case incomplete = 47
+    case unknownTarget = 48
+    case notInstallableFrom = 49
+    // Activation
+    case noImageHeld = 60
+    case hashMismatch = 61
+    case activationFailure = 62
+    case notByOrder = 63
+    case serverMayNotActivate = 64
+
+    public var name: String { "\(self)" }
+}
