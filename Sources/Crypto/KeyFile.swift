@@ -61,33 +61,54 @@ enum KeyFile {
     /// nil if `bytes` do not start with a structure of this kind.
     private static func decode(_ bytes: [UInt8], as kind: Kind) throws(KeyError) -> LoadedKey? {
         var used = 0
-        var isKnown = true
-        let key: OpaquePointer? = bytes.withUnsafeBufferPointer { buffer in
+        let outcome: Result<LoadedKey, KeyError>? = bytes.withUnsafeBufferPointer { buffer in
             guard let start = buffer.baseAddress else { return nil }
             var position: UnsafePointer<UInt8>? = start
             defer { used = position.map { $0 - start } ?? 0 }
             switch kind {
             case .certificate:
-                guard let certificate = d2i_X509(nil, &position, buffer.count) else {
-                    return nil
-                }
+                guard let certificate = d2i_X509(nil, &position, buffer.count) else { return nil }
                 defer { X509_free(certificate) }
-                let key = X509_get_pubkey(certificate)
-                isKnown = key != nil
-                return key
+                return key(in: X509_get_X509_PUBKEY(certificate))
             case .publicKey:
-                return d2i_PUBKEY(nil, &position, buffer.count)
+                guard let info = d2i_X509_PUBKEY(nil, &position, buffer.count) else { return nil }
+                defer { X509_PUBKEY_free(info) }
+                return key(in: info)
             case .privateKey:
-                return d2i_AutoPrivateKey(nil, &position, buffer.count)
+                guard let key = d2i_AutoPrivateKey(nil, &position, buffer.count) else { return nil }
+                return .success(LoadedKey(owning: key))
             }
         }
-        guard isKnown else { throw .notP256(found: "unknown") }
-        guard let key else { return nil }
-        let loaded = LoadedKey(owning: key)
+        guard let loaded = try outcome?.get() else { return nil }
         guard used == bytes.count else {
             throw .trailing(offset: used, count: bytes.count - used)
         }
         return loaded
+    }
+
+    /// The key of a SubjectPublicKeyInfo, or what about it libcrypto did not take.
+    private static func key(in info: OpaquePointer?) -> Result<LoadedKey, KeyError> {
+        if let key = X509_PUBKEY_get(info) { return .success(LoadedKey(owning: key)) }
+        var (kind, curve): (OpaquePointer?, UnsafeRawPointer?)
+        var algorithm: UnsafeMutablePointer<X509_ALGOR>?
+        var curveType: Int32 = 0
+        guard X509_PUBKEY_get0_param(&kind, nil, nil, &algorithm, info) == 1 else {
+            return .failure(.notP256(found: "unknown"))
+        }
+        guard OBJ_obj2nid(kind) == NID_X9_62_id_ecPublicKey else {
+            return .failure(.notP256(found: name(of: kind)))
+        }
+        X509_ALGOR_get0(nil, &curveType, &curve, algorithm)
+        guard curveType == V_ASN1_OBJECT, let curve else {
+            return .failure(.notP256(found: "a curve without a name"))
+        }
+        let object = OpaquePointer(curve)
+        let isP256 = OBJ_obj2nid(object) == NID_X9_62_prime256v1
+        return .failure(isP256 ? .badPoint : .notP256(found: name(of: object)))
+    }
+
+    private static func name(of object: OpaquePointer?) -> String {
+        OBJ_nid2sn(OBJ_obj2nid(object)).map { String(cString: $0) } ?? "unknown"
     }
 
     /// True for the EncryptedPrivateKeyInfo of PKCS#8.
