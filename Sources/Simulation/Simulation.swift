@@ -1,1 +1,46 @@
 import Air
+import Radio
+import Wire
+
+/// The in-process carrier: every node of a roster on one air, in virtual time, on one thread.
+public final class Simulation<N: Node> {
+    public let air: Air
+    /// The nodes in roster order.
+    public private(set) var nodes: ContiguousArray<N>
+    private let make: (Int) -> N
+    private var out = Outbox()
+
+    /// `make` builds a node as it is when its power comes on, with nothing but its flash.
+    public init(air: Air, members: Int, make: @escaping (Int) -> N) {
+        self.air = air
+        self.make = make
+        nodes = ContiguousArray((0..<members).map(make))
+    }
+
+    public var now: Instant { air.now }
+
+    /// Lets the next thing happen; false when nothing is left at or before `limit`.
+    @discardableResult
+    public func step(until limit: Instant = .distantFuture) -> Bool {
+        guard let turn = air.next(until: limit) else { return false }
+        if case .powerOn = turn.input { nodes[turn.node] = make(turn.node) }
+        out.removeAll()
+        out.node = UInt16(turn.node)
+        out.now = turn.time
+        out.flash = air.flashView(of: turn.node)
+        out.wantsDetail = air.wantsDetail
+        if case .received(let reception) = turn.input {
+            out.frame = reception.number
+        } else {
+            out.frame = 0
+        }
+        nodes[turn.node].handle(turn.input, at: turn.time, into: &out)
+        air.accept(out, from: turn.node, nextDeadline: nodes[turn.node].nextDeadline)
+        return true
+    }
+
+    /// Runs until the run ends, nothing is left to happen, or `limit` is reached.
+    public func run(until limit: Instant = .distantFuture) {
+        while step(until: limit) {}
+    }
+}

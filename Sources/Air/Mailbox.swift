@@ -1,0 +1,76 @@
+import Radio
+import Wire
+
+/// What waits for one node: its chip's reports of this instant, mail for later, and its wake-up.
+struct Mailbox {
+    enum Report {
+        case received(Reception)
+        case transmitted(TransmitResult)
+        case energy(UInt8, Int8)
+    }
+
+    enum Mail {
+        case power(Bool)
+        case wan(WANMessage)
+        case order(Order)
+        case observed(EventRecord)
+    }
+
+    private struct Letter {
+        var time: Instant
+        var mail: Mail
+    }
+
+    var isOn = false
+    var wake = Instant.distantFuture
+    /// When the node's end of the WAN can take its next message.
+    var wanFreeAt = Instant.zero
+
+    private var reports: ContiguousArray<Report> = []
+    private var firstReport = 0
+    /// In order of time, then of posting.
+    private var letters: ContiguousArray<Letter> = []
+
+    /// Takes a report of the chip's at the present instant; a node that is off hears nothing.
+    mutating func put(_ report: Report, now: Instant) {
+        guard isOn else { return }
+        reports.append(report)
+    }
+
+    mutating func put(_ mail: Mail, at time: Instant) {
+        var index = letters.endIndex
+        while index > 0, letters[index - 1].time > time { index -= 1 }
+        letters.insert(Letter(time: time, mail: mail), at: index)
+    }
+
+    /// When the node is next due.
+    func due(now: Instant) -> Instant {
+        if firstReport < reports.count { return now }
+        return min(wake, letters.first?.time ?? .distantFuture)
+    }
+
+    mutating func takeReport() -> Report? {
+        guard firstReport < reports.count else { return nil }
+        let report = reports[firstReport]
+        firstReport += 1
+        if firstReport == reports.count {
+            reports.removeAll(keepingCapacity: true)
+            firstReport = 0
+        }
+        return report
+    }
+
+    mutating func takeMail(dueBy now: Instant) -> Mail? {
+        guard let letter = letters.first, letter.time <= now else { return nil }
+        letters.removeFirst()
+        return letter.mail
+    }
+
+    /// Power is cut: what the chip had for the node is gone, mail still on its way is not.
+    mutating func switchOff() {
+        isOn = false
+        wake = .distantFuture
+        reports.removeAll(keepingCapacity: true)
+        firstReport = 0
+    }
+}

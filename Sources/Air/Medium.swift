@@ -1,0 +1,78 @@
+import Radio
+import Wire
+
+/// What is on the air now and was a moment ago.
+struct Medium {
+    struct Transmission {
+        var sender: Int
+        var channel: UInt8
+        var start: Instant
+        var end: Instant
+    }
+
+    private var transmissions: ContiguousArray<Transmission> = []
+
+    /// Longer than any frame lasts: what ended before cannot overlap anything that still matters.
+    private static let memory = Interval.milliseconds(10)
+
+    mutating func add(_ transmission: Transmission, now: Instant) {
+        transmissions.removeAll { $0.end + Self.memory < now }
+        transmissions.append(transmission)
+    }
+
+    /// Takes a sender's transmission that is still going on off the air: its power was cut.
+    mutating func silence(_ sender: Int, at now: Instant) {
+        for index in transmissions.indices
+        where transmissions[index].sender == sender && transmissions[index].end > now {
+            transmissions[index].end = max(now, transmissions[index].start)
+        }
+    }
+
+    /// Whether anything that `listener` can hear, or its own sending, touches the time from
+    /// `start` to `end`.
+    func isBusy(
+        for listener: Int, on channel: UInt8, from start: Instant, to end: Instant,
+        links: borrowing LinkTable, sensitivity: Int8
+    ) -> Bool {
+        for other in transmissions
+        where other.channel == channel && other.start < end && other.end > start {
+            if other.sender == listener || links[other.sender, listener].rssi >= sensitivity {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// The strongest level that `listener` hears between `start` and `end`, in dBm.
+    func level(
+        at listener: Int, on channel: UInt8, from start: Instant, to end: Instant,
+        links: borrowing LinkTable
+    ) -> Int8? {
+        var strongest: Int8?
+        for other in transmissions
+        where other.channel == channel && other.start < end && other.end > start
+            && other.sender != listener
+        {
+            strongest = max(strongest ?? .min, links[other.sender, listener].rssi)
+        }
+        return strongest
+    }
+
+    /// Whether another transmission spoils at `listener` the one that `sender` made.
+    func isSpoilt(
+        at listener: Int, sender: Int, channel: UInt8, start: Instant, end: Instant,
+        links: borrowing LinkTable, settings: borrowing AirSettings
+    ) -> Bool {
+        let wanted = Int(links[sender, listener].rssi)
+        for other in transmissions
+        where other.channel == channel && other.start < end && other.end > start
+            && other.sender != sender && other.sender != listener
+        {
+            let level = links[other.sender, listener].rssi
+            if level >= settings.sensitivity, wanted - Int(level) < Int(settings.capture) {
+                return true
+            }
+        }
+        return false
+    }
+}

@@ -1,0 +1,115 @@
+import Wire
+
+/// A link key this node shares with a partner, and its two frame counters.
+public struct LinkKey: Sendable, Equatable {
+    public var partner: EUI64
+    public var key: Key128
+    /// The counter of the next frame sealed with it.
+    public var outgoingCounter: UInt32
+    /// Below this, counters may have been used before a restart that is still to come.
+    var reservedUpTo: UInt32
+    /// The last counter taken from the partner; -1 for none.
+    var lastCounter: Int64 = -1
+
+    public init(partner: EUI64, key: Key128, outgoingCounter: UInt32 = 0) {
+        self.partner = partner
+        self.key = key
+        self.outgoingCounter = outgoingCounter
+        reservedUpTo = outgoingCounter
+    }
+}
+
+/// An acknowledged transmission that is not yet acknowledged.
+struct PendingTransmission: Sendable {
+    var destination: ShortAddress
+    var header: APSHeader
+    var payload: FrameBuffer
+    var token: UInt16
+    var tries = 1
+    var deadline: Instant
+}
+
+/// The APS layer's tables and counters.
+struct APSLayer: Sendable {
+    /// apscMaxFrameRetries
+    static let maximumRetries = 3
+    static let pendingLimit = 16
+    static let duplicateLimit = 32
+    /// How long a counter is remembered for the sake of duplicates.
+    static let duplicateMemory = Interval.seconds(12)
+
+    private struct Seen {
+        var source: ShortAddress
+        var counter: UInt8
+        var expires: Instant
+    }
+
+    var counter: UInt8 = 0
+    var linkKeys: ContiguousArray<LinkKey> = []
+    private(set) var pending: ContiguousArray<PendingTransmission> = []
+    private var seen: ContiguousArray<Seen> = []
+
+    init() {
+        pending.reserveCapacity(Self.pendingLimit)
+        seen.reserveCapacity(Self.duplicateLimit)
+    }
+
+    mutating func nextCounter() -> UInt8 {
+        counter &+= 1
+        return counter
+    }
+
+    /// True if the frame has not been taken before; it is remembered.
+    mutating func admit(_ source: ShortAddress, _ counter: UInt8, at now: Instant) -> Bool {
+        if !seen.isEmpty, seen[0].expires <= now { seen.removeAll { $0.expires <= now } }
+        for entry in seen where entry.source == source && entry.counter == counter {
+            return false
+        }
+        if seen.count == Self.duplicateLimit { seen.removeFirst() }
+        seen.append(Seen(source: source, counter: counter, expires: now + Self.duplicateMemory))
+        return true
+    }
+
+    /// False if too many are waiting already.
+    mutating func await(_ transmission: PendingTransmission) -> Bool {
+        guard pending.count < Self.pendingLimit else { return false }
+        pending.append(transmission)
+        return true
+    }
+
+    /// Takes out the transmission that an acknowledgement from `source` answers.
+    mutating func acknowledge(_ source: ShortAddress, _ ack: APSHeader) -> PendingTransmission? {
+        let index = pending.firstIndex { entry in
+            entry.destination == source && entry.header.counter == ack.counter
+                && (ack.acknowledgementFormat
+                    || (entry.header.cluster == ack.cluster
+                        && entry.header.profile == ack.profile
+                        && entry.header.sourceEndpoint == ack.destinationEndpoint))
+        }
+        return index.map { pending.remove(at: $0) }
+    }
+
+    var nextDeadline: Instant {
+        var first = Instant.distantFuture
+        for entry in pending where entry.deadline < first { first = entry.deadline }
+        return first
+    }
+
+    /// The first transmission whose time is up: to be tried again (kept, with a new deadline), or
+    /// given up (taken out).
+    mutating func retry(at now: Instant, wait: Interval) -> (PendingTransmission, givenUp: Bool)? {
+        guard let index = pending.firstIndex(where: { $0.deadline <= now }) else { return nil }
+        guard pending[index].tries <= Self.maximumRetries else {
+            return (pending.remove(at: index), true)
+        }
+        pending[index].tries += 1
+        pending[index].deadline = now + wait
+        return (pending[index], false)
+    }
+
+    mutating func forget(_ destination: ShortAddress) {
+        pending.removeAll { $0.destination == destination }
+    }
+
+    func linkKey(with partner: EUI64) -> Int? { linkKeys.firstIndex { $0.partner == partner } }
+}

@@ -1,0 +1,313 @@
+import Crypto
+import Radio
+import Wire
+
+extension ZigbeeStack {
+    // MARK: - Sending
+
+    /// Sends `payload` to an endpoint of another device. With a `token` other than 0 the outcome
+    /// of an acknowledged transmission is indicated.
+    public mutating func send(
+        _ payload: FrameBuffer, to destination: ShortAddress, endpoint: UInt8,
+        from source: UInt8, cluster: UInt16, profile: UInt16, options: SendOptions,
+        token: UInt16 = 0, at now: Instant, into out: inout Outbox
+    ) {
+        guard network.isUp else { return }
+        var header = APSHeader(kind: .data, counter: aps.nextCounter())
+        header.delivery = destination.isBroadcast ? .broadcast : .unicast
+        header.isSecured = options.contains(.linkSecured)
+        header.acknowledgementRequested =
+            options.contains(.acknowledged) && !destination.isBroadcast
+        header.destinationEndpoint = endpoint
+        header.sourceEndpoint = source
+        header.cluster = cluster
+        header.profile = profile
+        if header.acknowledgementRequested {
+            let waits = aps.await(
+                PendingTransmission(
+                    destination: destination, header: header, payload: payload, token: token,
+                    deadline: now + acknowledgementWait(for: destination)))
+            if !waits { out.drop(.queueFull) }
+        }
+        sendAPS(header, payload, to: destination, at: now, into: &out)
+        pump(at: now, into: &out)
+    }
+
+    /// A sleepy child may only fetch the frame at its next poll.
+    private func acknowledgementWait(for destination: ShortAddress) -> Interval {
+        let isSleepy = neighbours[destination]?.isSleepyChild ?? false
+        return isSleepy
+            ? max(configuration.apsAckWait, configuration.indirectPersistence)
+            : configuration.apsAckWait
+    }
+
+    mutating func sendAPS(
+        _ header: APSHeader, _ payload: FrameBuffer, to destination: ShortAddress,
+        at now: Instant, into out: inout Outbox
+    ) {
+        let nwk = nwkHeader(.data, to: destination)
+        var body = FrameBuffer()
+        nwk.encode(into: &body)
+        let start = body.count
+        header.encode(into: &body)
+        if header.isSecured {
+            guard let partner = eui64(of: destination), let index = aps.linkKey(with: partner)
+            else {
+                out.drop(.apsNoLinkKey, from: destination)
+                return
+            }
+            let counter = takeLinkCounter(index)
+            let auxiliary = AuxiliaryHeader(key: .data, frameCounter: counter, source: nil)
+            let auxiliaryOffset = body.count
+            auxiliary.encodeForSealing(into: &body)
+            let secret = body.count
+            body.append(payload.span)
+            guard !body.isOverflowed else {
+                out.drop(.tooLong)
+                return
+            }
+            crypto.seal(
+                &body, from: start, payload: secret, key: aps.linkKeys[index].key,
+                nonce: CCMNonce(
+                    source: configuration.eui64, counter: counter,
+                    control: auxiliary.fullControl))
+            body.clearSecurityLevel(at: auxiliaryOffset)
+        } else {
+            body.append(payload.span)
+        }
+        sendNWK(body, headerLength: start, header: nwk, at: now, into: &out)
+    }
+
+    mutating func takeLinkCounter(_ index: Int) -> UInt32 {
+        let counter = aps.linkKeys[index].outgoingCounter
+        aps.linkKeys[index].outgoingCounter += 1
+        if counter &+ configuration.counterReserve / 2 >= aps.linkKeys[index].reservedUpTo {
+            aps.linkKeys[index].reservedUpTo = counter &+ configuration.counterReserve
+            requestSave()
+        }
+        return counter
+    }
+
+    /// Sends an APS command to a device that has no network key yet: NWK is not secured, APS is,
+    /// with a key derived from the device's link key (ZigBee 4.4.3, 4.5.3).
+    mutating func sendKey(
+        _ command: APSCommand, to destination: ShortAddress, linkKey index: Int, at now: Instant,
+        into out: inout Outbox
+    ) {
+        let nwk = nwkHeader(.data, to: destination, secured: false)
+        var body = FrameBuffer()
+        nwk.encode(into: &body)
+        let start = body.count
+        appendSealed(command, linkKey: index, to: &body)
+        sendNWK(body, headerLength: start, header: nwk, at: now, into: &out)
+    }
+
+    /// Appends an APS command frame sealed with the key-transport key of a link key.
+    mutating func appendSealed(_ command: APSCommand, linkKey index: Int, to body: inout FrameBuffer)
+    {
+        let start = body.count
+        var header = APSHeader(kind: .command, counter: aps.nextCounter())
+        header.isSecured = true
+        header.encode(into: &body)
+        let counter = takeLinkCounter(index)
+        let auxiliary = AuxiliaryHeader(
+            key: .keyTransport, frameCounter: counter, source: configuration.eui64)
+        let auxiliaryOffset = body.count
+        auxiliary.encodeForSealing(into: &body)
+        let secret = body.count
+        command.encode(into: &body)
+        guard !body.isOverflowed else { return }
+        crypto.seal(
+            &body, from: start, payload: secret, key: aps.linkKeys[index].key.keyTransportKey,
+            nonce: CCMNonce(
+                source: configuration.eui64, counter: counter, control: auxiliary.fullControl))
+        body.clearSecurityLevel(at: auxiliaryOffset)
+    }
+
+    mutating func retryAPS(at now: Instant, into out: inout Outbox) {
+        while let (entry, givenUp) = aps.retry(at: now, wait: configuration.apsAckWait) {
+            let fields = (
+                UInt64(entry.destination.rawValue), UInt64(entry.header.counter),
+                UInt64(entry.tries)
+            )
+            if givenUp {
+                out.note(.apsGaveUp, fields.0, fields.1, fields.2)
+                if entry.token != 0 { indicate(.sent(token: entry.token, delivered: false)) }
+            } else {
+                out.note(.apsRetry, fields.0, fields.1, fields.2)
+                sendAPS(entry.header, entry.payload, to: entry.destination, at: now, into: &out)
+                expectAnswers(until: now + configuration.apsAckWait, at: now)
+            }
+        }
+    }
+
+    // MARK: - Receiving
+
+    mutating func receiveAPS(
+        _ received: FrameBuffer, _ nwk: NWKHeader, from start: Int, sender: ShortAddress,
+        at now: Instant, into out: inout Outbox
+    ) {
+        var frame = received
+        let header: APSHeader
+        let headerEnd: Int
+        do {
+            var reader = ByteReader(frame.span.extracting(start...))
+            header = try APSHeader(parsing: &reader)
+            headerEnd = start + reader.offset
+        } catch {
+            out.drop(.apsMalformed, from: nwk.source)
+            return
+        }
+        var payload = headerEnd
+        var source = eui64(of: nwk.source)
+        if header.isSecured {
+            guard
+                let opened = openAPS(
+                    &frame, from: start, headerEnd: headerEnd, kind: header.kind,
+                    source: &source, nwk: nwk, into: &out)
+            else { return }
+            payload = opened
+        }
+        guard nwk.isSecured || (header.kind == .command && header.isSecured) else {
+            out.drop(.nwkUnsecured, from: nwk.source)
+            return
+        }
+        switch header.kind {
+        case .data:
+            receiveData(
+                frame, header, nwk, from: payload, source: source, at: now, into: &out)
+        case .command:
+            receiveAPSCommand(
+                frame, header, nwk, from: payload, source: source, at: now, into: &out)
+        case .acknowledgement:
+            guard let entry = aps.acknowledge(nwk.source, header) else {
+                out.drop(.apsUnexpected, from: nwk.source)
+                return
+            }
+            if entry.header.isSecured, !header.isSecured {
+                // A secured frame is only acknowledged by a secured acknowledgement.
+                _ = aps.await(entry)
+                out.drop(.apsUnsecured, from: nwk.source)
+                return
+            }
+            if entry.token != 0 { indicate(.sent(token: entry.token, delivered: true)) }
+        }
+    }
+
+    private mutating func openAPS(
+        _ frame: inout FrameBuffer, from start: Int, headerEnd: Int, kind: APSHeader.Kind,
+        source: inout EUI64?, nwk: NWKHeader, into out: inout Outbox
+    ) -> Int? {
+        let auxiliary: AuxiliaryHeader
+        let payload: Int
+        do {
+            var reader = ByteReader(frame.span.extracting(headerEnd...))
+            auxiliary = try AuxiliaryHeader(parsing: &reader)
+            payload = headerEnd + reader.offset
+        } catch {
+            out.drop(.apsMalformed, from: nwk.source)
+            return nil
+        }
+        guard let partner = auxiliary.source ?? source, auxiliary.key != .network else {
+            out.drop(.apsNoLinkKey, from: nwk.source)
+            return nil
+        }
+        guard let index = aps.linkKey(with: partner) ?? preconfiguredKey(for: auxiliary) else {
+            out.drop(.apsNoLinkKey, from: nwk.source)
+            return nil
+        }
+        let link = aps.linkKeys[index]
+        guard Int64(auxiliary.frameCounter) > link.lastCounter else {
+            out.drop(.apsReplayed, from: nwk.source)
+            return nil
+        }
+        let key =
+            switch auxiliary.key {
+            case .keyTransport: link.key.keyTransportKey
+            case .keyLoad: link.key.keyLoadKey
+            case .data, .network: link.key
+            }
+        frame.fillSecurityLevel(at: headerEnd)
+        guard
+            crypto.open(
+                &frame, from: start, payload: payload, key: key,
+                nonce: CCMNonce(
+                    source: partner, counter: auxiliary.frameCounter,
+                    control: auxiliary.fullControl))
+        else {
+            out.drop(.apsBadMIC, from: nwk.source)
+            return nil
+        }
+        aps.linkKeys[index].lastCounter = Int64(auxiliary.frameCounter)
+        if link.partner == .unknown { aps.linkKeys[index].partner = partner }
+        source = partner
+        return payload
+    }
+
+    /// A joining device does not know its trust centre's address yet: its install-code key
+    /// stands under `EUI64.unknown` until the first key transport names it.
+    private func preconfiguredKey(for auxiliary: AuxiliaryHeader) -> Int? {
+        auxiliary.key == .data ? nil : aps.linkKey(with: .unknown)
+    }
+
+    private mutating func receiveData(
+        _ frame: FrameBuffer, _ header: APSHeader, _ nwk: NWKHeader, from payload: Int,
+        source: EUI64?, at now: Instant, into out: inout Outbox
+    ) {
+        guard header.fragment == nil else {
+            out.drop(.apsFragment, from: nwk.source)
+            return
+        }
+        let isBroadcast = nwk.destination.isBroadcast
+        if header.acknowledgementRequested, !isBroadcast {
+            sendAPS(
+                header.acknowledgement, FrameBuffer(), to: nwk.source, at: now, into: &out)
+        }
+        guard aps.admit(nwk.source, header.counter, at: now) else {
+            out.drop(.apsDuplicate, from: nwk.source)
+            return
+        }
+        let message = APSMessage(
+            source: nwk.source, sourceEUI64: source, sourceEndpoint: header.sourceEndpoint,
+            destinationEndpoint: header.destinationEndpoint, cluster: header.cluster,
+            profile: header.profile, isLinkSecured: header.isSecured, isBroadcast: isBroadcast,
+            frame: frame, payload: payload)
+        if header.destinationEndpoint == 0, header.profile == ProfileID.zigbeeDevice {
+            receiveZDO(message, at: now, into: &out)
+        } else if header.destinationEndpoint == 0xFF
+            || configuration.endpoints.contains(where: {
+                $0.endpoint == header.destinationEndpoint
+            })
+        {
+            indicate(.message(message))
+        } else {
+            out.drop(.apsNoEndpoint, from: nwk.source)
+        }
+    }
+
+    private mutating func receiveAPSCommand(
+        _ frame: FrameBuffer, _ header: APSHeader, _ nwk: NWKHeader, from payload: Int,
+        source: EUI64?, at now: Instant, into out: inout Outbox
+    ) {
+        let command: APSCommand
+        do {
+            var reader = ByteReader(frame.span.extracting(payload...))
+            command = try APSCommand(parsing: &reader)
+        } catch {
+            out.drop(.apsMalformed, from: nwk.source)
+            return
+        }
+        switch command {
+        case .transportNetworkKey(let key, let sequence, let destination, let sender):
+            guard header.isSecured, destination == configuration.eui64,
+                network.trustCentre == .unknown || network.trustCentre == sender,
+                source == sender
+            else {
+                out.drop(.apsUnexpected, from: nwk.source)
+                return
+            }
+            takeNetworkKey(key, sequence: sequence, from: sender, at: now, into: &out)
+        default: out.drop(.apsUnexpected, from: nwk.source)
+        }
+    }
+}

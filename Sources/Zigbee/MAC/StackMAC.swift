@@ -1,0 +1,207 @@
+import Radio
+import Wire
+
+extension ZigbeeStack {
+    mutating func receiveMAC(_ reception: Reception, at now: Instant, into out: inout Outbox) {
+        let header: MACHeader
+        let start: Int
+        do {
+            var reader = ByteReader(reception.frame.span)
+            header = try MACHeader(parsing: &reader)
+            start = reader.offset
+        } catch {
+            out.drop(.macMalformed)
+            return
+        }
+        switch header.kind {
+        case .data:
+            framePromised(header, at: now, into: &out)
+            receiveNWK(reception, header, from: start, at: now, into: &out)
+        case .beacon: receiveBeacon(reception, header, from: start, into: &out)
+        case .command:
+            receiveCommand(reception, header, from: start, at: now, into: &out)
+        case .acknowledgement: out.drop(.macUnexpected)
+        }
+    }
+
+    private mutating func receiveCommand(
+        _ reception: Reception, _ header: MACHeader, from start: Int, at now: Instant,
+        into out: inout Outbox
+    ) {
+        let command: MACCommand
+        do {
+            var reader = ByteReader(reception.frame.span.extracting(start...))
+            command = try MACCommand(parsing: &reader)
+        } catch {
+            out.drop(.macMalformed)
+            return
+        }
+        switch (command, header.source) {
+        case (.beaconRequest, _):
+            if configuration.role != .endDevice, network.isUp { sendBeacon(at: now, into: &out) }
+        case (.associationRequest(let capability), .extended(let eui64)):
+            associationRequested(eui64, capability, at: now, into: &out)
+        case (.associationResponse(let address, let status), .extended(let parent)):
+            framePromised(header, at: now, into: &out)
+            associationAnswered(address, status, parent, at: now, into: &out)
+        case (.dataRequest, .short(let address)):
+            releaseHeld(for: .short(address), at: now, into: &out)
+        case (.dataRequest, .extended(let eui64)):
+            releaseHeld(for: .extended(eui64), at: now, into: &out)
+        default: out.drop(.macUnexpected)
+        }
+    }
+
+    /// A child polls: its oldest frame goes out ahead of everything else.
+    private mutating func releaseHeld(
+        for holder: PendingAddress, at now: Instant, into out: inout Outbox
+    ) {
+        if case .short(let address) = holder, let index = neighbours.index(of: address) {
+            neighbours.update(index) { $0.lastHeard = now }
+        }
+        let hasMore = mac.holdsMoreThanOne(for: holder)
+        guard let (frame, handle) = mac.release(for: holder) else { return }
+        transmit(frame, handle, framePending: hasMore, at: now, into: &out)
+    }
+
+    private mutating func sendBeacon(at now: Instant, into out: inout Outbox) {
+        var body = FrameBuffer()
+        var header = MACHeader(
+            kind: .beacon, sequence: mac.nextSequence(), destination: .none,
+            source: .short(network.address))
+        header.sourcePAN = network.pan
+        header.encode(into: &body)
+        Beacon(
+            associationPermitted: trustCentre.permitsJoining(at: now),
+            isCoordinator: configuration.role == .coordinator,
+            routerCapacity: true, depth: network.depth, endDeviceCapacity: true,
+            extendedPAN: network.extendedPAN
+        ).encode(into: &body)
+        enqueue(OutgoingFrame(content: .mac, body: body, destination: .none), into: &out)
+    }
+
+    /// Sends a MAC command; to the whole world where `destination` is `.none` or broadcast.
+    mutating func sendCommand(
+        _ command: MACCommand, header: MACHeader, purpose: OutgoingFrame.Purpose,
+        holder: PendingAddress? = nil, at now: Instant, into out: inout Outbox
+    ) {
+        var body = FrameBuffer()
+        header.encode(into: &body)
+        command.encode(into: &body)
+        let frame = OutgoingFrame(
+            content: .mac, body: body, destination: header.destination, purpose: purpose)
+        guard let holder else {
+            enqueue(frame, into: &out)
+            return
+        }
+        hold(frame, for: holder, at: now, into: &out)
+    }
+
+    mutating func hold(
+        _ frame: OutgoingFrame, for holder: PendingAddress, at now: Instant, into out: inout Outbox
+    ) {
+        if frame.body.isOverflowed {
+            out.drop(.tooLong)
+        } else if mac.hold(frame, for: holder, until: now + configuration.indirectPersistence) {
+            out.append(.pending(holder, true))
+        } else {
+            out.drop(.queueFull)
+        }
+    }
+}
+
+/// A sleepy device's polling of its parent (IEEE 802.15.4 7.5.6.3), and every device's while it
+/// associates.
+struct PollState: Sendable {
+    enum Phase: Sendable {
+        case resting
+        /// A data request waits for the chip or is on its way.
+        case asking
+        /// The parent has something; the receiver is on.
+        case awaitingFrame
+    }
+
+    var phase = Phase.resting
+    /// Fast polling goes on until here.
+    var fastUntil = Instant.zero
+    var deadline = Instant.distantFuture
+    /// Polls in a row that the parent did not acknowledge.
+    var failures = 0
+}
+
+extension ZigbeeStack {
+    private var polls: Bool { !configuration.receiverOnWhenIdle && configuration.role == .endDevice }
+
+    /// A sleepy device polls for answers until `until`.
+    public mutating func expectAnswers(until: Instant, at now: Instant) {
+        guard polls || joiner.needsPolling else { return }
+        poll.fastUntil = max(poll.fastUntil, until)
+        guard poll.phase == .resting else { return }
+        poll.deadline = min(poll.deadline, now + configuration.firstPoll)
+    }
+
+    /// Nothing more is expected: a sleepy device rests until somebody asks it to poll again.
+    public mutating func rest() {
+        poll.fastUntil = .zero
+        if poll.phase == .resting { poll.deadline = .distantFuture }
+    }
+
+    /// A sleepy device asks its parent once whether there is anything.
+    public mutating func pollOnce(at now: Instant) {
+        guard polls, poll.phase == .resting else { return }
+        poll.deadline = now
+    }
+
+    mutating func stepPoll(at now: Instant, into out: inout Outbox) {
+        guard poll.deadline <= now else { return }
+        switch poll.phase {
+        case .resting: sendPoll(at: now, into: &out)
+        case .asking: poll.deadline = .distantFuture
+        case .awaitingFrame:
+            // The promised frame did not come.
+            if polls { out.append(.receiver(on: false)) }
+            pollAgainLater(at: now)
+        }
+    }
+
+    private mutating func sendPoll(at now: Instant, into out: inout Outbox) {
+        guard let parent = joiner.pollTarget ?? neighbours.parent.map({ .short($0.address) }) else {
+            poll.deadline = .distantFuture
+            return
+        }
+        poll.phase = .asking
+        poll.deadline = .distantFuture
+        let source: MACAddress =
+            network.address == .unassigned
+            ? .extended(configuration.eui64) : .short(network.address)
+        let header = MACHeader.within(
+            network.pan, kind: .command, sequence: mac.nextSequence(), to: parent, from: source)
+        sendCommand(.dataRequest, header: header, purpose: .poll, at: now, into: &out)
+    }
+
+    mutating func finishPoll(_ result: TransmitResult, at now: Instant, into out: inout Outbox) {
+        guard poll.phase == .asking else { return }
+        if result.status == .success { poll.failures = 0 } else { poll.failures += 1 }
+        if result.status == .success, result.framePending {
+            poll.phase = .awaitingFrame
+            poll.deadline = now + configuration.pollWait
+            if polls { out.append(.receiver(on: true)) }
+        } else {
+            pollAgainLater(at: now)
+        }
+    }
+
+    /// A frame came from the parent; with its pending bit set another waits.
+    mutating func framePromised(_ header: MACHeader, at now: Instant, into out: inout Outbox) {
+        guard poll.phase == .awaitingFrame else { return }
+        if polls { out.append(.receiver(on: false)) }
+        pollAgainLater(at: now)
+        if header.framePending { poll.deadline = now }
+    }
+
+    private mutating func pollAgainLater(at now: Instant) {
+        poll.phase = .resting
+        let next = now + configuration.fastPoll
+        poll.deadline = next <= poll.fastUntil ? next : .distantFuture
+    }
+}

@@ -1,0 +1,302 @@
+import Crypto
+import Radio
+import Wire
+
+extension ZigbeeStack {
+    // MARK: - Sending
+
+    /// A NWK header of this node's own.
+    mutating func nwkHeader(
+        _ kind: NWKHeader.Kind, to destination: ShortAddress, secured: Bool = true,
+        radius: UInt8? = nil
+    ) -> NWKHeader {
+        var header = NWKHeader(
+            kind: kind, destination: destination, source: network.address,
+            radius: radius ?? configuration.radius, sequence: network.nextSequence())
+        header.isSecured = secured
+        header.discoverRoute = kind == .data && !destination.isBroadcast
+        return header
+    }
+
+    /// Sends a NWK frame: `body` is the header and the payload, `headerLength` where the one
+    /// ends.
+    mutating func sendNWK(
+        _ body: FrameBuffer, headerLength: Int, header: NWKHeader, at now: Instant,
+        into out: inout Outbox
+    ) {
+        let content = OutgoingFrame.Content.nwk(secured: header.isSecured)
+        var frame = OutgoingFrame(
+            content: content, body: body, auxiliaryOffset: headerLength,
+            destination: .short(.everyone))
+        if header.destination.isBroadcast {
+            _ = broadcasts.admit(header.source, header.sequence, at: now)
+            enqueue(frame, into: &out)
+            if header.destination == .everyone { holdForSleepers(frame, at: now, into: &out) }
+            return
+        }
+        guard let hop = nextHop(to: header.destination) else {
+            out.drop(.nwkNoRoute, from: header.destination)
+            return
+        }
+        frame.destination = .short(hop)
+        if let neighbour = neighbours[hop], neighbour.isSleepyChild {
+            hold(frame, for: .short(hop), at: now, into: &out)
+        } else {
+            enqueue(frame, into: &out)
+        }
+    }
+
+    private mutating func holdForSleepers(
+        _ frame: OutgoingFrame, at now: Instant, into out: inout Outbox
+    ) {
+        for neighbour in neighbours.entries where neighbour.isSleepyChild {
+            var copy = frame
+            copy.destination = .short(neighbour.address)
+            hold(copy, for: .short(neighbour.address), at: now, into: &out)
+        }
+    }
+
+    /// Who gets a frame for `destination` next: an end device's parent, a neighbour itself, the
+    /// hop a route names, or the parent.
+    func nextHop(to destination: ShortAddress) -> ShortAddress? {
+        if configuration.role == .endDevice { return neighbours.parent?.address }
+        if let neighbour = neighbours[destination],
+            neighbour.relation != .other || neighbour.capability.isRouter
+        {
+            return destination
+        }
+        return routes[destination] ?? neighbours.parent?.address
+    }
+
+    mutating func sendNWKCommand(
+        _ command: NWKCommand, to destination: ShortAddress, at now: Instant,
+        into out: inout Outbox
+    ) {
+        let header = nwkHeader(.command, to: destination)
+        var body = FrameBuffer()
+        header.encode(into: &body)
+        let length = body.count
+        command.encode(into: &body)
+        sendNWK(body, headerLength: length, header: header, at: now, into: &out)
+    }
+
+    // MARK: - Security
+
+    /// Appends a frame to `psdu`, sealed with the network key.
+    mutating func sealNWK(_ frame: OutgoingFrame, into psdu: inout FrameBuffer) {
+        guard let key = network.key else { return }
+        let counter = takeNetworkCounter()
+        let start = psdu.count
+        psdu.append(frame.body.span.extracting(0..<frame.auxiliaryOffset))
+        let auxiliary = AuxiliaryHeader(
+            key: .network, frameCounter: counter, source: configuration.eui64,
+            keySequence: network.keySequence)
+        auxiliary.encodeForSealing(into: &psdu)
+        let payload = psdu.count
+        psdu.append(frame.body.span.extracting(frame.auxiliaryOffset...))
+        guard !psdu.isOverflowed else { return }
+        crypto.seal(
+            &psdu, from: start, payload: payload, key: key,
+            nonce: CCMNonce(
+                source: configuration.eui64, counter: counter, control: auxiliary.fullControl))
+        psdu.clearSecurityLevel(at: start + frame.auxiliaryOffset)
+    }
+
+    private mutating func takeNetworkCounter() -> UInt32 {
+        let counter = network.outgoingCounter
+        network.outgoingCounter += 1
+        reserveCounters()
+        return counter
+    }
+
+    /// Counters are reserved in flash ahead of their use: what was reserved is never used again
+    /// after a restart. Half of what is reserved is left when the next reservation is asked for,
+    /// so that it is written long before it is needed.
+    mutating func reserveCounters() {
+        if network.outgoingCounter &+ configuration.counterReserve / 2 >= network.reservedUpTo {
+            network.reservedUpTo = network.outgoingCounter &+ configuration.counterReserve
+            requestSave()
+        }
+    }
+
+    /// Checks and opens a secured NWK frame in place; nil, with a drop recorded, if it is not
+    /// good. Returns where the payload begins.
+    private mutating func openNWK(
+        _ frame: inout FrameBuffer, from start: Int, header: NWKHeader, headerEnd: Int,
+        sender: ShortAddress, at now: Instant, into out: inout Outbox
+    ) -> Int? {
+        let auxiliary: AuxiliaryHeader
+        let payload: Int
+        do {
+            var reader = ByteReader(frame.span.extracting(headerEnd...))
+            auxiliary = try AuxiliaryHeader(parsing: &reader)
+            payload = headerEnd + reader.offset
+        } catch {
+            out.drop(.nwkMalformed, from: sender)
+            return nil
+        }
+        guard auxiliary.key == .network, let source = auxiliary.source else {
+            out.drop(.nwkMalformed, from: sender)
+            return nil
+        }
+        guard let key = network.key, auxiliary.keySequence == network.keySequence else {
+            out.drop(.nwkUnknownKey, from: sender)
+            return nil
+        }
+        let index = neighbours.index(of: source)
+        if let index {
+            let neighbour = neighbours.entries[index]
+            if neighbour.keySequence == auxiliary.keySequence,
+                Int64(auxiliary.frameCounter) <= neighbour.lastCounter
+            {
+                out.drop(.nwkReplayed, from: sender)
+                return nil
+            }
+        }
+        frame.fillSecurityLevel(at: headerEnd)
+        guard
+            crypto.open(
+                &frame, from: start, payload: payload, key: key,
+                nonce: CCMNonce(
+                    source: source, counter: auxiliary.frameCounter,
+                    control: auxiliary.fullControl))
+        else {
+            out.drop(.nwkBadMIC, from: sender)
+            return nil
+        }
+        remember(index, source, sender, auxiliary, at: now)
+        return payload
+    }
+
+    private mutating func remember(
+        _ index: Int?, _ source: EUI64, _ sender: ShortAddress, _ auxiliary: AuxiliaryHeader,
+        at now: Instant
+    ) {
+        if let index {
+            neighbours.update(index) { neighbour in
+                neighbour.lastCounter = Int64(auxiliary.frameCounter)
+                neighbour.keySequence = auxiliary.keySequence
+                neighbour.lastHeard = now
+                neighbour.isAuthenticated = true
+                neighbour.address = sender
+            }
+            return
+        }
+        var neighbour = Neighbour(
+            eui64: source, address: sender, relation: .other,
+            capability: CapabilityInformation(rawValue: 0), isAuthenticated: true)
+        neighbour.lastCounter = Int64(auxiliary.frameCounter)
+        neighbour.keySequence = auxiliary.keySequence
+        neighbour.lastHeard = now
+        neighbours.put(neighbour)
+    }
+
+    // MARK: - Receiving
+
+    mutating func receiveNWK(
+        _ reception: Reception, _ mac: MACHeader, from start: Int, at now: Instant,
+        into out: inout Outbox
+    ) {
+        guard case .short(let sender) = mac.source else {
+            out.drop(.macUnexpected)
+            return
+        }
+        var frame = reception.frame
+        let header: NWKHeader
+        let headerEnd: Int
+        do {
+            var reader = ByteReader(frame.span.extracting(start...))
+            header = try NWKHeader(parsing: &reader)
+            headerEnd = start + reader.offset
+        } catch {
+            out.drop(.nwkMalformed, from: sender)
+            return
+        }
+        var payload = headerEnd
+        if header.isSecured {
+            guard
+                let opened = openNWK(
+                    &frame, from: start, header: header, headerEnd: headerEnd, sender: sender,
+                    at: now, into: &out)
+            else { return }
+            payload = opened
+        } else if !acceptsUnsecured(header) {
+            out.drop(.nwkUnsecured, from: sender)
+            return
+        }
+        guard header.source != network.address else { return }
+        if header.source != sender, header.isSecured, configuration.role != .endDevice,
+            neighbours[header.source]?.relation != .child,
+            routes.learn(header.source, via: sender)
+        {
+            out.note(.routeFound, UInt64(header.source.rawValue), UInt64(sender.rawValue), 1)
+        }
+        if header.destination.isBroadcast {
+            guard broadcasts.admit(header.source, header.sequence, at: now) else {
+                out.drop(.nwkDuplicateBroadcast, from: header.source)
+                return
+            }
+            relay(frame, header, payload: payload, at: now, into: &out)
+        } else if header.destination != network.address {
+            relay(frame, header, payload: payload, at: now, into: &out)
+            return
+        }
+        switch header.kind {
+        case .data:
+            receiveAPS(frame, header, from: payload, sender: sender, at: now, into: &out)
+        case .command:
+            guard header.isSecured else {
+                out.drop(.nwkUnsecured, from: sender)
+                return
+            }
+            receiveNWKCommand(frame, header, from: payload, at: now, into: &out)
+        }
+    }
+
+    /// Unsecured NWK frames carry nothing but the transport of a key to a device that has none,
+    /// which APS secures (ZigBee 4.4.1.3).
+    private func acceptsUnsecured(_ header: NWKHeader) -> Bool {
+        header.kind == .data && header.destination == network.address
+            && joiner.phase == .awaitingKey
+    }
+
+    /// Sends on a frame that is not, or not only, for this node.
+    private mutating func relay(
+        _ frame: FrameBuffer, _ header: NWKHeader, payload: Int, at now: Instant,
+        into out: inout Outbox
+    ) {
+        guard configuration.role != .endDevice, network.isUp else { return }
+        guard header.radius > 1 else {
+            if !header.destination.isBroadcast {
+                out.drop(.nwkRadiusSpent, from: header.source)
+            }
+            return
+        }
+        var onward = header
+        onward.radius -= 1
+        var body = FrameBuffer()
+        onward.encode(into: &body)
+        let length = body.count
+        body.append(frame.span.extracting(payload...))
+        let isLastRouter =
+            header.destination.isBroadcast && !neighbours.entries.contains {
+                $0.relation == .child || ($0.capability.isRouter && $0.address != header.source)
+            }
+        if isLastRouter { return }
+        sendNWK(body, headerLength: length, header: onward, at: now, into: &out)
+    }
+
+    private mutating func receiveNWKCommand(
+        _ frame: FrameBuffer, _ header: NWKHeader, from payload: Int, at now: Instant,
+        into out: inout Outbox
+    ) {
+        do {
+            var reader = ByteReader(frame.span.extracting(payload...))
+            _ = try NWKCommand(parsing: &reader)
+        } catch {
+            out.drop(.nwkMalformed, from: header.source)
+            return
+        }
+        out.drop(.nwkUnexpected, from: header.source)
+    }
+}

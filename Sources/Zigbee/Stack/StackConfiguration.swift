@@ -1,0 +1,111 @@
+import Wire
+
+/// What a node is on the network and how its stack behaves; profiles and homes set it.
+public struct StackConfiguration: Sendable {
+    public enum Role: UInt8, Sendable {
+        case coordinator = 0
+        case router = 1
+        case endDevice = 2
+    }
+
+    public var role: Role
+    public var eui64: EUI64
+    /// False for a device that sleeps and polls.
+    public var receiverOnWhenIdle: Bool
+    public var isMainsPowered: Bool
+    public var manufacturer: UInt16
+    public var endpoints: [SimpleDescriptor]
+    /// Channels a device scans and a coordinator chooses from, in order.
+    public var channels: [UInt8]
+
+    /// How long a device listens for beacons on one channel: aBaseSuperframeDuration x (2^3 + 1).
+    public var scanDuration = Interval.microseconds(15_360 * 9)
+    /// macResponseWaitTime: 32 x aBaseSuperframeDuration.
+    public var associationWait = Interval.microseconds(15_360 * 32)
+    /// apsSecurityTimeOutPeriod: how long a device that has associated waits for the network
+    /// key. assumption: 10 s; `stack.keyWait`.
+    public var keyWait = Interval.seconds(10)
+    /// How long a device waits after a failed attempt to join. assumption: 30 s;
+    /// `stack.joinRetry`.
+    public var joinRetry = Interval.seconds(30)
+    /// apscAckWaitDuration. assumption: 1.6 s; `stack.apsAckWait`.
+    public var apsAckWait = Interval.microseconds(1_600_000)
+    /// macTransactionPersistenceTime: how long a parent holds a frame for a sleeping child.
+    public var indirectPersistence = Interval.milliseconds(7_680)
+    /// How often a sleepy device polls while it awaits something. assumption: 100 ms;
+    /// `stack.fastPoll`.
+    public var fastPoll = Interval.milliseconds(100)
+    /// How soon after a request it polls first. assumption: 15 ms; `stack.firstPoll`.
+    public var firstPoll = Interval.milliseconds(15)
+    /// macMaxFrameTotalWaitTime at 2.4 GHz: how long the receiver stays on for a frame that the
+    /// acknowledgement of a poll has promised.
+    public var pollWait = Interval.microseconds(19_520)
+    /// nwkMaxDepth x 2
+    public var radius: UInt8 = 30
+    /// Frames for which counters are reserved in flash at a time.
+    public var counterReserve: UInt32 = 4096
+
+    public init(
+        role: Role, eui64: EUI64, receiverOnWhenIdle: Bool, isMainsPowered: Bool,
+        manufacturer: UInt16, endpoints: [SimpleDescriptor], channels: [UInt8]
+    ) {
+        self.role = role
+        self.eui64 = eui64
+        self.receiverOnWhenIdle = receiverOnWhenIdle
+        self.isMainsPowered = isMainsPowered
+        self.manufacturer = manufacturer
+        self.endpoints = endpoints
+        self.channels = channels
+    }
+
+    public var capability: CapabilityInformation {
+        CapabilityInformation(
+            isRouter: role != .endDevice, isMainsPowered: isMainsPowered,
+            receiverOnWhenIdle: receiverOnWhenIdle)
+    }
+}
+
+/// A message for an endpoint, decrypted and checked, with all that the stack knows of it.
+public struct APSMessage: Sendable {
+    public var source: ShortAddress
+    public var sourceEUI64: EUI64?
+    public var sourceEndpoint: UInt8
+    public var destinationEndpoint: UInt8
+    public var cluster: UInt16
+    public var profile: UInt16
+    /// It came under the link key shared with its sender.
+    public var isLinkSecured: Bool
+    public var isBroadcast: Bool
+    /// The whole frame as decrypted; the payload begins at `payload`.
+    public var frame: FrameBuffer
+    public var payload: Int
+}
+
+/// What the stack tells the application, in order.
+public enum Indication: Sendable {
+    case message(APSMessage)
+    /// The coordinator's PAN is up, new or as it was.
+    case formed
+    /// This device has the network key and an address.
+    case joined(isNew: Bool)
+    case joinFailed(RefusalReason)
+    /// A device in the trust centre's care has got its network key sent.
+    case keySent(EUI64, ShortAddress)
+    case deviceAnnounced(EUI64, ShortAddress, CapabilityInformation)
+    case matched(server: ShortAddress, endpoint: UInt8)
+    case noMatch(server: ShortAddress)
+    case resolved(ShortAddress, EUI64)
+    /// An acknowledged transmission arrived, or will not.
+    case sent(token: UInt16, delivered: Bool)
+}
+
+/// How a message is to be sent.
+public struct SendOptions: OptionSet, Sendable {
+    public var rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The APS layer asks for an acknowledgement and tries again without one.
+    public static let acknowledged = SendOptions(rawValue: 1)
+    /// Sealed with the link key shared with the receiver.
+    public static let linkSecured = SendOptions(rawValue: 2)
+}

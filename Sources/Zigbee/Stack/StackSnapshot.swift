@@ -1,0 +1,111 @@
+import Wire
+
+extension ZigbeeStack {
+    /// What must survive a restart, as bytes for the node's journal: the network, its key, the
+    /// children, the link keys, and counters as far as they are reserved.
+    ///
+    /// Layout, little-endian: format u8 (1), channel u8, PAN u16, extended PAN u64, address u16,
+    /// depth u8, key 16, key sequence u8, reserved counter u32, trust centre u64; neighbours u8 x
+    /// {EUI-64, address u16, relation u8, capability u8}; link keys u8 x {partner u64, key 16,
+    /// reserved counter u32}; addresses u8 x {address u16, EUI-64}.
+    public var snapshot: [UInt8] {
+        var bytes = SnapshotWriter()
+        bytes.put(1, 1)
+        bytes.put(UInt64(network.channel), 1)
+        bytes.put(UInt64(network.pan.rawValue), 2)
+        bytes.put(network.extendedPAN.rawValue, 8)
+        bytes.put(UInt64(network.address.rawValue), 2)
+        bytes.put(UInt64(network.depth), 1)
+        bytes.put(network.key ?? Key128(high: 0, low: 0))
+        bytes.put(UInt64(network.keySequence), 1)
+        bytes.put(UInt64(network.reservedUpTo), 4)
+        bytes.put(network.trustCentre.rawValue, 8)
+        let kept = neighbours.entries.filter { $0.relation != .other && $0.isAuthenticated }
+        bytes.put(UInt64(kept.count), 1)
+        for neighbour in kept {
+            bytes.put(neighbour.eui64.rawValue, 8)
+            bytes.put(UInt64(neighbour.address.rawValue), 2)
+            bytes.put(UInt64(neighbour.relation.rawValue), 1)
+            bytes.put(UInt64(neighbour.capability.rawValue), 1)
+        }
+        let keys = aps.linkKeys.prefix(255)
+        bytes.put(UInt64(keys.count), 1)
+        for key in keys {
+            bytes.put(key.partner.rawValue, 8)
+            bytes.put(key.key)
+            bytes.put(UInt64(key.reservedUpTo), 4)
+        }
+        bytes.put(UInt64(addresses.entries.count), 1)
+        for entry in addresses.entries {
+            bytes.put(UInt64(entry.address.rawValue), 2)
+            bytes.put(entry.eui64.rawValue, 8)
+        }
+        return bytes.bytes
+    }
+
+    /// Puts back a snapshot; throws, and changes nothing, if it is not one.
+    public mutating func restore(_ bytes: [UInt8]) throws(WireError) {
+        var restored = self
+        try restored.read(bytes.span)
+        self = restored
+    }
+
+    private mutating func read(_ bytes: Span<UInt8>) throws(WireError) {
+        var reader = ByteReader(bytes)
+        guard try reader.u8("format") == 1 else { throw WireError(.invalid, "format", at: 0) }
+        network.channel = try reader.u8("channel")
+        network.pan = PANID(try reader.u16("PAN"))
+        network.extendedPAN = try reader.eui64("extended PAN")
+        network.address = try reader.shortAddress("address")
+        network.depth = try reader.u8("depth")
+        network.key = try reader.key("network key")
+        network.keySequence = try reader.u8("key sequence number")
+        network.reservedUpTo = try reader.u32("network counter")
+        network.outgoingCounter = network.reservedUpTo
+        network.trustCentre = try reader.eui64("trust centre")
+        neighbours = NeighbourTable()
+        for _ in 0..<(try reader.u8("neighbour count")) {
+            let eui64 = try reader.eui64("neighbour")
+            let address = try reader.shortAddress("neighbour address")
+            guard let relation = Neighbour.Relation(rawValue: try reader.u8("relation")) else {
+                throw WireError(.invalid, "relation", at: reader.offset - 1)
+            }
+            let capability = CapabilityInformation(rawValue: try reader.u8("capability"))
+            neighbours.put(
+                Neighbour(
+                    eui64: eui64, address: address, relation: relation, capability: capability,
+                    isAuthenticated: true))
+        }
+        aps.linkKeys.removeAll()
+        for _ in 0..<(try reader.u8("link key count")) {
+            let partner = try reader.eui64("partner")
+            let key = try reader.key("link key")
+            aps.linkKeys.append(
+                LinkKey(
+                    partner: partner, key: key,
+                    outgoingCounter: try reader.u32("link key counter")))
+        }
+        addresses = AddressMap()
+        for _ in 0..<(try reader.u8("address count")) {
+            let address = try reader.shortAddress("mapped address")
+            addresses.put(address, try reader.eui64("mapped EUI-64"))
+        }
+        try reader.end(after: "addresses")
+        network.isUp = network.address != .unassigned
+    }
+}
+
+/// Appends little-endian fields to a growing array: for what goes to flash, off the frame path.
+public struct SnapshotWriter {
+    public private(set) var bytes: [UInt8] = []
+
+    public init() {}
+
+    /// The low `count` bytes of `value`.
+    public mutating func put(_ value: UInt64, _ count: Int) {
+        for index in 0..<count { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
+    }
+
+    public mutating func put(_ key: Key128) { bytes.append(contentsOf: key.bytes) }
+    public mutating func put(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
+}

@@ -1,0 +1,208 @@
+import Crypto
+import Radio
+import Wire
+
+/// A node's ZigBee stack: MAC, NWK, APS and ZDO over the radio port, without I/O.
+///
+/// Its layers live in the folders beside this one, each an extension with its own tables. The
+/// application drains `takeIndication()` after every call, and saves `snapshot` when
+/// `takeSaveRequest()` says so.
+public struct ZigbeeStack {
+    public internal(set) var configuration: StackConfiguration
+    let crypto: CryptoEngine
+
+    var mac: MACLayer
+    var network = NetworkState()
+    var neighbours = NeighbourTable()
+    var addresses = AddressMap()
+    var routes = RouteTable()
+    var broadcasts = BroadcastTable()
+    var aps = APSLayer()
+    var joiner = Joiner()
+    var poll = PollState()
+    var trustCentre = TrustCentre()
+    var zdoSequence: UInt8 = 0
+    var dice: SeededStream
+    private var indications: ContiguousArray<Indication> = []
+    private var firstIndication = 0
+    private var wantsSave = false
+
+    /// An application that does not drain loses the oldest beyond this.
+    static let indicationLimit = 64
+
+    public init(configuration: StackConfiguration, crypto: CryptoEngine, seed: Seed) {
+        self.configuration = configuration
+        self.crypto = crypto
+        dice = SeededStream(seed.named("stack"))
+        var start = SeededStream(seed.named("stack.sequences"))
+        mac = MACLayer(sequence: UInt8(truncatingIfNeeded: start.next()))
+        network.sequence = UInt8(truncatingIfNeeded: start.next())
+        aps.counter = UInt8(truncatingIfNeeded: start.next())
+        indications.reserveCapacity(Self.indicationLimit)
+    }
+
+    // MARK: - The application's side
+
+    public var address: ShortAddress { network.address }
+    public var eui64: EUI64 { configuration.eui64 }
+    public var isJoined: Bool { network.isUp }
+    public var neighbourTable: NeighbourTable { neighbours }
+    /// The active network key, for the evidence.
+    public var networkKey: Key128? { network.key }
+
+    public mutating func takeIndication() -> Indication? {
+        guard firstIndication < indications.count else { return nil }
+        let indication = indications[firstIndication]
+        firstIndication += 1
+        if firstIndication == indications.count {
+            indications.removeAll(keepingCapacity: true)
+            firstIndication = 0
+        }
+        return indication
+    }
+
+    mutating func indicate(_ indication: Indication) {
+        guard indications.count - firstIndication < Self.indicationLimit else { return }
+        indications.append(indication)
+    }
+
+    /// True once after something changed that must survive a restart.
+    public mutating func takeSaveRequest() -> Bool {
+        defer { wantsSave = false }
+        return wantsSave
+    }
+
+    mutating func requestSave() { wantsSave = true }
+
+    /// The EUI-64 behind a short address, if known.
+    public func eui64(of address: ShortAddress) -> EUI64? {
+        if address == network.address { return configuration.eui64 }
+        return neighbours[address]?.eui64 ?? addresses[address]
+    }
+
+    /// The short address of a device, if known.
+    public func address(of eui64: EUI64) -> ShortAddress? {
+        if eui64 == configuration.eui64 { return network.address }
+        return neighbours[eui64]?.address ?? addresses[eui64]
+    }
+
+    // MARK: - Inputs
+
+    public mutating func received(_ reception: Reception, at now: Instant, into out: inout Outbox) {
+        receiveMAC(reception, at: now, into: &out)
+        pump(at: now, into: &out)
+    }
+
+    public mutating func transmitted(
+        _ result: TransmitResult, at now: Instant, into out: inout Outbox
+    ) {
+        finishTransmission(result, at: now, into: &out)
+        pump(at: now, into: &out)
+    }
+
+    public mutating func tick(at now: Instant, into out: inout Outbox) {
+        while let (frame, emptied) = mac.expire(at: now) {
+            if let emptied { out.append(.pending(emptied, false)) }
+            if case .short(let address) = frame.destination {
+                out.note(.indirectExpired, UInt64(address.rawValue))
+            }
+        }
+        retryAPS(at: now, into: &out)
+        stepJoiner(at: now, into: &out)
+        stepPoll(at: now, into: &out)
+        pump(at: now, into: &out)
+    }
+
+    public var nextDeadline: Instant {
+        min(min(mac.nextExpiry, aps.nextDeadline), min(joiner.deadline, poll.deadline))
+    }
+
+    // MARK: - Towards the chip
+
+    /// Gives the chip its next frame if it is free.
+    mutating func pump(at now: Instant, into out: inout Outbox) {
+        guard mac.isChipFree, let (frame, handle) = mac.dequeue() else { return }
+        transmit(frame, handle, framePending: false, at: now, into: &out)
+    }
+
+    /// Queues a frame for the chip, or drops it with a reason.
+    mutating func enqueue(_ frame: OutgoingFrame, into out: inout Outbox) {
+        if frame.body.isOverflowed {
+            out.drop(.tooLong)
+        } else if !mac.enqueue(frame) {
+            out.drop(.queueFull)
+        }
+    }
+
+    mutating func transmit(
+        _ frame: OutgoingFrame, _ handle: UInt8, framePending: Bool, at now: Instant,
+        into out: inout Outbox
+    ) {
+        switch frame.content {
+        case .mac:
+            var body = frame.body
+            if framePending { body[0] |= 0x10 }
+            out.transmit(body, handle: handle)
+        case .nwk(let secured):
+            var header = MACHeader.within(
+                network.pan, kind: .data, sequence: mac.nextSequence(), to: frame.destination,
+                from: .short(network.address))
+            header.framePending = framePending
+            var psdu = FrameBuffer()
+            header.encode(into: &psdu)
+            if secured {
+                sealNWK(frame, into: &psdu)
+            } else {
+                psdu.append(frame.body.span)
+            }
+            // The FCS takes the last two bytes of 127.
+            if psdu.isOverflowed || psdu.room < 2 { out.drop(.tooLong) }
+            out.transmit(psdu, handle: handle)
+        }
+    }
+
+    private mutating func finishTransmission(
+        _ result: TransmitResult, at now: Instant, into out: inout Outbox
+    ) {
+        guard let (frame, emptied) = mac.finish(result) else { return }
+        if let emptied { out.append(.pending(emptied, false)) }
+        switch frame.purpose {
+        case .none: break
+        case .poll: finishPoll(result, at: now, into: &out)
+        case .beaconRequest: break
+        case .associationRequest: finishAssociationRequest(result, at: now, into: &out)
+        case .associationResponse(let eui64):
+            if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
+        }
+        guard result.status != .success, case .short(let address) = frame.destination,
+            case .nwk = frame.content
+        else { return }
+        out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
+        routes.forget(via: address)
+    }
+}
+
+/// The network this node is part of.
+struct NetworkState: Sendable {
+    /// Frames may be sent and taken.
+    var isUp = false
+    var channel: UInt8 = 0
+    var pan = PANID.broadcast
+    var extendedPAN = EUI64(0)
+    var address = ShortAddress.unassigned
+    var depth: UInt8 = 0
+    var key: Key128?
+    var keySequence: UInt8 = 0
+    /// The counter of the next frame sealed with the network key.
+    var outgoingCounter: UInt32 = 0
+    /// Below this, counters may have been used before a restart that is still to come.
+    var reservedUpTo: UInt32 = 0
+    var sequence: UInt8 = 0
+    /// apsTrustCenterAddress
+    var trustCentre = EUI64.unknown
+
+    mutating func nextSequence() -> UInt8 {
+        sequence &+= 1
+        return sequence
+    }
+}

@@ -1,0 +1,261 @@
+import Radio
+import Wire
+
+extension ZigbeeStack {
+    // MARK: - Requests of this node
+
+    /// Tells everybody awake who and where this device is (ZigBee 2.4.3.1.11).
+    mutating func announce(at now: Instant, into out: inout Outbox) {
+        var body = FrameBuffer()
+        DeviceAnnounce(
+            address: network.address, eui64: configuration.eui64,
+            capability: configuration.capability
+        ).encode(into: &body)
+        sendZDO(
+            ZDOCluster.deviceAnnounce, body, to: .receiversOn, transaction: nil, options: [],
+            at: now, into: &out)
+    }
+
+    /// Asks `target` which of its endpoints serves `cluster` in the Smart Energy profile.
+    public mutating func findServer(
+        of cluster: UInt16, at target: ShortAddress, now: Instant, into out: inout Outbox
+    ) {
+        var body = FrameBuffer()
+        body.append(target)
+        body.append(ProfileID.smartEnergy)
+        body.append(1 as UInt8)
+        body.append(cluster)
+        body.append(0 as UInt8)
+        sendZDO(
+            ZDOCluster.matchDescriptorRequest, body, to: target, transaction: nil,
+            options: .acknowledged, at: now, into: &out)
+    }
+
+    /// Asks `target` for its EUI-64.
+    public mutating func resolve(
+        _ target: ShortAddress, now: Instant, into out: inout Outbox
+    ) {
+        var body = FrameBuffer()
+        body.append(target)
+        body.append(0 as UInt8)
+        body.append(0 as UInt8)
+        sendZDO(
+            ZDOCluster.ieeeAddressRequest, body, to: target, transaction: nil,
+            options: .acknowledged, at: now, into: &out)
+    }
+
+    private mutating func sendZDO(
+        _ cluster: UInt16, _ body: FrameBuffer, to destination: ShortAddress,
+        transaction: UInt8?, options: SendOptions, at now: Instant, into out: inout Outbox
+    ) {
+        zdoSequence &+= 1
+        var payload = FrameBuffer()
+        payload.append(transaction ?? zdoSequence)
+        payload.append(body.span)
+        send(
+            payload, to: destination, endpoint: 0, from: 0, cluster: cluster,
+            profile: ProfileID.zigbeeDevice, options: options, at: now, into: &out)
+    }
+
+    // MARK: - Messages to this node
+
+    mutating func receiveZDO(_ message: APSMessage, at now: Instant, into out: inout Outbox) {
+        do {
+            var reader = ByteReader(message.frame.span.extracting(message.payload...))
+            let transaction = try reader.u8("transaction sequence number")
+            if message.cluster & ZDOCluster.response != 0 {
+                try receiveResponse(message, &reader, into: &out)
+            } else if message.cluster == ZDOCluster.deviceAnnounce {
+                try receiveAnnounce(&reader, into: &out)
+            } else if let answer = try answer(message, &reader) {
+                sendZDO(
+                    message.cluster | ZDOCluster.response, answer, to: message.source,
+                    transaction: transaction, options: .acknowledged, at: now, into: &out)
+            } else {
+                out.drop(.zdoUnexpected, from: message.source)
+            }
+        } catch {
+            out.drop(.zdoMalformed, from: message.source)
+        }
+    }
+
+    private mutating func receiveAnnounce(
+        _ reader: inout ByteReader, into out: inout Outbox
+    ) throws(WireError) {
+        let announce = try DeviceAnnounce(parsing: &reader)
+        addresses.put(announce.address, announce.eui64)
+        if let index = neighbours.index(of: announce.eui64) {
+            neighbours.update(index) {
+                $0.address = announce.address
+                $0.capability = announce.capability
+            }
+            requestSave()
+        }
+        out.note(
+            .deviceAnnounced, announce.eui64.rawValue, UInt64(announce.address.rawValue))
+        indicate(.deviceAnnounced(announce.eui64, announce.address, announce.capability))
+    }
+
+    private mutating func receiveResponse(
+        _ message: APSMessage, _ reader: inout ByteReader, into out: inout Outbox
+    ) throws(WireError) {
+        let status = try reader.u8("status")
+        switch message.cluster {
+        case ZDOCluster.matchDescriptorRequest | ZDOCluster.response:
+            let server = try reader.shortAddress("NWK address of interest")
+            let count = try reader.u8("match length")
+            if status == ZDOStatus.success.rawValue, count > 0 {
+                indicate(.matched(server: server, endpoint: try reader.u8("endpoint")))
+            } else {
+                indicate(.noMatch(server: server))
+            }
+        case ZDOCluster.ieeeAddressRequest | ZDOCluster.response,
+            ZDOCluster.nwkAddressRequest | ZDOCluster.response:
+            let eui64 = try reader.eui64("IEEE address")
+            let address = try reader.shortAddress("NWK address")
+            guard status == ZDOStatus.success.rawValue else { return }
+            if neighbours[eui64] == nil { addresses.put(address, eui64) }
+            indicate(.resolved(address, eui64))
+        default: out.drop(.zdoUnexpected, from: message.source)
+        }
+    }
+
+    /// The response to a request, behind its transaction number; nil where there is none.
+    private func answer(
+        _ message: APSMessage, _ reader: inout ByteReader
+    ) throws(WireError) -> FrameBuffer? {
+        switch message.cluster {
+        case ZDOCluster.nwkAddressRequest: try answerNWKAddress(message, &reader)
+        case ZDOCluster.ieeeAddressRequest: try answerIEEEAddress(&reader)
+        case ZDOCluster.nodeDescriptorRequest: try answerNodeDescriptor(&reader)
+        case ZDOCluster.simpleDescriptorRequest: try answerSimpleDescriptor(&reader)
+        case ZDOCluster.activeEndpointsRequest: try answerActiveEndpoints(&reader)
+        case ZDOCluster.matchDescriptorRequest: try answerMatch(message, &reader)
+        default: unsupported(message)
+        }
+    }
+
+    private func unsupported(_ message: APSMessage) -> FrameBuffer? {
+        guard !message.isBroadcast else { return nil }
+        var body = FrameBuffer()
+        body.append(ZDOStatus.notSupported.rawValue)
+        return body
+    }
+
+    private func answerNWKAddress(
+        _ message: APSMessage, _ reader: inout ByteReader
+    ) throws(WireError) -> FrameBuffer? {
+        let wanted = try reader.eui64("IEEE address")
+        var body = FrameBuffer()
+        if wanted == configuration.eui64 {
+            body.append(ZDOStatus.success.rawValue)
+            body.append(wanted)
+            body.append(network.address)
+            return body
+        }
+        guard !message.isBroadcast else { return nil }
+        body.append(ZDOStatus.deviceNotFound.rawValue)
+        body.append(wanted)
+        body.append(ShortAddress.everyone)
+        return body
+    }
+
+    private func answerIEEEAddress(_ reader: inout ByteReader) throws(WireError) -> FrameBuffer {
+        let wanted = try reader.shortAddress("NWK address of interest")
+        var body = FrameBuffer()
+        if let known = eui64(of: wanted) {
+            body.append(ZDOStatus.success.rawValue)
+            body.append(known)
+        } else {
+            body.append(ZDOStatus.deviceNotFound.rawValue)
+            body.append(EUI64.unknown)
+        }
+        body.append(wanted)
+        return body
+    }
+
+    private func answerNodeDescriptor(
+        _ reader: inout ByteReader
+    ) throws(WireError) -> FrameBuffer {
+        let wanted = try reader.shortAddress("NWK address of interest")
+        var body = FrameBuffer()
+        guard wanted == network.address else { return refuse(wanted) }
+        body.append(ZDOStatus.success.rawValue)
+        body.append(wanted)
+        NodeDescriptor(
+            logicalType: configuration.role.rawValue, capability: configuration.capability,
+            manufacturer: configuration.manufacturer,
+            serverMask: configuration.role == .coordinator ? 1 : 0
+        ).encode(into: &body)
+        return body
+    }
+
+    private func answerSimpleDescriptor(
+        _ reader: inout ByteReader
+    ) throws(WireError) -> FrameBuffer {
+        let wanted = try reader.shortAddress("NWK address of interest")
+        let endpoint = try reader.u8("endpoint")
+        guard wanted == network.address else { return refuse(wanted) }
+        guard let found = configuration.endpoints.first(where: { $0.endpoint == endpoint }) else {
+            return refuse(
+                wanted, 1...240 ~= endpoint ? .notActive : .invalidEndpoint)
+        }
+        var descriptor = FrameBuffer()
+        found.encode(into: &descriptor)
+        var body = FrameBuffer()
+        body.append(ZDOStatus.success.rawValue)
+        body.append(wanted)
+        body.append(UInt8(descriptor.count))
+        body.append(descriptor.span)
+        return body
+    }
+
+    private func answerActiveEndpoints(
+        _ reader: inout ByteReader
+    ) throws(WireError) -> FrameBuffer {
+        let wanted = try reader.shortAddress("NWK address of interest")
+        guard wanted == network.address else { return refuse(wanted) }
+        var body = FrameBuffer()
+        body.append(ZDOStatus.success.rawValue)
+        body.append(wanted)
+        body.append(UInt8(truncatingIfNeeded: configuration.endpoints.count))
+        for endpoint in configuration.endpoints { body.append(endpoint.endpoint) }
+        return body
+    }
+
+    private func answerMatch(
+        _ message: APSMessage, _ reader: inout ByteReader
+    ) throws(WireError) -> FrameBuffer? {
+        let wanted = try reader.shortAddress("NWK address of interest")
+        let profile = try reader.u16("profile")
+        let inputs = try reader.take(2 * Int(try reader.u8("input cluster count")), "input clusters")
+        let outputs = try reader.take(
+            2 * Int(try reader.u8("output cluster count")), "output clusters")
+        guard wanted == network.address || wanted.isBroadcast else {
+            return message.isBroadcast ? nil : refuse(wanted)
+        }
+        var found = FrameBuffer()
+        for endpoint in configuration.endpoints
+        where endpoint.matches(profile: profile, inputs: inputs, outputs: outputs) {
+            found.append(endpoint.endpoint)
+        }
+        if found.isEmpty, message.isBroadcast { return nil }
+        var body = FrameBuffer()
+        body.append(found.isEmpty ? ZDOStatus.noMatch.rawValue : ZDOStatus.success.rawValue)
+        body.append(network.address)
+        body.append(UInt8(found.count))
+        body.append(found.span)
+        return body
+    }
+
+    /// Status, address and an empty list: the shape all descriptor responses fail in.
+    private func refuse(
+        _ wanted: ShortAddress, _ status: ZDOStatus = .deviceNotFound
+    ) -> FrameBuffer {
+        var body = FrameBuffer()
+        body.append(status.rawValue)
+        body.append(wanted)
+        body.append(0 as UInt8)
+        return body
+    }
+}
