@@ -9,7 +9,7 @@ extension ZigbeeStack {
     /// {EUI-64, address u16, relation u8, capability u8}; link keys u8 x {partner u64, key 16,
     /// reserved counter u32}; addresses u8 x {address u16, EUI-64}.
     public var snapshot: [UInt8] {
-        var bytes = SnapshotWriter()
+        var bytes = ByteBuilder()
         bytes.put(1, 1)
         bytes.put(UInt64(network.channel), 1)
         bytes.put(UInt64(network.pan.rawValue), 2)
@@ -93,19 +93,4 @@ extension ZigbeeStack {
         try reader.end(after: "addresses")
         network.isUp = network.address != .unassigned
     }
-}
-
-/// Appends little-endian fields to a growing array: for what goes to flash, off the frame path.
-public struct SnapshotWriter {
-    public private(set) var bytes: [UInt8] = []
-
-    public init() {}
-
-    /// The low `count` bytes of `value`.
-    public mutating func put(_ value: UInt64, _ count: Int) {
-        for index in 0..<count { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
-    }
-
-    public mutating func put(_ key: Key128) { bytes.append(contentsOf: key.bytes) }
-    public mutating func put(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
 }

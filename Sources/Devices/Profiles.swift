@@ -1,0 +1,201 @@
+import GBCS
+import Radio
+import Wire
+import Zigbee
+
+/// What a device is and does, as its profile file says (`Profiles/devices/`).
+public struct DeviceProfile: Sendable {
+    /// ESME, GSME, PPMID or HCALCS.
+    public var type: DeviceType
+    public var name: String
+    /// ZigBee manufacturer code.
+    public var manufacturer: UInt16
+    public var model: String
+    public var imageType: UInt16
+    public var hardwareVersion: UInt16
+    /// What it can do, by firmware version.
+    public var firmware: [FirmwareRange<DeviceCapabilities>]
+    public var isRouter: Bool
+    public var isMainsPowered: Bool
+    /// Nil for a device whose receiver is always on.
+    public var sleep: SleepSettings?
+    public var ota: OTAClientSettings
+    /// How much of a download survives a restart.
+    public var resume: ResumePolicy
+    /// Block requests and responses ask for APS acknowledgements too.
+    public var acknowledgesBlocks: Bool
+    public var stack: StackTimings
+    public var flash: FlashGeometry
+    /// How long it takes from power to the first frame.
+    public var bootTime: Interval
+    /// How long checking an image takes: per KiB of it.
+    public var checkPerKiB: Interval
+
+    public init(type: DeviceType, name: String) {
+        self.type = type
+        self.name = name
+        manufacturer = 0
+        model = name
+        imageType = 0
+        hardwareVersion = 0
+        firmware = [FirmwareRange(0...UInt32.max, DeviceCapabilities())]
+        isRouter = false
+        isMainsPowered = true
+        ota = OTAClientSettings()
+        resume = .offset(everyBlocks: 32)
+        acknowledgesBlocks = false
+        stack = StackTimings()
+        flash = FlashGeometry(size: 1 << 20)
+        bootTime = .seconds(2)
+        checkPerKiB = .milliseconds(2)
+        // A PPMID holds no supplier's credentials and is activated by Upgrade End Response; the
+        // others only ever by a command (GBCS 11.5, 11.6).
+        ota.activationByOrderOnly = type != .ppmid
+    }
+
+    public func capabilities(at version: UInt32) -> DeviceCapabilities? {
+        firmware.first { $0.versions.contains(version) }?.value
+    }
+}
+
+/// A range of firmware versions and what holds for it.
+public struct FirmwareRange<Value: Sendable>: Sendable {
+    public var versions: ClosedRange<UInt32>
+    public var value: Value
+
+    public init(_ versions: ClosedRange<UInt32>, _ value: Value) {
+        self.versions = versions
+        self.value = value
+    }
+}
+
+/// What a device's firmware lets it do.
+public struct DeviceCapabilities: Sendable, Equatable {
+    /// Whether it has an OTA client at all. A PPMID from before SECMP0007 has none.
+    public var hasOTAClient = true
+
+    public init(hasOTAClient: Bool = true) { self.hasOTAClient = hasOTAClient }
+}
+
+/// How a sleepy device spends its battery.
+public struct SleepSettings: Sendable, Equatable {
+    /// From one wake to the next. GSME: 30 minutes.
+    public var interval: Interval
+    /// The longest it stays awake.
+    public var maximumAwake: Interval
+    /// The most blocks it fetches in one wake.
+    public var blocksPerWake: Int
+
+    public init(
+        interval: Interval = .minutes(30), maximumAwake: Interval = .seconds(10),
+        blocksPerWake: Int = 64
+    ) {
+        self.interval = interval
+        self.maximumAwake = maximumAwake
+        self.blocksPerWake = blocksPerWake
+    }
+}
+
+/// What becomes of a download when the device restarts.
+public enum ResumePolicy: Sendable, Equatable {
+    /// It goes on from the last offset saved; one is saved every so many blocks.
+    case offset(everyBlocks: Int)
+    /// It begins again.
+    case fromZero
+}
+
+/// Stack timings that a profile may change; see `StackConfiguration` for what they are.
+public struct StackTimings: Sendable, Equatable {
+    public var keyWait: Interval?
+    public var joinRetry: Interval?
+    public var apsAckWait: Interval?
+    public var fastPoll: Interval?
+    public var firstPoll: Interval?
+
+    public init() {}
+
+    func apply(to configuration: inout StackConfiguration) {
+        if let keyWait { configuration.keyWait = keyWait }
+        if let joinRetry { configuration.joinRetry = joinRetry }
+        if let apsAckWait { configuration.apsAckWait = apsAckWait }
+        if let fastPoll { configuration.fastPoll = fastPoll }
+        if let firstPoll { configuration.firstPoll = firstPoll }
+    }
+}
+
+/// What a Communications Hub is and does, as its profile file says (`Profiles/hubs/`).
+public struct HubProfile: Sendable {
+    public var name: String
+    public var manufacturer: UInt16
+    public var model: String
+    public var imageType: UInt16
+    public var hardwareVersion: UInt16
+    /// What it supports, by firmware version.
+    public var firmware: [FirmwareRange<HubCapabilities>]
+    public var imageSlots: Int
+    /// Bytes each slot holds; a whole number of flash pages.
+    public var imageSlotSize: Int
+    /// How long joining stays open after a PAN is formed, and after every change of the device
+    /// log.
+    public var permitJoining: Interval
+    /// Image Notify goes to the targets of a new image that listen all the time.
+    public var notifiesImages: Bool
+    public var stack: StackTimings
+    public var bootTime: Interval
+
+    public init(name: String) {
+        self.name = name
+        manufacturer = 0
+        model = name
+        imageType = 0
+        hardwareVersion = 0
+        firmware = [FirmwareRange(0...UInt32.max, HubCapabilities())]
+        imageSlots = 6
+        imageSlotSize = 192 * 4096
+        permitJoining = .minutes(10)
+        notifiesImages = true
+        stack = StackTimings()
+        bootTime = .seconds(20)
+    }
+
+    /// Flash the hub needs for its journal and its image slots.
+    public var flash: FlashGeometry {
+        FlashGeometry(size: CommunicationsHub.journalPages * 2 * 4096 + imageSlots * imageSlotSize)
+    }
+
+    public func capabilities(at version: UInt32) -> HubCapabilities? {
+        firmware.first { $0.versions.contains(version) }?.value
+    }
+}
+
+/// What a hub's firmware lets it do.
+public struct HubCapabilities: Sendable, Equatable {
+    /// The device types it delivers images to. Before SECMP0007: ESME and GSME.
+    public var delivers: Set<DeviceType>
+    /// An image for a type it does not deliver to is dropped without a word to the WAN.
+    /// assumption: `discardsSilently` in the hub's profile.
+    public var discardsSilently: Bool
+
+    public init(
+        delivers: Set<DeviceType> = [.esme, .gsme, .ppmid, .hcalcs], discardsSilently: Bool = true
+    ) {
+        self.delivers = delivers
+        self.discardsSilently = discardsSilently
+    }
+}
+
+/// One line of a hub's device log: a device it may talk to (GBCS CCS01).
+public struct DeviceLogEntry: Sendable, Equatable {
+    public var eui64: EUI64
+    /// assumption: GBCS registers no type; the home file gives it, as the hub would learn it from
+    /// the device's descriptors.
+    public var type: DeviceType
+    /// The install code's link key, which secures joining.
+    public var linkKey: Key128
+
+    public init(eui64: EUI64, type: DeviceType, linkKey: Key128) {
+        self.eui64 = eui64
+        self.type = type
+        self.linkKey = linkKey
+    }
+}

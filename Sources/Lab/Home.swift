@@ -1,0 +1,95 @@
+import Air
+import Crypto
+import Devices
+import GBCS
+import Radio
+import Wire
+
+/// A virtual home as its file says (`Profiles/homes/`): one hub, its devices, their keys, and the
+/// air between them.
+public struct Home: Sendable {
+    public var name: String
+    public var title: String
+    /// The 2.4 GHz channels in use, 11-26, in order of preference.
+    public var channels: [UInt8]
+    public var hub: HomeHub
+    /// In the file's order, which is the roster's order after the hub.
+    public var devices: [HomeDevice]
+    /// The link between any two members without one of their own.
+    public var commonLink: Link
+    public var links: [HomeLink]
+    public var air: AirSettings
+
+    public init(name: String, title: String, hub: HomeHub, devices: [HomeDevice]) {
+        self.name = name
+        self.title = title
+        channels = [11, 14, 15, 19, 20, 24, 25]
+        self.hub = hub
+        self.devices = devices
+        commonLink = Link(rssi: -60)
+        links = []
+        air = AirSettings()
+    }
+}
+
+public struct HomeHub: Sendable {
+    /// `CH`
+    public var name: String
+    public var profile: HubProfile
+    public var eui64: EUI64
+    /// The firmware it starts with.
+    public var firmware: UInt32
+    /// Whoever signs the hub's own images: the WAN provider (assumption: GBCS does not say how).
+    public var signer: P256.PublicKey?
+
+    public init(
+        name: String, profile: HubProfile, eui64: EUI64, firmware: UInt32,
+        signer: P256.PublicKey?
+    ) {
+        self.name = name
+        self.profile = profile
+        self.eui64 = eui64
+        self.firmware = firmware
+        self.signer = signer
+    }
+}
+
+public struct HomeDevice: Sendable {
+    /// Unique in the home: the role, or the role and a number (`ESME`, `ESME-2`).
+    public var name: String
+    public var profile: DeviceProfile
+    public var eui64: EUI64
+    public var installCode: InstallCode
+    /// The firmware it starts with.
+    public var firmware: UInt32
+    /// The supplier whose signature it trusts; nil for a PPMID, which holds no such credentials.
+    public var supplier: P256.PublicKey?
+
+    public init(
+        name: String, profile: DeviceProfile, eui64: EUI64, installCode: InstallCode,
+        firmware: UInt32, supplier: P256.PublicKey?
+    ) {
+        self.name = name
+        self.profile = profile
+        self.eui64 = eui64
+        self.installCode = installCode
+        self.firmware = firmware
+        self.supplier = supplier
+    }
+}
+
+/// A link between two members by name that is not the common one.
+public struct HomeLink: Sendable, Equatable {
+    public var from: String
+    public var to: String
+    public var link: Link
+    /// Only from `from` to `to`; otherwise both ways.
+    public var isOneWay: Bool
+
+    public init(from: String, to: String, link: Link, isOneWay: Bool = false) {
+        self.from = from
+        self.to = to
+        self.link = link
+        self.isOneWay = isOneWay
+    }
+}

@@ -1,0 +1,86 @@
+import Air
+import Wire
+
+/// A story to run in a home, as its file says (`Profiles/scenarios/`).
+public struct Scenario: Sendable {
+    public var name: String
+    public var title: String
+    /// The home's name, a file in `Profiles/homes/`.
+    public var home: String
+    /// The virtual date and time of the start.
+    public var start: UTCTime
+    public var seed: UInt64
+    /// Virtual time after which the run has failed.
+    public var timeLimit: Interval
+    public var steps: [ScenarioStep]
+
+    public init(
+        name: String, title: String, home: String, start: UTCTime, seed: UInt64,
+        timeLimit: Interval, steps: [ScenarioStep]
+    ) {
+        self.name = name
+        self.title = title
+        self.home = home
+        self.start = start
+        self.seed = seed
+        self.timeLimit = timeLimit
+        self.steps = steps
+    }
+}
+
+public struct ScenarioStep: Sendable {
+    public var title: String
+    public var action: Action
+    /// Virtual time within which the step must be done.
+    public var within: Interval
+    /// Where it stands in its file, for messages.
+    public var line: Int
+
+    public init(title: String, action: Action, within: Interval, line: Int) {
+        self.title = title
+        self.action = action
+        self.within = within
+        self.line = line
+    }
+
+    /// Devices are named as in the home file.
+    public enum Action: Sendable, Equatable {
+        /// The devices are in the network and know their OTA server.
+        case join(devices: [String])
+        /// An image of the manifest goes to the hub's WAN port, meant for these devices: one
+        /// attempt for each begins.
+        case deliver(image: String, to: [String])
+        /// The hub gets, holds and runs an image of its own, and is back.
+        case updateHub(image: String)
+        /// The devices have come to this outcome in their current attempt.
+        case await(Milestone, devices: [String])
+        /// The devices get the order to run the image of their current attempt.
+        case activate(devices: [String])
+        /// The hub reads the devices' versions over the air; they must be these, or, where
+        /// `version` is nil, that of the last image delivered if the attempt ended `updated` and
+        /// the one before it otherwise.
+        case readVersions(devices: [String], version: UInt32?)
+        /// The devices ask for their next image now, rather than when they would by themselves.
+        case query(devices: [String])
+        case power(device: String, on: Bool)
+        case link(a: String, b: String, Link)
+        case permitJoining(Interval)
+        case wait(Interval)
+    }
+
+    /// What an `await` waits for.
+    public enum Milestone: String, CaseIterable, Sendable {
+        /// The image has been fetched and has passed every check.
+        case verified
+        /// The device asked and was told that there is nothing for it.
+        case notOffered
+        /// The device found the image wanting.
+        case rejected
+        /// The device stopped asking.
+        case gaveUp
+        /// The device runs the new version.
+        case updated
+        /// The download has begun.
+        case downloading
+    }
+}
