@@ -13,6 +13,8 @@ public struct DeviceProfile: Sendable {
     public var model: String
     public var imageType: UInt16
     public var hardwareVersion: UInt16
+    /// The Smart Energy endpoint, 1-240, that its clusters stand on.
+    public var endpoint: UInt8
     /// What it can do, by firmware version.
     public var firmware: [FirmwareRange<DeviceCapabilities>]
     public var isRouter: Bool
@@ -38,6 +40,7 @@ public struct DeviceProfile: Sendable {
         model = name
         imageType = 0
         hardwareVersion = 0
+        endpoint = 1
         firmware = [FirmwareRange(0...UInt32.max, DeviceCapabilities())]
         isRouter = false
         isMainsPowered = true
@@ -85,14 +88,18 @@ public struct SleepSettings: Sendable, Equatable {
     public var maximumAwake: Interval
     /// The most blocks it fetches in one wake.
     public var blocksPerWake: Int
+    /// How long it goes on polling after the last thing that happened.
+    /// assumption: 250 ms; `sleep.linger`.
+    public var linger: Interval
 
     public init(
         interval: Interval = .minutes(30), maximumAwake: Interval = .seconds(10),
-        blocksPerWake: Int = 64
+        blocksPerWake: Int = 64, linger: Interval = .milliseconds(250)
     ) {
         self.interval = interval
         self.maximumAwake = maximumAwake
         self.blocksPerWake = blocksPerWake
+        self.linger = linger
     }
 }
 
@@ -132,6 +139,8 @@ public struct HubProfile: Sendable {
     public var hardwareVersion: UInt16
     /// What it supports, by firmware version.
     public var firmware: [FirmwareRange<HubCapabilities>]
+    /// The Smart Energy endpoint, 1-240, of its OTA server.
+    public var endpoint: UInt8
     public var imageSlots: Int
     /// Bytes each slot holds; a whole number of flash pages.
     public var imageSlotSize: Int
@@ -150,6 +159,7 @@ public struct HubProfile: Sendable {
         imageType = 0
         hardwareVersion = 0
         firmware = [FirmwareRange(0...UInt32.max, HubCapabilities())]
+        endpoint = 3
         imageSlots = 6
         imageSlotSize = 192 * 4096
         permitJoining = .minutes(10)
@@ -158,9 +168,10 @@ public struct HubProfile: Sendable {
         bootTime = .seconds(20)
     }
 
-    /// Flash the hub needs for its journal and its image slots.
+    /// Flash the hub needs for its journal, its image slots and one slot for its own firmware.
     public var flash: FlashGeometry {
-        FlashGeometry(size: CommunicationsHub.journalPages * 2 * 4096 + imageSlots * imageSlotSize)
+        FlashGeometry(
+            size: CommunicationsHub.journalPages * 2 * 4096 + (imageSlots + 1) * imageSlotSize)
     }
 
     public func capabilities(at version: UInt32) -> HubCapabilities? {

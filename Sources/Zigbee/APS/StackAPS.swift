@@ -103,8 +103,9 @@ extension ZigbeeStack {
     }
 
     /// Appends an APS command frame sealed with the key-transport key of a link key.
-    mutating func appendSealed(_ command: APSCommand, linkKey index: Int, to body: inout FrameBuffer)
-    {
+    mutating func appendSealed(
+        _ command: APSCommand, linkKey index: Int, to body: inout FrameBuffer
+    ) {
         let start = body.count
         var header = APSHeader(kind: .command, counter: aps.nextCounter())
         header.isSecured = true
@@ -271,7 +272,7 @@ extension ZigbeeStack {
             source: nwk.source, sourceEUI64: source, sourceEndpoint: header.sourceEndpoint,
             destinationEndpoint: header.destinationEndpoint, cluster: header.cluster,
             profile: header.profile, isLinkSecured: header.isSecured, isBroadcast: isBroadcast,
-            frame: frame, payload: payload)
+            wantedAcknowledgement: header.acknowledgementRequested, frame: frame, payload: payload)
         if header.destinationEndpoint == 0, header.profile == ProfileID.zigbeeDevice {
             receiveZDO(message, at: now, into: &out)
         } else if header.destinationEndpoint == 0xFF

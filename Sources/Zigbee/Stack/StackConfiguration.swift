@@ -76,6 +76,8 @@ public struct APSMessage: Sendable {
     /// It came under the link key shared with its sender.
     public var isLinkSecured: Bool
     public var isBroadcast: Bool
+    /// Its sender asked for an APS acknowledgement.
+    public var wantedAcknowledgement: Bool
     /// The whole frame as decrypted; the payload begins at `payload`.
     public var frame: FrameBuffer
     public var payload: Int

@@ -194,6 +194,13 @@ public struct OTAClient: Sendable {
         deadline = now
     }
 
+    /// The image cannot be taken at all: it is refused before anything of it is fetched.
+    public mutating func refuse(at now: Instant) {
+        guard isDownloading else { return }
+        phase = .checking
+        finishedChecking(.invalidImage, at: now)
+    }
+
     /// The device runs another version now, or dropped the image it held.
     public mutating func finished(running version: UInt32, at now: Instant) {
         current.version = version
@@ -412,8 +419,9 @@ public struct OTAClient: Sendable {
     public mutating func upgradeEndResponse(
         _ response: UpgradeEndResponse, at now: Instant
     ) -> Verdict {
-        guard let image, status == .downloadComplete || status == .waitingToUpgrade
-            || status == .countDown
+        guard let image,
+            status == .downloadComplete || status == .waitingToUpgrade
+                || status == .countDown
         else { return .dropped(.otaOutOfState) }
         guard response.image.covers(image) else { return .dropped(.otaWrongImage) }
         guard let delay = response.delay, !settings.activationByOrderOnly else {

@@ -1,0 +1,245 @@
+import Crypto
+import GBCS
+import Radio
+import Wire
+import Zigbee
+
+/// What makes one hub of a model this hub.
+public struct HubIdentity: Sendable {
+    public var eui64: EUI64
+    /// The firmware it left the factory with.
+    public var firmware: UInt32
+    /// Whose signature its own images bear.
+    public var signer: P256.PublicKey?
+    /// The channels it may form its PAN on.
+    public var channels: [UInt8]
+    /// The device log as commissioning left it; kept in flash from the first start on.
+    public var deviceLog: [DeviceLogEntry]
+    /// The date and time of virtual time zero.
+    public var start: UTCTime
+
+    public init(
+        eui64: EUI64, firmware: UInt32, signer: P256.PublicKey?, channels: [UInt8],
+        deviceLog: [DeviceLogEntry], start: UTCTime
+    ) {
+        self.eui64 = eui64
+        self.firmware = firmware
+        self.signer = signer
+        self.channels = channels
+        self.deviceLog = deviceLog
+        self.start = start
+    }
+}
+
+/// A Communications Hub as its profile has it: coordinator, trust centre, image store and OTA
+/// server.
+public struct CommunicationsHub: Node {
+    enum Phase: Sendable {
+        case off
+        case booting
+        case running
+        case restarting
+    }
+
+    /// Keys of the journal's records.
+    enum Record {
+        static let firmware: UInt8 = 1
+        static let network: UInt8 = 2
+        static let deviceLog: UInt8 = 3
+        /// One for each image slot.
+        static let firstSlot: UInt8 = 0x40
+    }
+
+    static let journalPages = 4
+    /// Devices a hub's log holds (assumption).
+    static let deviceLogLimit = 64
+
+    public let profile: HubProfile
+    public let identity: HubIdentity
+    public internal(set) var stack: ZigbeeStack
+    var journal: Journal
+    var firmware: FirmwareState
+    var capabilities = HubCapabilities()
+    var deviceLog = DeviceLog()
+    var store: [StoredImage?]
+    var arrival: Arrival?
+    var phase = Phase.off
+    var timer = Instant.distantFuture
+    var zclSequence: UInt8 = 0
+    /// Devices whose version the WAN has asked for and that have not answered yet.
+    var pendingReads: [EUI64] = []
+    var nextRead = Instant.distantFuture
+    /// Where each device's OTA client has shown itself to be.
+    var clientEndpoints: [(device: EUI64, endpoint: UInt8)] = []
+
+    public init(profile: HubProfile, identity: HubIdentity, crypto: CryptoEngine, seed: Seed) {
+        self.profile = profile
+        self.identity = identity
+        var configuration = StackConfiguration(
+            role: .coordinator, eui64: identity.eui64, receiverOnWhenIdle: true,
+            isMainsPowered: true, manufacturer: profile.manufacturer,
+            endpoints: [
+                // Remote communications device 0x0508.
+                SimpleDescriptor(
+                    endpoint: profile.endpoint, profile: ProfileID.smartEnergy, device: 0x0508,
+                    inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade],
+                    outputClusters: [])
+            ], channels: identity.channels)
+        profile.stack.apply(to: &configuration)
+        stack = ZigbeeStack(
+            configuration: configuration, crypto: crypto,
+            seed: seed.named("node").indexed(identity.eui64.rawValue))
+        journal = Journal(
+            firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
+        firmware = FirmwareState(running: identity.firmware)
+        store = Array(repeating: nil, count: profile.imageSlots)
+    }
+
+    public var eui64: EUI64 { identity.eui64 }
+    /// The firmware version that runs.
+    public var version: UInt32 { firmware.running }
+
+    // MARK: - Node
+
+    public mutating func handle(
+        _ input: borrowing Input, at now: Instant, into out: inout Outbox
+    ) {
+        switch copy input {
+        case .powerOn: powerOn(at: now, into: &out)
+        case .tick: tick(at: now, into: &out)
+        case .received(let reception):
+            if phase == .running { stack.received(reception, at: now, into: &out) }
+        case .transmitted(let result):
+            if phase == .running { stack.transmitted(result, at: now, into: &out) }
+        case .energy(let channel, let level):
+            if phase == .running {
+                stack.energy(channel: channel, level: level, at: now, into: &out)
+            }
+        case .wan(let message):
+            if phase == .running { receiveWAN(message, at: now, into: &out) }
+        case .order(.permitJoining(let duration)):
+            if phase == .running { stack.permitJoining(duration, at: now) }
+        case .order, .observed: break
+        }
+        settle(at: now, into: &out)
+    }
+
+    public var nextDeadline: Instant {
+        switch phase {
+        case .off, .restarting: .distantFuture
+        case .booting: timer
+        case .running: min(stack.nextDeadline, nextRead)
+        }
+    }
+
+    private mutating func powerOn(at now: Instant, into out: inout Outbox) {
+        phase = .booting
+        timer = now + profile.bootTime
+        journal.open(&out)
+        if let bytes = journal[Record.firmware], let saved = try? FirmwareState(parsing: bytes) {
+            firmware = saved
+        }
+        capabilities = profile.capabilities(at: firmware.running) ?? HubCapabilities(delivers: [])
+        for slot in store.indices {
+            guard let bytes = journal[Record.firstSlot + UInt8(slot)] else { continue }
+            store[slot] = try? StoredImage(parsing: bytes)
+        }
+        if let bytes = journal[Record.deviceLog], let saved = try? DeviceLog(parsing: bytes) {
+            deviceLog = saved
+        } else {
+            for entry in identity.deviceLog { deviceLog.put(entry) }
+            journal.write(Record.deviceLog, deviceLog.bytes, &out)
+            for entry in identity.deviceLog { out.note(.deviceLogged, entry.eui64.rawValue) }
+        }
+        out.note(.poweredOn, UInt64(firmware.running))
+    }
+
+    private mutating func tick(at now: Instant, into out: inout Outbox) {
+        switch phase {
+        case .off, .restarting: break
+        case .booting:
+            guard timer <= now else { return }
+            timer = .distantFuture
+            start(at: now, into: &out)
+        case .running:
+            stack.tick(at: now, into: &out)
+            if nextRead <= now { readVersions(at: now, into: &out) }
+        }
+    }
+
+    private mutating func start(at now: Instant, into out: inout Outbox) {
+        phase = .running
+        if let bytes = journal[Record.network], (try? stack.restore(bytes)) != nil,
+            stack.isJoined
+        {
+            stack.resume(at: now, into: &out)
+        } else {
+            stack.form(at: now, into: &out)
+        }
+        for entry in deviceLog.entries {
+            stack.setLinkKey(entry.linkKey, partner: entry.eui64)
+        }
+    }
+
+    private mutating func settle(at now: Instant, into out: inout Outbox) {
+        guard phase == .running else { return }
+        while let indication = stack.takeIndication() {
+            switch indication {
+            case .formed: stack.permitJoining(profile.permitJoining, at: now)
+            case .message(let message): receive(message, at: now, into: &out)
+            case .deviceAnnounced(let device, _, _):
+                if pendingReads.contains(device) { readVersions(at: now, into: &out) }
+            case .joined, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
+            }
+        }
+        if stack.takeSaveRequest(), stack.isJoined {
+            journal.write(Record.network, stack.snapshot, &out)
+        }
+    }
+}
+
+/// The hub's list of the devices it may talk to: bounded, in the order of their registration.
+struct DeviceLog: Sendable {
+    private(set) var entries: [DeviceLogEntry] = []
+
+    init() {}
+
+    subscript(eui64: EUI64) -> DeviceLogEntry? { entries.first { $0.eui64 == eui64 } }
+
+    /// False if the log is full. A known EUI-64 keeps its key (GBCS CCS01).
+    @discardableResult
+    mutating func put(_ entry: DeviceLogEntry) -> Bool {
+        if entries.contains(where: { $0.eui64 == entry.eui64 }) { return true }
+        guard entries.count < CommunicationsHub.deviceLogLimit else { return false }
+        entries.append(entry)
+        return true
+    }
+
+    private static let types: [DeviceType] = [.communicationsHub, .esme, .gsme, .ppmid, .hcalcs]
+
+    /// Layout: entries x {EUI-64 u64 little-endian, type u8 as an index into CH, ESME, GSME,
+    /// PPMID, HCALCS, link key 16}.
+    var bytes: [UInt8] {
+        var builder = ByteBuilder()
+        for entry in entries {
+            builder.put(entry.eui64.rawValue, 8)
+            builder.put(UInt64(Self.types.firstIndex(of: entry.type) ?? 0), 1)
+            builder.put(entry.linkKey)
+        }
+        return builder.bytes
+    }
+
+    init(parsing bytes: [UInt8]) throws(WireError) {
+        var reader = ByteReader(bytes.span)
+        while reader.remaining > 0 {
+            let eui64 = try reader.eui64("device")
+            let type = Int(try reader.u8("type"))
+            guard Self.types.indices.contains(type) else {
+                throw WireError(.invalid, "type", at: reader.offset - 1)
+            }
+            entries.append(
+                DeviceLogEntry(
+                    eui64: eui64, type: Self.types[type], linkKey: try reader.key("link key")))
+        }
+    }
+}

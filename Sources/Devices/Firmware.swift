@@ -1,0 +1,131 @@
+import Crypto
+import GBCS
+import Wire
+import Zigbee
+
+/// The firmware a node runs and the image it holds, in one journal record, so that a change from
+/// one to the other is made at once or not at all.
+struct FirmwareState: Sendable, Equatable {
+    struct Held: Sendable, Equatable {
+        var image: ImageIdentity
+        var size: UInt32
+        /// SHA-256 of the manufacturer image, which an activation names (GBCS 11.5).
+        var hash: Digest256
+    }
+
+    var running: UInt32
+    var held: Held?
+
+    /// Layout, little-endian: running u32, held u8; if 1: manufacturer u16, image type u16,
+    /// version u32, size u32, hash 32.
+    var bytes: [UInt8] {
+        var builder = ByteBuilder()
+        builder.put(UInt64(running), 4)
+        builder.put(held == nil ? 0 : 1, 1)
+        if let held {
+            builder.put(held.image)
+            builder.put(UInt64(held.size), 4)
+            builder.put(held.hash.bytes)
+        }
+        return builder.bytes
+    }
+
+    init(running: UInt32) { self.running = running }
+
+    init(parsing bytes: [UInt8]) throws(WireError) {
+        var reader = ByteReader(bytes.span)
+        running = try reader.u32("running version")
+        guard try reader.u8("held") == 1 else { return }
+        let image = ImageIdentity(
+            manufacturer: try reader.u16("manufacturer"), imageType: try reader.u16("image type"),
+            version: try reader.u32("version"))
+        let size = try reader.u32("size")
+        var hash: [UInt8] = []
+        for _ in 0..<32 { hash.append(try reader.u8("hash")) }
+        guard let digest = Digest256(hash) else { return }
+        held = Held(image: image, size: size, hash: digest)
+    }
+}
+
+/// A download as far as it is saved.
+struct DownloadState: Sendable, Equatable {
+    var image: ImageIdentity
+    var size: UInt32
+    var offset: UInt32
+
+    var bytes: [UInt8] {
+        var builder = ByteBuilder()
+        builder.put(image)
+        builder.put(UInt64(size), 4)
+        builder.put(UInt64(offset), 4)
+        return builder.bytes
+    }
+
+    init(image: ImageIdentity, size: UInt32, offset: UInt32) {
+        self.image = image
+        self.size = size
+        self.offset = offset
+    }
+
+    init(parsing bytes: [UInt8]) throws(WireError) {
+        var reader = ByteReader(bytes.span)
+        image = ImageIdentity(
+            manufacturer: try reader.u16("manufacturer"), imageType: try reader.u16("image type"),
+            version: try reader.u32("version"))
+        size = try reader.u32("size")
+        offset = try reader.u32("offset")
+    }
+}
+
+extension ByteBuilder {
+    mutating func put(_ image: ImageIdentity) {
+        put(UInt64(image.manufacturer), 2)
+        put(UInt64(image.imageType), 2)
+        put(UInt64(image.version), 4)
+    }
+}
+
+/// What the image must be for whoever checks it.
+struct ImageExpectation {
+    var image: ImageIdentity
+    var hardwareVersion: UInt16
+    var type: DeviceType
+    /// Whose signature it must bear, in the forms that have one.
+    var signer: P256.PublicKey?
+
+    /// Checks a whole image as received: header, hardware, version, signature (GBCS 11.2; the
+    /// order is an assumption). The hash of the manufacturer image, or why it is refused.
+    func check(_ bytes: [UInt8]) -> Result<Digest256, ImageRefusal> {
+        let parsed: FirmwareImage
+        do {
+            parsed = try FirmwareImage(parsing: bytes, form: type.imageForm)
+        } catch {
+            return .failure(ImageRefusal(.malformedImage))
+        }
+        let header = parsed.header
+        if header.manufacturerCode != image.manufacturer {
+            return .failure(ImageRefusal(.wrongManufacturer))
+        }
+        if header.imageType.rawValue != image.imageType {
+            return .failure(ImageRefusal(.wrongImageType))
+        }
+        if let range = header.hardwareVersions, !range.contains(hardwareVersion) {
+            return .failure(ImageRefusal(.wrongHardware))
+        }
+        if header.fileVersion != image.version { return .failure(ImageRefusal(.versionMismatch)) }
+        if type.imageForm == .gbcsSigned {
+            guard let signer else { return .failure(ImageRefusal(.noSignature)) }
+            switch parsed.verifySignature(by: signer) {
+            case .valid: break
+            case .none: return .failure(ImageRefusal(.noSignature))
+            default: return .failure(ImageRefusal(.badSignature))
+            }
+        }
+        return .success(parsed.manufacturerImageHash)
+    }
+}
+
+struct ImageRefusal: Error {
+    var reason: RefusalReason
+    init(_ reason: RefusalReason) { self.reason = reason }
+}

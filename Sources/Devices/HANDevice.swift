@@ -1,0 +1,262 @@
+import Crypto
+import GBCS
+import Radio
+import Wire
+import Zigbee
+
+/// What makes one device of a kind this device.
+public struct DeviceIdentity: Sendable {
+    public var eui64: EUI64
+    /// The link key of its install code.
+    public var linkKey: Key128
+    /// The firmware it left the factory with.
+    public var firmware: UInt32
+    /// The supplier whose signature it trusts; nil for a PPMID.
+    public var supplier: P256.PublicKey?
+    /// The channels it scans.
+    public var channels: [UInt8]
+
+    public init(
+        eui64: EUI64, linkKey: Key128, firmware: UInt32, supplier: P256.PublicKey?,
+        channels: [UInt8]
+    ) {
+        self.eui64 = eui64
+        self.linkKey = linkKey
+        self.firmware = firmware
+        self.supplier = supplier
+        self.channels = channels
+    }
+}
+
+/// An ESME, GSME, PPMID or HCALCS, as its profile has it: the application above a ZigBee stack.
+public struct HANDevice: Node {
+    enum Phase: Sendable {
+        case off
+        case booting
+        case running
+        /// The new firmware is written; power goes off and on.
+        case restarting
+    }
+
+    /// Keys of the journal's records.
+    enum Record {
+        static let firmware: UInt8 = 1
+        static let network: UInt8 = 2
+        static let download: UInt8 = 3
+    }
+
+    static let journalPages = 2
+
+    public let profile: DeviceProfile
+    public let identity: DeviceIdentity
+    public internal(set) var stack: ZigbeeStack
+    var journal: Journal
+    var firmware: FirmwareState
+    var client: OTAClient
+    var phase = Phase.off
+    var hasOTAClient = false
+    /// Boot, discovery and image check: at most one of them is waited for.
+    var timer = Instant.distantFuture
+    /// The OTA server as found: address and endpoint.
+    var server: (address: ShortAddress, endpoint: UInt8)?
+    var isChecking = false
+    var sleeper = Sleeper()
+    var zclSequence: UInt8 = 0
+    /// Flash behind the journal is erased from its start up to here.
+    var erasedUpTo = 0
+    var blocksSinceSave = 0
+    var lastProgress: UInt32 = 0
+
+    public init(
+        profile: DeviceProfile, identity: DeviceIdentity, crypto: CryptoEngine, seed: Seed
+    ) {
+        self.profile = profile
+        self.identity = identity
+        let own = seed.named("node").indexed(identity.eui64.rawValue)
+        var configuration = StackConfiguration(
+            role: profile.isRouter ? .router : .endDevice, eui64: identity.eui64,
+            receiverOnWhenIdle: profile.sleep == nil, isMainsPowered: profile.isMainsPowered,
+            manufacturer: profile.manufacturer, endpoints: [Self.endpoint(of: profile)],
+            channels: identity.channels)
+        profile.stack.apply(to: &configuration)
+        stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)
+        journal = Journal(
+            firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
+        firmware = FirmwareState(running: identity.firmware)
+        client = OTAClient(
+            settings: profile.ota, eui64: identity.eui64,
+            current: ImageIdentity(
+                manufacturer: profile.manufacturer, imageType: profile.imageType,
+                version: identity.firmware),
+            hardwareVersion: profile.hardwareVersion, seed: own)
+    }
+
+    /// Smart Energy device identifiers: metering 0x0501, load control 0x0504, prepayment
+    /// terminal 0x0506 (assumption for what a PPMID calls itself).
+    private static func endpoint(of profile: DeviceProfile) -> SimpleDescriptor {
+        let device: UInt16 =
+            switch profile.type {
+            case .esme, .gsme: 0x0501
+            case .hcalcs: 0x0504
+            case .ppmid: 0x0506
+            case .communicationsHub: 0x0508
+            }
+        return SimpleDescriptor(
+            endpoint: profile.endpoint, profile: ProfileID.smartEnergy, device: device,
+            inputClusters: [ClusterID.basic], outputClusters: [ClusterID.otaUpgrade])
+    }
+
+    public var eui64: EUI64 { identity.eui64 }
+    /// The firmware version that runs.
+    public var version: UInt32 { firmware.running }
+
+    // MARK: - Node
+
+    public mutating func handle(
+        _ input: borrowing Input, at now: Instant, into out: inout Outbox
+    ) {
+        switch copy input {
+        case .powerOn: powerOn(at: now, into: &out)
+        case .tick: tick(at: now, into: &out)
+        case .received(let reception):
+            if phase == .running { stack.received(reception, at: now, into: &out) }
+        case .transmitted(let result):
+            if phase == .running { stack.transmitted(result, at: now, into: &out) }
+        case .order(let order): obey(order, at: now, into: &out)
+        case .energy, .wan, .observed: break
+        }
+        settle(at: now, into: &out)
+    }
+
+    public var nextDeadline: Instant {
+        switch phase {
+        case .off, .restarting: .distantFuture
+        case .booting: timer
+        case .running:
+            min(min(timer, stack.nextDeadline), min(client.nextDeadline, sleeper.nextDeadline))
+        }
+    }
+
+    private mutating func powerOn(at now: Instant, into out: inout Outbox) {
+        phase = .booting
+        timer = now + profile.bootTime
+        journal.open(&out)
+        if let bytes = journal[Record.firmware], let saved = try? FirmwareState(parsing: bytes) {
+            firmware = saved
+        }
+        hasOTAClient = profile.capabilities(at: firmware.running)?.hasOTAClient ?? false
+        client.finished(running: firmware.running, at: now)
+        restoreDownload()
+        out.note(.poweredOn, UInt64(firmware.running))
+    }
+
+    private mutating func restoreDownload() {
+        if let held = firmware.held {
+            client.restore(
+                image: held.image, size: held.size, offset: held.size, status: .waitingToUpgrade)
+        } else if let bytes = journal[Record.download],
+            let saved = try? DownloadState(parsing: bytes), saved.offset > 0,
+            saved.offset < saved.size
+        {
+            client.restore(
+                image: saved.image, size: saved.size, offset: saved.offset,
+                status: .downloadInProgress)
+        }
+    }
+
+    private mutating func tick(at now: Instant, into out: inout Outbox) {
+        if phase == .running {
+            stack.tick(at: now, into: &out)
+            sleeper.wakeIfDue(at: now, profile.sleep)
+        }
+        guard timer <= now else { return }
+        timer = .distantFuture
+        switch phase {
+        case .off, .restarting: break
+        case .booting: start(at: now, into: &out)
+        case .running:
+            if isChecking {
+                finishChecking(at: now, into: &out)
+            } else {
+                discover(at: now, into: &out)
+            }
+        }
+    }
+
+    private mutating func start(at now: Instant, into out: inout Outbox) {
+        phase = .running
+        if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
+        if let bytes = journal[Record.network], (try? stack.restore(bytes)) != nil,
+            stack.isJoined
+        {
+            stack.resume(at: now, into: &out)
+        } else {
+            stack.setLinkKey(identity.linkKey, partner: .unknown)
+            stack.join(at: now, into: &out)
+        }
+    }
+
+    /// Follows up whatever an input has stirred until nothing is left to do.
+    private mutating func settle(at now: Instant, into out: inout Outbox) {
+        guard phase == .running else { return }
+        while let indication = stack.takeIndication() {
+            heed(indication, at: now, into: &out)
+        }
+        stepClient(at: now, into: &out)
+        if stack.takeSaveRequest(), stack.isJoined {
+            journal.write(Record.network, stack.snapshot, &out)
+        }
+        manageSleep(at: now)
+    }
+
+    private mutating func heed(
+        _ indication: Indication, at now: Instant, into out: inout Outbox
+    ) {
+        switch indication {
+        case .joined:
+            sleeper.stayAwake(at: now)
+            if hasOTAClient { discover(at: now, into: &out) }
+        case .matched(let address, let endpoint):
+            guard hasOTAClient, server == nil || server?.address == address else { return }
+            server = (address, endpoint)
+            stack.resolve(address, now: now, into: &out)
+            timer = now + .seconds(30)
+        case .noMatch: timer = now + .minutes(10)
+        case .resolved(let address, let eui64):
+            guard let server, server.address == address, !client.isBound else { return }
+            timer = .distantFuture
+            out.note(
+                .otaServerFound, eui64.rawValue, UInt64(address.rawValue),
+                UInt64(server.endpoint))
+            client.bind(to: eui64, at: now, after: .seconds(1))
+        case .message(let message): receive(message, at: now, into: &out)
+        case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
+        case .formed, .joinFailed, .keySent, .deviceAnnounced: break
+        }
+    }
+
+    /// Looks for the OTA server on the coordinator (ZCL 11.8), again every 30 seconds until
+    /// found.
+    private mutating func discover(at now: Instant, into out: inout Outbox) {
+        guard hasOTAClient, !client.isBound else { return }
+        server = nil
+        timer = now + .seconds(30)
+        sleeper.stayAwake(at: now)
+        stack.findServer(of: ClusterID.otaUpgrade, at: .coordinator, now: now, into: &out)
+        stack.expectAnswers(until: now + .seconds(5), at: now)
+    }
+
+    private mutating func obey(_ order: Order, at now: Instant, into out: inout Outbox) {
+        guard phase == .running else { return }
+        switch order {
+        case .activate(let hash):
+            let words = hash.words
+            out.note(.activationOrdered, words.0, words.1, words.2, words.3)
+            activateOnOrder(hash, at: now, into: &out)
+        case .queryNextImage:
+            client.queryNow(at: now)
+            sleeper.wakeNow(at: now)
+        case .permitJoining: break
+        }
+    }
+}

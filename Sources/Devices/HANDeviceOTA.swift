@@ -1,0 +1,321 @@
+import Crypto
+import GBCS
+import Radio
+import Wire
+import Zigbee
+
+extension HANDevice {
+    /// Where the download slot begins in flash, behind the journal.
+    var slotStart: Int { journal.size }
+    var slotSize: Int { profile.flash.size - journal.size }
+
+    // MARK: - Messages
+
+    mutating func receive(_ message: APSMessage, at now: Instant, into out: inout Outbox) {
+        sleeper.noteActivity(at: now)
+        let zcl: ZCLMessage
+        do {
+            zcl = try ZCLMessage(message)
+        } catch {
+            out.drop(.zclMalformed, from: message.source)
+            return
+        }
+        guard message.cluster == ClusterID.otaUpgrade, hasOTAClient else {
+            reply(
+                zcl,
+                zcl.wantsDefaultResponse(for: .unsupportedCluster)
+                    ? zcl.defaultResponse(.unsupportedCluster) : nil, at: now, into: &out)
+            return
+        }
+        guard message.isLinkSecured else {
+            out.drop(.apsUnsecured, from: message.source)
+            return
+        }
+        guard zcl.header.fromServer else {
+            out.drop(.zclWrongDirection, from: message.source)
+            return
+        }
+        guard zcl.header.isClusterSpecific else {
+            receiveGeneral(zcl, at: now, into: &out)
+            return
+        }
+        guard message.sourceEUI64 == client.server else {
+            out.drop(.otaWrongServer, from: message.source)
+            return
+        }
+        do {
+            try receiveOTA(zcl, at: now, into: &out)
+        } catch {
+            out.drop(.zclMalformed, from: message.source)
+            if zcl.wantsDefaultResponse(for: .malformedCommand) {
+                reply(zcl, zcl.defaultResponse(.malformedCommand), at: now, into: &out)
+            }
+        }
+    }
+
+    private mutating func receiveGeneral(
+        _ zcl: ZCLMessage, at now: Instant, into out: inout Outbox
+    ) {
+        if zcl.header.command == ZCLFoundation.defaultResponse {
+            let body = zcl.body
+            guard body.count >= 2 else {
+                out.drop(.zclMalformed, from: zcl.message.source)
+                return
+            }
+            let verdict = client.defaultResponse(
+                to: body[0], status: ZCLStatus(rawValue: body[1]), at: now)
+            report(verdict, from: zcl.message.source, into: &out)
+            return
+        }
+        let client = client
+        reply(zcl, ZCLGeneral.answer(zcl) { client.attribute($0) }, at: now, into: &out)
+    }
+
+    private mutating func receiveOTA(
+        _ zcl: ZCLMessage, at now: Instant, into out: inout Outbox
+    ) throws(WireError) {
+        var reader = ByteReader(zcl.body)
+        let source = zcl.message.source
+        switch zcl.header.command {
+        case OTACommandID.imageNotify:
+            let notify = try ImageNotify(parsing: &reader)
+            report(
+                client.imageNotify(notify, isBroadcast: zcl.message.isBroadcast, at: now),
+                from: source, into: &out)
+        case OTACommandID.queryNextImageResponse:
+            let response = try QueryNextImageResponse(parsing: &reader)
+            report(
+                client.queryNextImageResponse(response, at: now), from: source, into: &out)
+        case OTACommandID.imageBlockResponse:
+            let response = try ImageBlockResponse(parsing: &reader)
+            let verdict = client.imageBlockResponse(response, at: now)
+            if case .store(let offset, let count) = verdict {
+                store(
+                    zcl.body.extracting(reader.offset..<reader.offset + count),
+                    at: Int(offset), at: now, into: &out)
+            } else {
+                report(verdict, from: source, into: &out)
+            }
+        case OTACommandID.upgradeEndResponse:
+            let response = try UpgradeEndResponse(parsing: &reader)
+            let verdict = client.upgradeEndResponse(response, at: now)
+            let version = UInt64(client.image?.version ?? 0)
+            switch verdict {
+            case .awaitingOrder: out.note(.otaAwaitingActivation, version)
+            case .countingDown(let delay):
+                out.note(.otaCountingDown, version, UInt64(delay.microseconds))
+            default: report(verdict, from: source, into: &out)
+            }
+        default:
+            reply(
+                zcl,
+                zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
+                    ? zcl.defaultResponse(.unsupportedClusterCommand) : nil, at: now, into: &out)
+        }
+    }
+
+    private func report(
+        _ verdict: OTAClient.Verdict, from source: ShortAddress, into out: inout Outbox
+    ) {
+        switch verdict {
+        case .nothingOffered(let status): out.note(.otaNotOffered, UInt64(status.rawValue))
+        case .waiting(let delay, let period):
+            out.note(.otaWaiting, UInt64(delay.microseconds), UInt64(period))
+        case .dropped(let reason): out.drop(reason, from: source)
+        case .accepted, .store, .awaitingOrder, .countingDown: break
+        }
+    }
+
+    /// Sends a whole ZCL frame back where a message came from.
+    private mutating func reply(
+        _ zcl: ZCLMessage, _ frame: FrameBuffer?, at now: Instant, into out: inout Outbox
+    ) {
+        guard let frame else { return }
+        stack.send(
+            frame, to: zcl.message.source, endpoint: zcl.message.sourceEndpoint,
+            from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
+            options: zcl.message.isLinkSecured ? [.acknowledged, .linkSecured] : .acknowledged,
+            at: now, into: &out)
+        stack.expectAnswers(until: now + .seconds(2), at: now)
+    }
+
+    // MARK: - The client's steps
+
+    mutating func stepClient(at now: Instant, into out: inout Outbox) {
+        guard hasOTAClient else { return }
+        while true {
+            switch client.step(at: now) {
+            case .none: return
+            case .send(let command, let payload): send(command, payload, at: now, into: &out)
+            case .begin(let image, let size, let offset):
+                begin(image, size, offset, at: now, into: &out)
+            case .check: beginChecking(at: now)
+            case .activate: activate(at: now, into: &out)
+            case .gaveUp(let image, let offset):
+                out.note(
+                    .otaGaveUp, UInt64(image.version), UInt64(offset), UInt64(client.blocks))
+                forgetDownload(&out)
+            case .aborted(let image, let offset):
+                out.note(
+                    .otaAborted, UInt64(image.version), UInt64(offset), UInt64(client.blocks))
+                forgetDownload(&out)
+            }
+        }
+    }
+
+    private mutating func send(
+        _ command: UInt8, _ payload: FrameBuffer, at now: Instant, into out: inout Outbox
+    ) {
+        guard let server else { return }
+        zclSequence &+= 1
+        var frame = FrameBuffer()
+        ZCLHeader(
+            isClusterSpecific: true, fromServer: false, disableDefaultResponse: false,
+            sequence: zclSequence, command: command
+        ).encode(into: &frame)
+        frame.append(payload.span)
+        if command == OTACommandID.queryNextImageRequest {
+            out.note(
+                .otaQueried, UInt64(client.current.manufacturer),
+                UInt64(client.current.imageType), UInt64(client.current.version))
+        }
+        let isBlock = command == OTACommandID.imageBlockRequest
+        stack.send(
+            frame, to: server.address, endpoint: server.endpoint, from: profile.endpoint,
+            cluster: ClusterID.otaUpgrade, profile: ProfileID.smartEnergy,
+            options: isBlock && !profile.acknowledgesBlocks
+                ? .linkSecured : [.linkSecured, .acknowledged],
+            at: now, into: &out)
+        sleeper.noteActivity(at: now)
+        stack.expectAnswers(until: now + profile.ota.responseTimeout, at: now)
+    }
+
+    private mutating func begin(
+        _ image: ImageIdentity, _ size: UInt32, _ offset: UInt32, at now: Instant,
+        into out: inout Outbox
+    ) {
+        guard Int(size) <= slotSize else {
+            out.note(
+                .otaRejected, UInt64(image.version), UInt64(RefusalReason.imageTooLarge.rawValue))
+            client.refuse(at: now)
+            return
+        }
+        let page = profile.flash.pageSize
+        erasedUpTo = (Int(offset) + page - 1) / page * page
+        blocksSinceSave = 0
+        lastProgress = offset
+        firmware.held = nil
+        journal.write(Record.firmware, firmware.bytes, &out)
+        out.note(
+            offset == 0 ? .otaDownloadStarted : .otaDownloadResumed, UInt64(image.version),
+            UInt64(size), UInt64(offset))
+    }
+
+    private mutating func store(
+        _ data: Span<UInt8>, at offset: Int, at now: Instant, into out: inout Outbox
+    ) {
+        while erasedUpTo < offset + data.count {
+            out.append(.erase(page: (slotStart + erasedUpTo) / profile.flash.pageSize))
+            erasedUpTo += profile.flash.pageSize
+        }
+        out.program(data, at: slotStart + offset)
+        sleeper.countBlock(at: now)
+        blocksSinceSave += 1
+        if case .offset(let every) = profile.resume, blocksSinceSave >= every {
+            saveDownload(&out)
+        }
+        if client.offset - lastProgress >= max(1, client.size / 50) || client.offset == client.size
+        {
+            lastProgress = client.offset
+            out.note(.otaProgress, UInt64(client.offset), UInt64(client.size))
+        }
+    }
+
+    mutating func saveDownload(_ out: inout Outbox) {
+        guard let image = client.image, client.isDownloading else { return }
+        blocksSinceSave = 0
+        journal.write(
+            Record.download,
+            DownloadState(image: image, size: client.size, offset: client.offset).bytes, &out)
+    }
+
+    private mutating func forgetDownload(_ out: inout Outbox) {
+        guard journal[Record.download] != nil else { return }
+        journal.write(Record.download, [], &out)
+    }
+
+    // MARK: - Checking and activating
+
+    private mutating func beginChecking(at now: Instant) {
+        isChecking = true
+        timer = now + profile.checkPerKiB * (Int(client.size) / 1024 + 1)
+    }
+
+    mutating func finishChecking(at now: Instant, into out: inout Outbox) {
+        isChecking = false
+        guard let image = client.image else { return }
+        let expectation = ImageExpectation(
+            image: image, hardwareVersion: profile.hardwareVersion, type: profile.type,
+            signer: identity.supplier)
+        switch expectation.check(out.flash.read(slotStart, count: Int(client.size))) {
+        case .success(let hash):
+            firmware.held = .init(image: image, size: client.size, hash: hash)
+            let words = hash.words
+            out.note(
+                .otaVerified, UInt64(image.version), UInt64(client.blocks), words.0, words.1,
+                words.2, words.3)
+            client.finishedChecking(.success, at: now)
+        case .failure(let refusal):
+            firmware.held = nil
+            out.note(
+                .otaRejected, UInt64(image.version), UInt64(refusal.reason.rawValue),
+                UInt64(client.blocks))
+            client.finishedChecking(.invalidImage, at: now)
+        }
+        journal.write(Record.firmware, firmware.bytes, &out)
+        forgetDownload(&out)
+    }
+
+    mutating func activateOnOrder(_ hash: Digest256, at now: Instant, into out: inout Outbox) {
+        let refusal: RefusalReason? =
+            if !profile.ota.activationByOrderOnly {
+                .notByOrder
+            } else if let held = firmware.held {
+                held.hash == hash ? nil : .hashMismatch
+            } else {
+                .noImageHeld
+            }
+        if let refusal {
+            out.note(.activationRefused, UInt64(refusal.rawValue), UInt64(firmware.running))
+        } else {
+            activate(at: now, into: &out)
+        }
+    }
+
+    /// Writes the new version as the one that runs, in one journal record, and restarts.
+    mutating func activate(at now: Instant, into out: inout Outbox) {
+        guard let held = firmware.held else { return }
+        let old = firmware.running
+        firmware = FirmwareState(running: held.image.version)
+        journal.write(Record.firmware, firmware.bytes, &out)
+        out.note(.activated, UInt64(old), UInt64(firmware.running))
+        out.note(.restarting, UInt64(Interval.milliseconds(10).microseconds))
+        phase = .restarting
+        out.append(.restart(after: .milliseconds(10)))
+    }
+
+    // MARK: - Sleep
+
+    mutating func manageSleep(at now: Instant) {
+        guard let settings = profile.sleep, stack.isJoined else { return }
+        let isBusy =
+            client.awaitsResponse || client.isDownloading || isChecking
+            || (hasOTAClient && !client.isBound)
+        if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
+            client.pause(true)
+            stack.rest()
+        } else if sleeper.isAwake {
+            client.pause(false)
+        }
+    }
+}

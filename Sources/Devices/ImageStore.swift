@@ -1,0 +1,271 @@
+import Crypto
+import GBCS
+import Radio
+import Wire
+import Zigbee
+
+/// One image a hub holds for devices.
+struct StoredImage: Sendable, Equatable {
+    var delivery: UInt32
+    var image: ImageIdentity
+    var size: UInt32
+    var hardware: HardwareRange?
+    /// Whom it is for; only those in the device log at the time it came.
+    var targets: [EUI64]
+
+    /// Layout, little-endian: delivery u32, manufacturer u16, type u16, version u32, size u32,
+    /// hardware present u8, minimum u16, maximum u16, targets u8 x EUI-64.
+    var bytes: [UInt8] {
+        var builder = ByteBuilder()
+        builder.put(UInt64(delivery), 4)
+        builder.put(image)
+        builder.put(UInt64(size), 4)
+        builder.put(hardware == nil ? 0 : 1, 1)
+        builder.put(UInt64(hardware?.minimum ?? 0), 2)
+        builder.put(UInt64(hardware?.maximum ?? 0), 2)
+        builder.put(UInt64(targets.count), 1)
+        for target in targets { builder.put(target.rawValue, 8) }
+        return builder.bytes
+    }
+
+    init(
+        delivery: UInt32, image: ImageIdentity, size: UInt32, hardware: HardwareRange?,
+        targets: [EUI64]
+    ) {
+        self.delivery = delivery
+        self.image = image
+        self.size = size
+        self.hardware = hardware
+        self.targets = targets
+    }
+
+    init(parsing bytes: [UInt8]) throws(WireError) {
+        var reader = ByteReader(bytes.span)
+        delivery = try reader.u32("delivery")
+        image = ImageIdentity(
+            manufacturer: try reader.u16("manufacturer"), imageType: try reader.u16("image type"),
+            version: try reader.u32("version"))
+        size = try reader.u32("size")
+        let hasRange = try reader.u8("hardware present") == 1
+        let (minimum, maximum) = (
+            try reader.u16("minimum hardware"), try reader.u16("maximum hardware")
+        )
+        hardware = hasRange ? HardwareRange(minimum: minimum, maximum: maximum) : nil
+        targets = []
+        for _ in 0..<(try reader.u8("target count")) { targets.append(try reader.eui64("target")) }
+    }
+}
+
+/// An image on its way in over the WAN.
+struct Arrival: Sendable {
+    var delivery: UInt32
+    var targets: [EUI64]
+    var size: UInt32
+    var received: UInt32 = 0
+    var slot: Int
+    var erasedUpTo = 0
+    /// It is the hub's own.
+    var isOwn: Bool
+}
+
+extension CommunicationsHub {
+    /// Devices an image may be meant for in one home.
+    static let targetLimit = 64
+
+    var slotBase: Int { journal.size }
+    /// The last slot is kept for the hub's own firmware.
+    var ownSlot: Int { profile.imageSlots }
+
+    func slotAddress(_ slot: Int) -> Int { slotBase + slot * profile.imageSlotSize }
+
+    mutating func receiveWAN(_ message: WANMessage, at now: Instant, into out: inout Outbox) {
+        switch message {
+        case .beginImage(let delivery, let targets, let size):
+            beginArrival(delivery, targets, size, into: &out)
+        case .imageChunk(let delivery, let offset, let bytes):
+            takeChunk(delivery, offset, bytes, into: &out)
+        case .endImage(let delivery): endArrival(delivery, at: now, into: &out)
+        case .activateHub(let hash): activateOwn(hash, at: now, into: &out)
+        case .readVersion(let device):
+            if !pendingReads.contains(device), pendingReads.count < Self.targetLimit {
+                pendingReads.append(device)
+            }
+            readVersions(at: now, into: &out)
+        case .imageStored, .imageRefused: out.note(.wanMessageRefused)
+        }
+    }
+
+    private mutating func beginArrival(
+        _ delivery: UInt32, _ targets: [EUI64], _ size: UInt32, into out: inout Outbox
+    ) {
+        let isOwn = targets == [eui64]
+        out.note(.imageArriving, UInt64(delivery), UInt64(size))
+        guard size > 0, Int(size) <= profile.imageSlotSize else {
+            refuse(delivery, .imageTooLarge, silently: false, into: &out)
+            return
+        }
+        guard targets.count <= Self.targetLimit else {
+            refuse(delivery, .unknownTarget, silently: false, into: &out)
+            return
+        }
+        guard let slot = isOwn ? ownSlot : slot(for: targets) else {
+            refuse(delivery, .storeFull, silently: false, into: &out)
+            return
+        }
+        if !isOwn { drop(slot: slot, into: &out) }
+        arrival = Arrival(
+            delivery: delivery, targets: targets, size: size, slot: slot, isOwn: isOwn)
+    }
+
+    /// A free slot, else that of the oldest image, which the new one pushes out (assumption: how
+    /// many images a hub holds and which goes first is not specified; `imageSlots`).
+    private func slot(for targets: [EUI64]) -> Int? {
+        if let free = (0..<profile.imageSlots).first(where: { store[$0] == nil }) { return free }
+        return (0..<profile.imageSlots).min { a, b in
+            (store[a]?.delivery ?? 0) < (store[b]?.delivery ?? 0)
+        }
+    }
+
+    private mutating func takeChunk(
+        _ delivery: UInt32, _ offset: UInt32, _ bytes: [UInt8], into out: inout Outbox
+    ) {
+        guard var current = arrival, current.delivery == delivery else { return }
+        guard offset == current.received, bytes.count <= Int(current.size - current.received) else {
+            arrival = nil
+            refuse(delivery, .incomplete, silently: false, into: &out)
+            return
+        }
+        let base = slotAddress(current.slot)
+        while current.erasedUpTo < Int(offset) + bytes.count {
+            out.append(.erase(page: (base + current.erasedUpTo) / 4096))
+            current.erasedUpTo += 4096
+        }
+        out.program(bytes.span, at: base + Int(offset))
+        current.received += UInt32(bytes.count)
+        arrival = current
+    }
+
+    private mutating func endArrival(
+        _ delivery: UInt32, at now: Instant, into out: inout Outbox
+    ) {
+        guard let current = arrival, current.delivery == delivery else { return }
+        arrival = nil
+        guard current.received == current.size else {
+            refuse(delivery, .incomplete, silently: false, into: &out)
+            return
+        }
+        let bytes = out.flash.read(slotAddress(current.slot), count: Int(current.size))
+        if current.isOwn {
+            endOwnArrival(current, bytes, into: &out)
+        } else {
+            endDeviceArrival(current, bytes, at: now, into: &out)
+        }
+    }
+
+    private mutating func endDeviceArrival(
+        _ current: Arrival, _ bytes: [UInt8], at now: Instant, into out: inout Outbox
+    ) {
+        let header: OTAHeader
+        do {
+            header = try OTAHeader(parsing: bytes)
+        } catch {
+            refuse(current.delivery, .malformedImage, silently: false, into: &out)
+            return
+        }
+        guard header.totalImageSize == current.size else {
+            refuse(current.delivery, .sizeMismatch, silently: false, into: &out)
+            return
+        }
+        let known = current.targets.filter { deviceLog[$0] != nil }
+        let served = known.filter { supports(deviceLog[$0]?.type) }
+        guard !served.isEmpty else {
+            // The hub's own last line of defence: what it cannot deliver it does not keep.
+            let reason: RefusalReason = known.isEmpty ? .unknownTarget : .hubLacksSupport
+            refuse(
+                current.delivery, reason,
+                silently: reason == .hubLacksSupport && capabilities.discardsSilently,
+                into: &out)
+            return
+        }
+        let image = ImageIdentity(
+            manufacturer: header.manufacturerCode, imageType: header.imageType.rawValue,
+            version: header.fileVersion)
+        let stored = StoredImage(
+            delivery: current.delivery, image: image, size: current.size,
+            hardware: header.hardwareVersions, targets: served)
+        store[current.slot] = stored
+        journal.write(Record.firstSlot + UInt8(current.slot), stored.bytes, &out)
+        out.note(
+            .imageStored, UInt64(current.delivery), UInt64(image.manufacturer),
+            UInt64(image.imageType), UInt64(image.version), UInt64(current.size))
+        out.send(.imageStored(delivery: current.delivery))
+        if profile.notifiesImages { notify(stored, at: now, into: &out) }
+    }
+
+    /// Whether this firmware delivers images to a type of device at all.
+    func supports(_ type: DeviceType?) -> Bool {
+        type.map { capabilities.delivers.contains($0) } ?? false
+    }
+
+    private func refuse(
+        _ delivery: UInt32, _ reason: RefusalReason, silently: Bool, into out: inout Outbox
+    ) {
+        out.note(.imageDiscarded, UInt64(delivery), UInt64(reason.rawValue))
+        if !silently { out.send(.imageRefused(delivery: delivery, reason: reason)) }
+    }
+
+    private mutating func drop(slot: Int, into out: inout Outbox) {
+        guard store[slot] != nil else { return }
+        store[slot] = nil
+        journal.write(Record.firstSlot + UInt8(slot), [], &out)
+    }
+
+    // MARK: - The hub's own firmware
+
+    private mutating func endOwnArrival(
+        _ current: Arrival, _ bytes: [UInt8], into out: inout Outbox
+    ) {
+        guard let header = try? OTAHeader(parsing: bytes) else {
+            refuse(current.delivery, .malformedImage, silently: false, into: &out)
+            return
+        }
+        let image = ImageIdentity(
+            manufacturer: profile.manufacturer, imageType: profile.imageType,
+            version: header.fileVersion)
+        let expectation = ImageExpectation(
+            image: image, hardwareVersion: profile.hardwareVersion, type: .communicationsHub,
+            signer: identity.signer)
+        switch expectation.check(bytes) {
+        case .success(let hash):
+            firmware.held = .init(image: image, size: current.size, hash: hash)
+            journal.write(Record.firmware, firmware.bytes, &out)
+            out.note(
+                .imageStored, UInt64(current.delivery), UInt64(image.manufacturer),
+                UInt64(image.imageType), UInt64(image.version), UInt64(current.size))
+            out.send(.imageStored(delivery: current.delivery))
+        case .failure(let refusal):
+            refuse(current.delivery, refusal.reason, silently: false, into: &out)
+        }
+    }
+
+    /// Runs the hub's own held image if it is the one meant (GBCS CS06 to the hub, signed by the
+    /// WAN provider: assumption).
+    private mutating func activateOwn(
+        _ hash: Digest256, at now: Instant, into out: inout Outbox
+    ) {
+        let words = hash.words
+        out.note(.activationOrdered, words.0, words.1, words.2, words.3)
+        guard let held = firmware.held, held.hash == hash else {
+            let reason: RefusalReason = firmware.held == nil ? .noImageHeld : .hashMismatch
+            out.note(.activationRefused, UInt64(reason.rawValue), UInt64(firmware.running))
+            return
+        }
+        let old = firmware.running
+        firmware = FirmwareState(running: held.image.version)
+        journal.write(Record.firmware, firmware.bytes, &out)
+        out.note(.activated, UInt64(old), UInt64(firmware.running))
+        out.note(.restarting, UInt64(Interval.milliseconds(10).microseconds))
+        phase = .restarting
+        out.append(.restart(after: .milliseconds(10)))
+    }
+}
