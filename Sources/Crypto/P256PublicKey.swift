@@ -57,20 +57,44 @@ extension P256 {
         public func verify(_ signature: Signature, digest: Digest256) -> Bool {
             defer { ERR_clear_error() }
             guard let encoded = Self.der(of: signature) else { return false }
-            let info = spki
-            let key = info.withUnsafeBufferPointer { buffer in
-                var position = buffer.baseAddress
-                return d2i_PUBKEY(nil, &position, buffer.count)
+            guard let loaded = loaded(), let context = EVP_PKEY_CTX_new(loaded.key, nil) else {
+                preconditionFailure("libcrypto refuses a point of P-256")
             }
-            guard let key, let context = EVP_PKEY_CTX_new(key, nil) else { return false }
-            defer {
-                EVP_PKEY_CTX_free(context)
-                EVP_PKEY_free(key)
-            }
+            defer { EVP_PKEY_CTX_free(context) }
             let message = digest.bytes
             return EVP_PKEY_verify_init(context) == 1
                 && EVP_PKEY_verify(
                     context, encoded, encoded.count, message, message.count) == 1
+        }
+
+        /// The key as libcrypto wants it, straight from the point: its parser of
+        /// SubjectPublicKeyInfo takes longer than the verification itself.
+        private func loaded() -> LoadedKey? {
+            guard let context = EVP_PKEY_CTX_new_from_name(nil, "EC", nil) else { return nil }
+            defer { EVP_PKEY_CTX_free(context) }
+            var (curve, point) = (Array("prime256v1".utf8CString), x963)
+            let key = curve.withUnsafeMutableBufferPointer { curve in
+                point.withUnsafeMutableBufferPointer { point in
+                    var parameters = [
+                        OSSL_PARAM_construct_utf8_string(
+                            OSSL_PKEY_PARAM_GROUP_NAME, curve.baseAddress, 0),
+                        OSSL_PARAM_construct_octet_string(
+                            OSSL_PKEY_PARAM_PUB_KEY, point.baseAddress, point.count),
+                        OSSL_PARAM_construct_end(),
+                    ]
+                    // EVP_PKEY_PUBLIC_KEY, a macro that Swift does not import.
+                    let parts =
+                        OSSL_KEYMGMT_SELECT_DOMAIN_PARAMETERS
+                        | OSSL_KEYMGMT_SELECT_OTHER_PARAMETERS | OSSL_KEYMGMT_SELECT_PUBLIC_KEY
+                    var key: OpaquePointer?
+                    let isMade =
+                        EVP_PKEY_fromdata_init(context) == 1
+                        && EVP_PKEY_fromdata(
+                            context, &key, parts, &parameters) == 1
+                    return isMade ? key : nil
+                }
+            }
+            return key.map { LoadedKey(owning: $0) }
         }
 
         /// The signature in the form that libcrypto takes: SEQUENCE { INTEGER r, INTEGER s }.
