@@ -28,6 +28,18 @@ public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// Where something stands in a YAML file, to report an error about it after it has been read.
+public struct YAMLPlace: Hashable, Sendable {
+    public var file: String
+    public var line: Int
+    public var column: Int
+    public var path: String
+
+    public func error(_ message: String) -> YAMLError {
+        YAMLError(file: file, line: line, column: column, path: path, message: message)
+    }
+}
+
 /// Turns the bytes of a YAML file into fields that know where they stand.
 ///
 /// Takes any bytes. One document a file, at most 1 MiB and 64 levels deep; anchors and aliases
@@ -162,10 +174,12 @@ public struct YAMLField {
     public var line: Int { node.mark?.line ?? 0 }
     public var column: Int { node.mark?.column ?? 0 }
 
-    /// An error about this field, for checks that only the caller can make.
-    public func error(_ message: String) -> YAMLError {
-        YAMLError(file: file, line: line, column: column, path: path, message: message)
+    public var place: YAMLPlace {
+        YAMLPlace(file: file, line: line, column: column, path: path)
     }
+
+    /// An error about this field, for checks that only the caller can make.
+    public func error(_ message: String) -> YAMLError { place.error(message) }
 
     /// The elements of a list; a scalar or a map is an error.
     public func list() throws(YAMLError) -> [YAMLField] {

@@ -27,7 +27,7 @@ extension YAMLField {
     ) throws(YAMLError) -> T {
         let range = range ?? T.min...T.max
         let what = "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        guard let value = Self.integer(try scalar(what)), let exact = T(exactly: value),
+        guard let value = Numeral.parse(try scalar(what)), let exact = T(exactly: value),
             range.contains(exact)
         else { throw expected(what) }
         return exact
@@ -108,31 +108,6 @@ extension YAMLField {
     private func scalar(_ what: String) throws(YAMLError) -> String {
         guard case .scalar(let scalar) = node, !isNull else { throw expected(what) }
         return scalar.string
-    }
-
-    /// Decimal or `0x` digits with an optional sign; nil for anything else or past 64 bits.
-    static func integer(_ text: String) -> Int128? {
-        var digits = text[...]
-        var negative = false
-        if let sign = digits.first, sign == "-" || sign == "+" {
-            negative = sign == "-"
-            digits.removeFirst()
-        }
-        var radix: Int128 = 10
-        if digits.hasPrefix("0x") || digits.hasPrefix("0X") {
-            radix = 16
-            digits.removeFirst(2)
-        }
-        guard let first = digits.utf8.first, first != UInt8(ascii: "_"),
-            digits.utf8.last != UInt8(ascii: "_"), digits.utf8.count <= 40
-        else { return nil }
-        var value: Int128 = 0
-        for byte in digits.utf8 where byte != UInt8(ascii: "_") {
-            guard let digit = Hex.nibble(byte), digit < radix else { return nil }
-            value = value * radix + Int128(digit)
-            guard value <= Int128(UInt64.max) else { return nil }
-        }
-        return negative ? -value : value
     }
 
     private static let units: [(name: String, microseconds: Int64)] = [
