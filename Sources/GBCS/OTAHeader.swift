@@ -181,17 +181,17 @@ public struct SecurityCredentialVersion: RawRepresentable, Hashable, Sendable,
     public var rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    public static let smartEnergy1_0 = SecurityCredentialVersion(rawValue: 0)
-    public static let smartEnergy1_1 = SecurityCredentialVersion(rawValue: 1)
-    public static let smartEnergy2_0 = SecurityCredentialVersion(rawValue: 2)
-    public static let smartEnergy1_2 = SecurityCredentialVersion(rawValue: 3)
+    public static let smartEnergy10 = SecurityCredentialVersion(rawValue: 0)
+    public static let smartEnergy11 = SecurityCredentialVersion(rawValue: 1)
+    public static let smartEnergy20 = SecurityCredentialVersion(rawValue: 2)
+    public static let smartEnergy12 = SecurityCredentialVersion(rawValue: 3)
 
     public var description: String {
         switch self {
-        case .smartEnergy1_0: "SE 1.0"
-        case .smartEnergy1_1: "SE 1.1"
-        case .smartEnergy2_0: "SE 2.0"
-        case .smartEnergy1_2: "SE 1.2"
+        case .smartEnergy10: "SE 1.0"
+        case .smartEnergy11: "SE 1.1"
+        case .smartEnergy20: "SE 2.0"
+        case .smartEnergy12: "SE 1.2"
         default: "unknown"
         }
     }

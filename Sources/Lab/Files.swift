@@ -1,0 +1,87 @@
+import Glibc
+
+/// Why a file could not be read or written. The description names the file and what to do.
+public enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
+    case missing(String)
+    case isFolder(String)
+    case tooLarge(String, limit: Int)
+    case unreadable(String, reason: String)
+    case unwritable(String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .missing(let path): "'\(path)' does not exist; check the name and the folder"
+        case .isFolder(let path): "'\(path)' is a folder; name a file in it"
+        case .tooLarge(let path, let limit):
+            "'\(path)' has more than the \(limit) bytes that are read of such a file"
+        case .unreadable(let path, let reason): "'\(path)' cannot be read: \(reason)"
+        case .unwritable(let path, let reason): "'\(path)' cannot be written: \(reason)"
+        }
+    }
+}
+
+/// Whole files, read within a bound and written with their errors told apart.
+public enum Files {
+    /// All bytes of a file or pipe; throws before more than `limit` bytes are held.
+    public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw readError(path) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw readError(path) }
+        guard status.st_mode & S_IFMT != S_IFDIR else { throw .isFolder(path) }
+        guard status.st_size <= limit else { throw .tooLarge(path, limit: limit) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Int(status.st_size))
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw readError(path) }
+            guard count > 0 else { return bytes }
+            guard bytes.count + count <= limit else { throw .tooLarge(path, limit: limit) }
+            bytes += chunk[..<count]
+        }
+    }
+
+    /// Replaces the content of a file, or makes it.
+    public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw writeError(path) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else {
+                let error = writeError(path)
+                close(descriptor)
+                throw error
+            }
+            written += count
+        }
+        guard close(descriptor) == 0 else { throw writeError(path) }
+    }
+
+    /// True if `path` is a folder.
+    public static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    private static func readError(_ path: String) -> FileError {
+        switch errno {
+        case ENOENT, ENOTDIR: .missing(path)
+        case EISDIR: .isFolder(path)
+        default: .unreadable(path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    private static func writeError(_ path: String) -> FileError {
+        switch errno {
+        case EISDIR: .isFolder(path)
+        default: .unwritable(path, reason: String(cString: strerror(errno)))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import Foundation
+
+/// How results are shown: plain aligned columns for people, stable JSON for programs.
+enum Output {
+    /// Prints `value` as JSON with sorted keys.
+    static func json(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    /// Rows in columns as wide as their widest cell, two spaces apart, no blanks at line ends.
+    static func columns(_ rows: [[String]]) -> String {
+        var widths: [Int] = []
+        for row in rows {
+            for (index, cell) in row.enumerated() {
+                if index == widths.count { widths.append(0) }
+                widths[index] = max(widths[index], cell.count)
+            }
+        }
+        var text = ""
+        for row in rows {
+            var line = ""
+            for (index, cell) in row.enumerated() {
+                line += cell
+                if index + 1 < row.count {
+                    line += String(repeating: " ", count: widths[index] + 2 - cell.count)
+                }
+            }
+            while line.hasSuffix(" ") { line.removeLast() }
+            text += line + "\n"
+        }
+        return text
+    }
+
+    /// A number of bytes: exact below 1 KiB, rounded to a tenth of a unit above.
+    static func size(_ bytes: Int) -> String {
+        let units = [(1 << 20, "MiB"), (1 << 10, "KiB")]
+        for (unit, name) in units where bytes >= unit {
+            let tenths = (bytes * 10 + unit / 2) / unit
+            return "\(tenths / 10).\(tenths % 10) \(name)"
+        }
+        return bytes == 1 ? "1 byte" : "\(bytes) bytes"
+    }
+
+    /// The rounded size and, where it was rounded, the exact one.
+    static func exactSize(_ bytes: Int) -> String {
+        bytes < 1 << 10 ? size(bytes) : "\(size(bytes)) (\(bytes) bytes)"
+    }
+}
