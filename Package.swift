@@ -49,10 +49,13 @@ let package = Package(
         .executableTarget(
             name: "han", dependencies: ["Lab", argumentParser], swiftSettings: strict),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(name: "CryptoTests", dependencies: ["Crypto"], swiftSettings: strict),
         .testTarget(name: "GBCSTests", dependencies: ["GBCS"], swiftSettings: strict),
-        .testTarget(name: "EvidenceTests", dependencies: ["Evidence"], swiftSettings: strict),
+        .testTarget(
+            name: "EvidenceTests", dependencies: ["Evidence", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "AirTests", dependencies: ["Air", "Simulation"], swiftSettings: strict),
         .testTarget(name: "ZigbeeTests", dependencies: ["Zigbee"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["Lab"], swiftSettings: strict),

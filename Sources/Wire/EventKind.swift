@@ -87,16 +87,16 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             ]
         case .associated, .joined, .rejoined:
             [.init("address", .hex(digits: 4)), .init("parent", .hex(digits: 4))]
-        case .associationRefused: [.init("eui64", .eui64), .init("reason", .refusal)]
+        case .associationRefused: [.init("device", .eui64), .init("reason", .refusal)]
         case .networkKeyReceived: [.init("sequence", .decimal)]
-        case .left, .childAged: [.init("eui64", .eui64), .init("address", .hex(digits: 4))]
-        case .deviceAnnounced: [.init("eui64", .eui64), .init("address", .hex(digits: 4))]
+        case .left, .childAged: [.init("device", .eui64), .init("address", .hex(digits: 4))]
+        case .deviceAnnounced: [.init("device", .eui64), .init("address", .hex(digits: 4))]
         case .transmitFailed:
             [.init("to", .hex(digits: 4)), .init("status", .transmitStatus)]
         case .indirectExpired: [.init("to", .hex(digits: 4))]
         case .joinFailed: [.init("reason", .refusal), .init("retryIn", .duration)]
         case .deviceUpdated:
-            [.init("eui64", .eui64), .init("address", .hex(digits: 4)), .init("status", .decimal)]
+            [.init("device", .eui64), .init("address", .hex(digits: 4)), .init("status", .decimal)]
         case .routeFound:
             [.init("to", .hex(digits: 4)), .init("via", .hex(digits: 4)), .init("cost", .decimal)]
         case .apsRetry, .apsGaveUp:
@@ -149,16 +149,16 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             ]
         case .imageDiscarded: [.init("delivery", .decimal), .init("reason", .refusal)]
         case .imageOffered:
-            [.init("eui64", .eui64), .init("version", .hex(digits: 8)), .init("size", .decimal)]
-        case .imageWithheld: [.init("eui64", .eui64), .init("reason", .refusal)]
+            [.init("device", .eui64), .init("version", .hex(digits: 8)), .init("size", .decimal)]
+        case .imageWithheld: [.init("device", .eui64), .init("reason", .refusal)]
         case .downloadServed:
             [
-                .init("eui64", .eui64), .init("version", .hex(digits: 8)),
+                .init("device", .eui64), .init("version", .hex(digits: 8)),
                 .init("status", .zclStatus),
             ]
-        case .versionRead: [.init("eui64", .eui64), .init("version", .hex(digits: 8))]
-        case .deviceLogged: [.init("eui64", .eui64)]
-        case .imageNotified: [.init("eui64", .eui64), .init("version", .hex(digits: 8))]
+        case .versionRead: [.init("device", .eui64), .init("version", .hex(digits: 8))]
+        case .deviceLogged: [.init("device", .eui64)]
+        case .imageNotified: [.init("device", .eui64), .init("version", .hex(digits: 8))]
         case .wanMessageRefused: [.init("delivery", .decimal), .init("reason", .refusal)]
         case .runStarted: [.init("utc", .decimal)]
         case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
