@@ -30,6 +30,7 @@ struct HubLoader {
 
     private static var settings: [ProfileSetting<HubProfile>] {
         [
+            .number("endpoint", \.endpoint, in: 1...240),
             .number("imageSlots", \.imageSlots, in: 1...64),
             .size("imageSlotSize", \.imageSlotSize, in: pageSize...(16 << 20)),
             .duration("permitJoining", \.permitJoining, in: .zero...(.hours(24))),

@@ -139,6 +139,11 @@ struct ScenarioLoader {
                 addressed.formUnion(devices)
                 return .deliver(image: image, to: devices)
             case "updateHub":
+                guard home.hub.signer != nil else {
+                    throw field.error(
+                        "the hub of the home '\(home.name)' takes no image of its own, because the "
+                            + "home file names no 'signer' for it")
+                }
                 return .updateHub(image: try image(field, for: []))
             case "await":
                 let map = try inner(field, "await")
