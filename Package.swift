@@ -58,7 +58,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "AirTests", dependencies: ["Air", "Simulation"], swiftSettings: strict),
         .testTarget(name: "ZigbeeTests", dependencies: ["Zigbee"], swiftSettings: strict),
-        .testTarget(name: "LabTests", dependencies: ["Lab"], swiftSettings: strict),
+        .testTarget(
+            name: "LabTests", dependencies: ["Lab", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CommandTests", dependencies: [], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: [], swiftSettings: strict),
     ]
