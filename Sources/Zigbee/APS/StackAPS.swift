@@ -103,8 +103,9 @@ extension ZigbeeStack {
     }
 
     /// Appends an APS command frame sealed with the key-transport key of a link key.
-    mutating func appendSealed(_ command: APSCommand, linkKey index: Int, to body: inout FrameBuffer)
-    {
+    mutating func appendSealed(
+        _ command: APSCommand, linkKey index: Int, to body: inout FrameBuffer
+    ) {
         let start = body.count
         var header = APSHeader(kind: .command, counter: aps.nextCounter())
         header.isSecured = true

@@ -129,7 +129,9 @@ struct MACLayer: Sendable {
 
     /// The chip is done. Returns what it was, if the handle is that of the frame in flight, and
     /// whose indirect queue is empty now.
-    mutating func finish(_ result: TransmitResult) -> (frame: OutgoingFrame, emptied: PendingAddress?)? {
+    mutating func finish(_ result: TransmitResult) -> (
+        frame: OutgoingFrame, emptied: PendingAddress?
+    )? {
         guard result.handle == handle, let frame = inFlight else { return nil }
         inFlight = nil
         var emptied: PendingAddress?

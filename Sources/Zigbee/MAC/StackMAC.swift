@@ -130,7 +130,9 @@ struct PollState: Sendable {
 }
 
 extension ZigbeeStack {
-    private var polls: Bool { !configuration.receiverOnWhenIdle && configuration.role == .endDevice }
+    private var polls: Bool {
+        !configuration.receiverOnWhenIdle && configuration.role == .endDevice
+    }
 
     /// A sleepy device polls for answers until `until`.
     public mutating func expectAnswers(until: Instant, at now: Instant) {

@@ -279,7 +279,8 @@ extension ZigbeeStack {
         let length = body.count
         body.append(frame.span.extracting(payload...))
         let isLastRouter =
-            header.destination.isBroadcast && !neighbours.entries.contains {
+            header.destination.isBroadcast
+            && !neighbours.entries.contains {
                 $0.relation == .child || ($0.capability.isRouter && $0.address != header.source)
             }
         if isLastRouter { return }

@@ -228,7 +228,8 @@ extension ZigbeeStack {
     ) throws(WireError) -> FrameBuffer? {
         let wanted = try reader.shortAddress("NWK address of interest")
         let profile = try reader.u16("profile")
-        let inputs = try reader.take(2 * Int(try reader.u8("input cluster count")), "input clusters")
+        let inputs = try reader.take(
+            2 * Int(try reader.u8("input cluster count")), "input clusters")
         let outputs = try reader.take(
             2 * Int(try reader.u8("output cluster count")), "output clusters")
         guard wanted == network.address || wanted.isBroadcast else {

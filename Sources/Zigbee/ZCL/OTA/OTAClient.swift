@@ -412,8 +412,9 @@ public struct OTAClient: Sendable {
     public mutating func upgradeEndResponse(
         _ response: UpgradeEndResponse, at now: Instant
     ) -> Verdict {
-        guard let image, status == .downloadComplete || status == .waitingToUpgrade
-            || status == .countDown
+        guard let image,
+            status == .downloadComplete || status == .waitingToUpgrade
+                || status == .countDown
         else { return .dropped(.otaOutOfState) }
         guard response.image.covers(image) else { return .dropped(.otaWrongImage) }
         guard let delay = response.delay, !settings.activationByOrderOnly else {
