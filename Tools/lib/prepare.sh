@@ -62,9 +62,12 @@ install_missing() {
     fi
     say "installing Debian packages: ${missing[*]}"
     as+=(DEBIAN_FRONTEND=noninteractive)
-    # A dead third-party source fails the update and need not matter to these packages.
-    "${as[@]}" "${apt[@]}" -q update </dev/null >&2 || say "apt-get update failed; trying all the same"
-    "${as[@]}" "${apt[@]}" -q install -y --no-install-recommends "${missing[@]}" </dev/null >&2 ||
+    # A dead third-party source fails the update and need not matter to these packages. What a
+    # package starts in the background must not inherit the lock.
+    "${as[@]}" "${apt[@]}" -q update </dev/null >&2 9>&- ||
+        say "apt-get update failed; trying all the same"
+    "${as[@]}" "${apt[@]}" -q install -y --no-install-recommends "${missing[@]}" \
+        </dev/null >&2 9>&- ||
         fail $EX_UNAVAILABLE "the packages could not be installed (apt-get's reason is above);" \
             "run as root: $line"
 }
