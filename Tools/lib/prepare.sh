@@ -23,6 +23,10 @@ binary=$root/.build/release/han
 stamp=$root/.build/han.stamp
 readonly root binary stamp
 
+# The toolchain keeps caches in the home, and a service account may have none.
+home=${HOME:-}
+[ -w "$home" ] || home=$root/.build
+
 # What a bare Debian 12 lacks to build the program. The lib* without -dev are the toolchain's own.
 readonly build_packages=(
     binutils ca-certificates git libc6-dev libcurl4 libncurses6 libsqlite3-0 libssl-dev
@@ -146,7 +150,7 @@ compile() {
     trap 'received=TERM' TERM
     trap 'received=HUP' HUP
     set -m
-    "$swift" build -c release --package-path "$root" --product "$1" </dev/null >&2 &
+    HOME=$home "$swift" build -c release --package-path "$root" --product "$1" </dev/null >&2 &
     child=$!
     set +m
     wait "$child"
