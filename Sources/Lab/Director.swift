@@ -251,7 +251,8 @@ public struct Director: Node {
         return "the hub does not run \(hex(image.version)) yet"
     }
 
-    private mutating func readBack(_ devices: [Int], _ wanted: UInt32?, at now: Instant) -> String? {
+    private mutating func readBack(_ devices: [Int], _ wanted: UInt32?, at now: Instant) -> String?
+    {
         let unread = devices.filter { members[$0].lastRead == nil }
         guard unread.isEmpty else { return "no answer from \(names(unread))" }
         for index in devices {
@@ -351,7 +352,7 @@ public struct Director: Node {
             members[node].isInNetwork = false
             members[node].knowsServer = false
             members[node].hasNoClient = false
-        case .poweredOff:
+        case .poweredOff, .restarting:
             members[node].isInNetwork = false
             if node == hub { hubIsBack = false }
         case .panFormed, .networkResumed, .joined:

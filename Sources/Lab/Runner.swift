@@ -195,7 +195,8 @@ public final class Runner {
         guard let director else { return "the director is missing" }
         if let failure = director.failure {
             let step = scenario.steps[failure.step]
-            return "step \(failure.step + 1), '\(step.title)' (line \(step.line)): \(failure.message)"
+            return
+                "step \(failure.step + 1), '\(step.title)' (line \(step.line)): \(failure.message)"
         }
         return director.passed == true ? nil : "the scenario's time limit ran out"
     }
