@@ -1,0 +1,211 @@
+import Devices
+import GBCS
+import Wire
+import Zigbee
+
+/// Reads a device profile, a file in `Profiles/devices/`.
+struct DeviceLoader {
+    static let schema = ProfileSchema(
+        fields: [
+            ProfileField("kind", "device", "required"),
+            ProfileField("title", "text", "required"),
+            ProfileField("type", "ESME, GSME, PPMID or HCALCS", "required"),
+            ProfileField("manufacturer", "number, 0 to 0xFFFF", "required"),
+            ProfileField("model", "text", "required"),
+            ProfileField("imageType", "number, 0 to 0xFFFE", "required"),
+            ProfileField("hardwareVersion", "number, 0 to 0xFFFF", "required"),
+            ProfileField("firmware[].from", "version", "0x00000000"),
+            ProfileField("firmware[].to", "version", "0xFFFFFFFF"),
+            ProfileField("firmware[].otaClient", "true or false", "true"),
+        ] + settings.map { $0.field(in: "", of: unchanged) }
+            + sleep.map { $0.field(in: "sleep", of: SleepSettings()) }
+            + ota.map { $0.field(in: "ota", of: unchanged) }
+            + [
+                ProfileField("resume", "fromZero, or a map", "everyBlocks 32"),
+                ProfileField("resume.everyBlocks", "number, 1 to 65536", "32"),
+            ]
+            + StackLoader.settings(\DeviceProfile.stack).map {
+                $0.field(in: "stack", of: unchanged)
+            }
+            + flash.map { $0.field(in: "flash", of: unchanged) })
+
+    /// A profile with every default, of a type other than PPMID.
+    private static var unchanged: DeviceProfile { DeviceProfile(type: .esme, name: "") }
+
+    private static var settings: [ProfileSetting<DeviceProfile>] {
+        [
+            .flag("router", \.isRouter),
+            .flag("mainsPowered", \.isMainsPowered),
+            .flag("acknowledgesBlocks", \.acknowledgesBlocks),
+            .duration("bootTime", \.bootTime),
+            .duration("checkPerKiB", \.checkPerKiB, in: .zero...(.minutes(10))),
+        ]
+    }
+
+    private static var sleep: [ProfileSetting<SleepSettings>] {
+        [
+            .duration("interval", \.interval),
+            .duration("maximumAwake", \.maximumAwake),
+            .number("blocksPerWake", \.blocksPerWake, in: 1...1_000_000),
+        ]
+    }
+
+    private static var ota: [ProfileSetting<DeviceProfile>] {
+        [
+            .number("blockSize", \.ota.blockSize, in: 1...56, unit: "bytes"),
+            .duration("responseTimeout", \.ota.responseTimeout),
+            .number("blockRetries", \.ota.blockRetries, in: 0...1_000),
+            .duration("queryInterval", \.ota.queryInterval),
+            .duration("retryInterval", \.ota.retryInterval),
+            .duration("endRepeat", \.ota.endRepeat),
+            .number("endRetries", \.ota.endRetries, in: 0...1_000),
+            .flag("blockPeriodInSeconds", \.ota.blockPeriodInSeconds),
+            .flag("supportsBlockPeriod", \.ota.supportsBlockPeriod),
+            .flag("acceptsDowngrade", \.ota.acceptsDowngrade),
+            .flag("activationByOrderOnly", \.ota.activationByOrderOnly)
+                .preset("true; a PPMID false"),
+            .flag("includesRequester", \.ota.includesRequester),
+        ]
+    }
+
+    private static var flash: [ProfileSetting<DeviceProfile>] {
+        [
+            .size("size", \.flash.size, in: (64 << 10)...(64 << 20)),
+            .size("pageSize", \.flash.pageSize, in: 256...(64 << 10)),
+            .duration("program", \.flash.programPerByte, in: .zero...(.milliseconds(100))),
+            .duration("erase", \.flash.erasePage, in: .zero...(.seconds(100))),
+        ]
+    }
+
+    static func load(_ file: ProfileFile) throws(YAMLError) -> DeviceProfile {
+        let map = try file.top.map(keys: schema.keys())
+        _ = try map.required("title").text()
+        let type: DeviceType = try map.required("type").choice(
+            of: DeviceType.allCases.filter { $0 != .communicationsHub }
+                .map { (word: $0.rawValue, value: $0) })
+        var profile = DeviceProfile(type: type, name: file.name)
+        profile.manufacturer = try map.required("manufacturer").integer()
+        profile.model = try map.required("model").text()
+        profile.imageType = try map.required("imageType").integer(in: 0...0xFFFE)
+        profile.hardwareVersion = try map.required("hardwareVersion").integer()
+        if let field = try map.optional("firmware") {
+            profile.firmware = try FirmwareTable.read(field, keys: schema.keys(under: "firmware[]"))
+            { map throws(YAMLError) in
+                DeviceCapabilities(hasOTAClient: try map.optional("otaClient")?.boolean() ?? true)
+            }
+        }
+        try map.read(settings, into: &profile)
+        if let field = try map.optional("sleep") {
+            profile.sleep = try sleepSettings(field, router: profile.isRouter)
+        }
+        try map.read(group: "ota", ota, into: &profile)
+        if let field = try map.optional("resume") { profile.resume = try resume(field) }
+        try map.read(group: "stack", StackLoader.settings(\.stack), into: &profile)
+        try map.read(group: "flash", flash, into: &profile)
+        if profile.flash.size % profile.flash.pageSize != 0, let field = try map.optional("flash") {
+            throw field.error(
+                "the size, \(ProfileText.size(profile.flash.size)), is not a whole number of pages "
+                    + "of \(ProfileText.size(profile.flash.pageSize)); change one of them")
+        }
+        return profile
+    }
+
+    private static func sleepSettings(
+        _ field: YAMLField, router: Bool
+    ) throws(YAMLError) -> SleepSettings {
+        guard !router else {
+            throw field.error(
+                "a router listens all the time and cannot sleep; remove 'sleep' or 'router: true'")
+        }
+        var settings = SleepSettings()
+        let map = try field.map(keys: Self.sleep.map(\.name))
+        try map.read(Self.sleep, into: &settings)
+        guard settings.maximumAwake <= settings.interval else {
+            throw field.error(
+                "maximumAwake, \(ProfileText.duration(settings.maximumAwake)), is longer than "
+                    + "interval, \(ProfileText.duration(settings.interval))")
+        }
+        return settings
+    }
+
+    private static func resume(_ field: YAMLField) throws(YAMLError) -> ResumePolicy {
+        guard field.isMap else {
+            return try field.choice(of: [(word: "fromZero", value: ResumePolicy.fromZero)])
+        }
+        let map = try field.map(keys: schema.keys(under: "resume"))
+        return .offset(everyBlocks: try map.required("everyBlocks").integer(in: 1...65_536))
+    }
+}
+
+/// The table of a profile that says what holds from which firmware version to which.
+enum FirmwareTable {
+    /// The most lines read.
+    static let limit = 256
+
+    /// Each line has `from` and `to`, both included, beside what `read` takes from it. Lines may
+    /// leave gaps, but not overlap.
+    static func read<Value: Sendable>(
+        _ field: YAMLField, keys: [String],
+        _ read: (YAMLMap) throws(YAMLError) -> Value
+    ) throws(YAMLError) -> [FirmwareRange<Value>] {
+        let lines = try field.list()
+        guard (1...limit).contains(lines.count) else {
+            throw field.error("expected 1 to \(limit) ranges of versions, found \(lines.count)")
+        }
+        var ranges: [(range: FirmwareRange<Value>, line: Int)] = []
+        for line in lines {
+            let map = try line.map(keys: keys)
+            let from = try map.optional("from")?.integer(UInt32.self) ?? 0
+            let to = try map.optional("to")
+            let last = try to?.integer(UInt32.self) ?? .max
+            guard from <= last else {
+                throw (to ?? line).error(
+                    "\(ProfileText.version(last)) is below 'from', \(ProfileText.version(from))")
+            }
+            let range = FirmwareRange(from...last, try read(map))
+            if let other = ranges.first(where: { $0.range.versions.overlaps(range.versions) }) {
+                throw line.error(
+                    "\(text(range)) overlaps \(text(other.range)) in line \(other.line); "
+                        + "each version belongs to one range")
+            }
+            ranges.append((range, line.line))
+        }
+        return ranges.map(\.range)
+    }
+
+    /// Checks that a table says something for `version`, which `field` gives.
+    static func check<Value>(
+        _ version: UInt32, in ranges: [FirmwareRange<Value>], of profile: String,
+        _ field: YAMLField
+    ) throws(YAMLError) {
+        guard !ranges.contains(where: { $0.versions.contains(version) }) else { return }
+        let known = ranges.prefix(8).map(text).joined(separator: ", ")
+        throw field.error(
+            "the profile '\(profile)' says nothing of firmware \(ProfileText.version(version)); "
+                + "it knows \(known)\(ranges.count > 8 ? " and more" : "")")
+    }
+
+    private static func text<Value>(_ range: FirmwareRange<Value>) -> String {
+        ProfileText.version(range.versions.lowerBound) + "-"
+            + ProfileText.version(range.versions.upperBound)
+    }
+}
+
+/// The timings of the ZigBee stack, which hubs and devices have under `stack`.
+enum StackLoader {
+    static func settings<Target>(
+        _ stack: WritableKeyPath<Target, StackTimings>
+    ) -> [ProfileSetting<Target>] {
+        // Only asked for its defaults.
+        let preset = StackConfiguration(
+            role: .endDevice, eui64: .unknown, receiverOnWhenIdle: true, isMainsPowered: true,
+            manufacturer: 0, endpoints: [], channels: [])
+        return [
+            .duration("keyWait", stack.appending(path: \.keyWait), preset: preset.keyWait),
+            .duration("joinRetry", stack.appending(path: \.joinRetry), preset: preset.joinRetry),
+            .duration("apsAckWait", stack.appending(path: \.apsAckWait), preset: preset.apsAckWait),
+            .duration("fastPoll", stack.appending(path: \.fastPoll), preset: preset.fastPoll),
+            .duration("firstPoll", stack.appending(path: \.firstPoll), preset: preset.firstPoll),
+        ]
+    }
+}

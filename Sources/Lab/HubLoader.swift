@@ -1,0 +1,85 @@
+import Devices
+import GBCS
+import Wire
+
+/// Reads a hub profile, a file in `Profiles/hubs/`.
+struct HubLoader {
+    static let schema = ProfileSchema(
+        fields: [
+            ProfileField("kind", "hub", "required"),
+            ProfileField("title", "text", "required"),
+            ProfileField("manufacturer", "number, 0 to 0xFFFF", "required"),
+            ProfileField("model", "text", "required"),
+            ProfileField("imageType", "number, 0 to 0xFFFE", "required"),
+            ProfileField("hardwareVersion", "number, 0 to 0xFFFF", "required"),
+            ProfileField("firmware[].from", "version", "0x00000000"),
+            ProfileField("firmware[].to", "version", "0xFFFFFFFF"),
+            ProfileField("firmware[].delivers", "list of device types", "all four"),
+            ProfileField(
+                "firmware[].discardsSilently", "true or false",
+                "\(HubCapabilities().discardsSilently)"),
+        ] + settings.map { $0.field(in: "", of: HubProfile(name: "")) }
+            + StackLoader.settings(\HubProfile.stack).map {
+                $0.field(in: "stack", of: HubProfile(name: ""))
+            })
+
+    /// A hub's flash has pages of this size.
+    private static let pageSize = 4096
+    /// The most flash a hub can have for images.
+    private static let mostFlash = 64 << 20
+
+    private static var settings: [ProfileSetting<HubProfile>] {
+        [
+            .number("imageSlots", \.imageSlots, in: 1...64),
+            .size("imageSlotSize", \.imageSlotSize, in: pageSize...(16 << 20)),
+            .duration("permitJoining", \.permitJoining, in: .zero...(.hours(24))),
+            .flag("notifiesImages", \.notifiesImages),
+            .duration("bootTime", \.bootTime),
+        ]
+    }
+
+    static func load(_ file: ProfileFile) throws(YAMLError) -> HubProfile {
+        let map = try file.top.map(keys: schema.keys())
+        _ = try map.required("title").text()
+        var profile = HubProfile(name: file.name)
+        profile.manufacturer = try map.required("manufacturer").integer()
+        profile.model = try map.required("model").text()
+        profile.imageType = try map.required("imageType").integer(in: 0...0xFFFE)
+        profile.hardwareVersion = try map.required("hardwareVersion").integer()
+        if let field = try map.optional("firmware") {
+            profile.firmware = try FirmwareTable.read(
+                field, keys: schema.keys(under: "firmware[]"), capabilities)
+        }
+        try map.read(settings, into: &profile)
+        if profile.imageSlotSize % pageSize != 0, let field = try map.optional("imageSlotSize") {
+            throw field.error(
+                "is not a whole number of flash pages of \(ProfileText.size(pageSize)): expected "
+                    + "such as '\(ProfileText.size((profile.imageSlotSize / pageSize + 1) * pageSize))'"
+            )
+        }
+        if profile.imageSlots * profile.imageSlotSize > mostFlash {
+            throw map.field.error(
+                "\(profile.imageSlots) image slots of \(ProfileText.size(profile.imageSlotSize)) "
+                    + "are more than \(ProfileText.size(mostFlash)); lower imageSlots or "
+                    + "imageSlotSize")
+        }
+        try map.read(group: "stack", StackLoader.settings(\.stack), into: &profile)
+        return profile
+    }
+
+    private static func capabilities(_ map: YAMLMap) throws(YAMLError) -> HubCapabilities {
+        var capabilities = HubCapabilities()
+        if let field = try map.optional("delivers") {
+            let types: [DeviceType] = try field.list { element throws(YAMLError) in
+                try element.choice(
+                    of: DeviceType.allCases.filter { $0 != .communicationsHub }
+                        .map { (word: $0.rawValue, value: $0) })
+            }
+            capabilities.delivers = Set(types)
+        }
+        if let field = try map.optional("discardsSilently") {
+            capabilities.discardsSilently = try field.boolean()
+        }
+        return capabilities
+    }
+}

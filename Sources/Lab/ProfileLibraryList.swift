@@ -1,0 +1,102 @@
+import Devices
+
+/// One file of the library, as `han profile list` shows it.
+public struct ProfileListing: Hashable, Sendable {
+    public var kind: ProfileKind
+    public var name: String
+    public var path: String
+    /// The file's own words; empty if it cannot be read.
+    public var title: String
+    /// Why the file cannot be read at all. Nil does not say that all of it is right: `validate`
+    /// does.
+    public var problem: String?
+}
+
+/// What a file that was found right describes.
+public struct ValidProfile: Hashable, Sendable {
+    public var kind: ProfileKind
+    /// `a home with 4 devices`
+    public var summary: String
+}
+
+extension ProfileLibrary {
+    /// All files of the library by kind and name. A broken one is listed with its problem.
+    public func list() -> [ProfileListing] {
+        var listings: [ProfileListing] = []
+        for kind in ProfileKind.allCases {
+            for name in names(of: kind) {
+                var listing = ProfileListing(
+                    kind: kind, name: name, path: path(kind, name), title: "")
+                do {
+                    listing.title = try title(of: try open(kind, name))
+                } catch {
+                    listing.problem = "\(error)"
+                }
+                listings.append(listing)
+            }
+        }
+        return listings
+    }
+
+    private func title(of file: ProfileFile) throws(ProfileError) -> String {
+        do {
+            return try file.top.map().required("title").text()
+        } catch {
+            throw .content(error)
+        }
+    }
+
+    /// Reads a file of any kind whole, and all that it refers to.
+    public func validate(_ path: String) throws(ProfileError) -> ValidProfile {
+        let file = try ProfileFile(path: path)
+        do {
+            return try validate(file)
+        } catch {
+            throw .content(error)
+        }
+    }
+
+    /// The same for bytes; `path` is their file's name in errors, and what they refer to is
+    /// looked up beside it.
+    public func validate(_ bytes: [UInt8], path: String) throws(YAMLError) -> ValidProfile {
+        try validate(ProfileFile(parsing: bytes, path: path))
+    }
+
+    private func validate(_ file: ProfileFile) throws(YAMLError) -> ValidProfile {
+        let summary: String
+        switch file.kind {
+        case .device:
+            let profile = try DeviceLoader.load(file)
+            summary =
+                "a device profile, \(profile.type.rawValue), "
+                + Self.count(profile.firmware.count, "range") + " of firmware"
+        case .hub:
+            let profile = try HubLoader.load(file)
+            summary =
+                "a hub profile, " + Self.count(profile.firmware.count, "range") + " of firmware"
+        case .home:
+            let home = try HomeLoader(library: self, file: file).load()
+            summary = "a home with " + Self.count(home.devices.count, "device")
+        case .scenario:
+            let story = try ScenarioLoader(library: self, file: file).load()
+            summary =
+                "a scenario with " + Self.count(story.scenario.steps.count, "step")
+                + " in the home '\(story.home.name)'"
+        }
+        return ValidProfile(kind: file.kind, summary: summary)
+    }
+
+    /// All fields that files of a kind may have.
+    public static func fields(of kind: ProfileKind) -> [ProfileField] {
+        switch kind {
+        case .device: DeviceLoader.schema.fields
+        case .hub: HubLoader.schema.fields
+        case .home: HomeLoader.schema.fields
+        case .scenario: ScenarioLoader.schema.fields
+        }
+    }
+
+    private static func count(_ number: Int, _ noun: String) -> String {
+        "\(number) \(noun)\(number == 1 ? "" : "s")"
+    }
+}

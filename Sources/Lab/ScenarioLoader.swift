@@ -1,0 +1,244 @@
+import Air
+import Devices
+import GBCS
+import Wire
+
+/// Reads a scenario, a file in `Profiles/scenarios/`, and checks it against its home and the
+/// manifest.
+struct ScenarioLoader {
+    let library: ProfileLibrary
+    let file: ProfileFile
+
+    static let schema = ProfileSchema(fields: [
+        ProfileField("kind", "scenario", "required"),
+        ProfileField("title", "text", "required"),
+        ProfileField("home", "a home's name or path", "required"),
+        ProfileField("start", "moment", "required"),
+        ProfileField("seed", "number, 0 to 18446744073709551615", "1"),
+        ProfileField("timeLimit", "duration", ProfileText.duration(timeLimit)),
+        ProfileField("steps[].title", "text", "the step's action"),
+        ProfileField("steps[].within", "duration", "timeLimit"),
+        ProfileField("steps[].join", devicesType, "-"),
+        ProfileField("steps[].deliver.image", "an image's id", "required"),
+        ProfileField("steps[].deliver.to", devicesType, "required"),
+        ProfileField("steps[].updateHub", "an image's id", "-"),
+        ProfileField("steps[].await.outcome", outcomes, "required"),
+        ProfileField("steps[].await.devices", devicesType, "required"),
+        ProfileField("steps[].activate", devicesType, "-"),
+        ProfileField("steps[].readVersions", devicesType + ", or a map", "-"),
+        ProfileField("steps[].readVersions.devices", devicesType, "required"),
+        ProfileField("steps[].readVersions.version", "version", "as the attempts ended"),
+        ProfileField("steps[].query", devicesType, "-"),
+        ProfileField("steps[].power.device", "a member", "required"),
+        ProfileField("steps[].power.on", "true or false", "required"),
+        ProfileField("steps[].link.between", "list of two members", "required"),
+        ProfileField("steps[].link.rssi", LinkLoader.rssiType, "that of the home"),
+        ProfileField("steps[].link.loss", LinkLoader.lossType, "that of the home"),
+        ProfileField("steps[].permitJoining", "duration", "-"),
+        ProfileField("steps[].wait", "duration", "-"),
+    ])
+
+    private static let devicesType = "list of devices, or all"
+    private static var outcomes: String {
+        ScenarioStep.Milestone.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+    /// The fields of a step that are no action.
+    private static let frame = ["title", "within"]
+    private static let actions = schema.keys(under: "steps[]").filter { !frame.contains($0) }
+    static let timeLimit = Interval.hours(24 * 30)
+    /// The most steps read.
+    static let stepLimit = 10_000
+
+    func load() throws(YAMLError) -> (scenario: Scenario, home: Home) {
+        let map = try file.top.map(keys: Self.schema.keys())
+        let title = try map.required("title").text()
+        let reference = try map.required("home")
+        let homeFile = try library.open(.home, from: reference, of: file)
+        let home = try HomeLoader(library: library, file: homeFile).load()
+        var scenario = Scenario(
+            name: file.name, title: title,
+            // A path, wherever the name alone would lead somewhere else.
+            home: homeFile.path == library.path(.home, homeFile.name)
+                ? homeFile.name : homeFile.path,
+            start: try map.required("start").date(),
+            seed: try map.optional("seed")?.integer(UInt64.self) ?? 1,
+            timeLimit: try map.optional("timeLimit")?.duration(within: Self.limits)
+                ?? Self.timeLimit,
+            steps: [])
+        let steps = try map.required("steps")
+        let fields = try steps.list()
+        guard (1...Self.stepLimit).contains(fields.count) else {
+            throw steps.error("expected 1 to \(Self.stepLimit) steps, found \(fields.count)")
+        }
+        let manifest: Manifest
+        do {
+            manifest = try Manifest.load(folder: library.firmware)
+        } catch {
+            switch error {
+            case .content(let error): throw error
+            case .file(let error):
+                throw steps.error("the manifest, which lists the images, cannot be used: \(error)")
+            }
+        }
+        var reader = StepReader(home: home, manifest: manifest, timeLimit: scenario.timeLimit)
+        for field in fields { scenario.steps.append(try reader.step(field)) }
+        return (scenario, home)
+    }
+
+    private static let limits = Interval.milliseconds(1)...(.hours(24 * 3_650))
+
+    /// Reads the steps in order, knowing what came before.
+    private struct StepReader {
+        let home: Home
+        let manifest: Manifest
+        let timeLimit: Interval
+        /// The devices that an image has been sent to so far.
+        var addressed: Set<String> = []
+
+        init(home: Home, manifest: Manifest, timeLimit: Interval) {
+            self.home = home
+            self.manifest = manifest
+            self.timeLimit = timeLimit
+        }
+
+        mutating func step(_ field: YAMLField) throws(YAMLError) -> ScenarioStep {
+            let map = try field.map(keys: ScenarioLoader.schema.keys(under: "steps[]"))
+            let actions = map.entries.filter { ScenarioLoader.actions.contains($0.key) }
+            guard let entry = actions.first else {
+                throw field.error(
+                    "the step has no action; give it one of "
+                        + ScenarioLoader.actions.joined(separator: ", "))
+            }
+            if actions.count > 1 {
+                throw actions[1].keyField.error(
+                    "a second action beside '\(entry.key)'; a step has one, so begin a new step")
+            }
+            let value = try map.required(entry.key)
+            let within = try map.optional("within")
+            let limit = try within?.duration(within: ScenarioLoader.limits) ?? timeLimit
+            guard limit <= timeLimit else {
+                throw (within ?? field).error(
+                    "\(ProfileText.duration(limit)) is longer than the scenario's timeLimit, "
+                        + ProfileText.duration(timeLimit))
+            }
+            let action = try action(entry.key, value)
+            return ScenarioStep(
+                title: try map.optional("title")?.text() ?? entry.key, action: action,
+                within: limit, line: field.line)
+        }
+
+        private mutating func action(
+            _ key: String, _ field: YAMLField
+        ) throws(YAMLError) -> ScenarioStep.Action {
+            switch key {
+            case "join": return .join(devices: try devices(field))
+            case "deliver":
+                let map = try inner(field, "deliver")
+                let devices = try devices(map.required("to"))
+                let image = try image(map.required("image"), for: devices)
+                addressed.formUnion(devices)
+                return .deliver(image: image, to: devices)
+            case "updateHub":
+                return .updateHub(image: try image(field, for: []))
+            case "await":
+                let map = try inner(field, "await")
+                let milestone = try map.required("outcome").choice(ScenarioStep.Milestone.self)
+                return .await(milestone, devices: try addressedDevices(map.required("devices")))
+            case "activate":
+                return .activate(devices: try addressedDevices(field))
+            case "readVersions":
+                guard field.isMap else {
+                    return .readVersions(devices: try devices(field), version: nil)
+                }
+                let map = try inner(field, "readVersions")
+                return .readVersions(
+                    devices: try devices(map.required("devices")),
+                    version: try map.optional("version")?.integer(UInt32.self))
+            case "query": return .query(devices: try devices(field))
+            case "power":
+                let map = try inner(field, "power")
+                return .power(
+                    device: try member(map.required("device")),
+                    on: try map.required("on").boolean())
+            case "link":
+                let map = try inner(field, "link")
+                let ends = try LinkLoader.ends(map, members: members, oneWay: false)
+                let usual = home.links.first {
+                    [$0.from, $0.to] == [ends.from, ends.to]
+                        || [$0.to, $0.from] == [ends.from, ends.to]
+                }
+                return .link(
+                    a: ends.from, b: ends.to,
+                    try LinkLoader.read(map, base: usual?.link ?? home.commonLink))
+            case "permitJoining":
+                return .permitJoining(try field.duration(within: .zero...(.hours(24))))
+            default:
+                return .wait(try field.duration(within: .milliseconds(1)...timeLimit))
+            }
+        }
+
+        private func inner(_ field: YAMLField, _ action: String) throws(YAMLError) -> YAMLMap {
+            try field.map(keys: ScenarioLoader.schema.keys(under: "steps[].\(action)"))
+        }
+
+        private var members: [String] { [home.hub.name] + home.devices.map(\.name) }
+
+        private func member(_ field: YAMLField) throws(YAMLError) -> String {
+            try field.name(among: members, as: "member", inFile: "the home '\(home.name)'")
+        }
+
+        /// A list of devices, or `all`: every device of the home, without the hub.
+        private func devices(_ field: YAMLField) throws(YAMLError) -> [String] {
+            let names = home.devices.map(\.name)
+            guard field.isList else {
+                return try field.choice(of: [(word: "all", value: names)])
+            }
+            var devices: [String] = []
+            for element in try field.list() {
+                let name = try element.name(
+                    among: names, as: "device", inFile: "the home '\(home.name)'")
+                guard !devices.contains(name) else {
+                    throw element.error("'\(name)' stands in the list already")
+                }
+                devices.append(name)
+            }
+            guard !devices.isEmpty else { throw field.error("expected at least one device") }
+            return devices
+        }
+
+        /// Devices with an attempt to speak of.
+        private func addressedDevices(_ field: YAMLField) throws(YAMLError) -> [String] {
+            let devices = try devices(field)
+            if let name = devices.first(where: { !addressed.contains($0) }) {
+                throw field.error("no step above delivers an image to '\(name)'")
+            }
+            return devices
+        }
+
+        /// An image of the manifest. Any device may be sent any image; but one that would run it
+        /// must have a profile that knows its version.
+        private func image(
+            _ field: YAMLField, for names: [String]
+        ) throws(YAMLError) -> String {
+            let id = try field.name(
+                among: manifest.entries.map(\.id), as: "image",
+                inFile: "'\(manifest.folder)/\(Manifest.fileName)'")
+            guard let entry = manifest.entry(id) else { return id }
+            for device in home.devices where names.contains(device.name) {
+                let profile = device.profile
+                guard entry.deviceType == profile.type,
+                    entry.manufacturerCode == profile.manufacturer,
+                    entry.imageType.rawValue == profile.imageType
+                else { continue }
+                try FirmwareTable.check(
+                    entry.version, in: profile.firmware, of: profile.name, field)
+            }
+            if names.isEmpty, entry.deviceType == .communicationsHub {
+                let profile = home.hub.profile
+                try FirmwareTable.check(
+                    entry.version, in: profile.firmware, of: profile.name, field)
+            }
+            return id
+        }
+    }
+}
