@@ -32,34 +32,62 @@ let package = Package(
         .target(
             name: "CSigning", dependencies: ["COpenSSL"], linkerSettings: [.linkedLibrary("crypto")]
         ),
+        // Every module names all that it imports, not only what is nearest: otherwise a change to
+        // one that it reaches through another would not rebuild it.
         .target(name: "Wire", swiftSettings: hot),
         .target(
             name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
         .target(name: "Radio", dependencies: ["Wire"], swiftSettings: hot),
-        .target(name: "Air", dependencies: ["Radio"], swiftSettings: hot),
-        .target(name: "Zigbee", dependencies: ["Radio", "Crypto"], swiftSettings: hot),
+        .target(name: "Air", dependencies: ["Wire", "Radio"], swiftSettings: hot),
+        .target(name: "Zigbee", dependencies: ["Wire", "Radio", "Crypto"], swiftSettings: hot),
         .target(name: "GBCS", dependencies: ["Wire", "Crypto"], swiftSettings: strict),
-        .target(name: "Devices", dependencies: ["Zigbee", "GBCS"], swiftSettings: hot),
-        .target(name: "Simulation", dependencies: ["Air"], swiftSettings: hot),
+        .target(
+            name: "Devices", dependencies: ["Wire", "Radio", "Crypto", "Zigbee", "GBCS"],
+            swiftSettings: hot),
+        .target(name: "Simulation", dependencies: ["Wire", "Radio", "Air"], swiftSettings: hot),
         .target(name: "Evidence", dependencies: ["Wire", "Radio"], swiftSettings: strict),
         .target(
             name: "Lab",
-            dependencies: ["Devices", "Simulation", "Evidence", yams],
-            swiftSettings: hot),
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
+                "Evidence", yams,
+            ], swiftSettings: hot),
         .executableTarget(
-            name: "han", dependencies: ["Lab", argumentParser], swiftSettings: strict),
+            name: "han",
+            dependencies: ["Wire", "Crypto", "GBCS", "Evidence", "Lab", argumentParser],
+            swiftSettings: strict),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
-        .testTarget(name: "CryptoTests", dependencies: ["Crypto"], swiftSettings: strict),
-        .testTarget(name: "GBCSTests", dependencies: ["GBCS"], swiftSettings: strict),
         .testTarget(
-            name: "EvidenceTests", dependencies: ["Evidence", "TestSupport"],
+            name: "WireTests", dependencies: ["Wire"],
             swiftSettings: strict),
-        .testTarget(name: "AirTests", dependencies: ["Air", "Simulation"], swiftSettings: strict),
-        .testTarget(name: "ZigbeeTests", dependencies: ["Zigbee"], swiftSettings: strict),
-        .testTarget(name: "LabTests", dependencies: ["Lab"], swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: [], swiftSettings: strict),
-        .testTarget(name: "TidyTests", dependencies: [], swiftSettings: strict),
+        .testTarget(
+            name: "CryptoTests", dependencies: ["Wire", "Crypto"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GBCSTests", dependencies: ["Wire", "Crypto", "GBCS"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EvidenceTests", dependencies: ["Wire", "Radio", "Evidence", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AirTests", dependencies: ["Wire", "Radio", "Air", "Simulation"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ZigbeeTests", dependencies: ["Wire", "Radio", "Crypto", "Zigbee"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LabTests",
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Evidence", "Lab",
+                "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TidyTests", dependencies: [],
+            swiftSettings: strict),
     ]
 )

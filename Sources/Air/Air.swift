@@ -207,6 +207,9 @@ public final class Air {
             guard Int(target) < members.count else { return }
             mailboxes[Int(target)].put(.power(on), at: now + settings.benchLatency)
             schedule(Int(target))
+        case .link(let a, let b, let rssi, let loss):
+            guard Int(a) < members.count, Int(b) < members.count else { return }
+            links.set(Int(a), Int(b), Link(rssi: rssi, lossPerMillion: loss))
         case .event(let event):
             sink?.record(event: event)
             if event.kind.isMilestone { tellObservers(event) }

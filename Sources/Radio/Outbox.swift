@@ -14,6 +14,8 @@ public enum Action: Sendable {
     /// To a node of the roster, beside all networks (directors only).
     case order(to: UInt16, index: Int)
     case power(of: UInt16, on: Bool)
+    /// Change what two members hear of each other, both ways (directors only).
+    case link(a: UInt16, b: UInt16, rssi: Int8, lossPerMillion: UInt32)
     case event(EventRecord)
     /// Cut the node's own power and put it back after this long.
     case restart(after: Interval)

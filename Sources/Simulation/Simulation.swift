@@ -39,6 +39,9 @@ public final class Simulation<N: Node> {
         return true
     }
 
+    /// Lets a carrier's owner change a node between two steps, as a test bench would.
+    public func change(_ node: Int, _ body: (inout N) -> Void) { body(&nodes[node]) }
+
     /// Runs until the run ends, nothing is left to happen, or `limit` is reached.
     public func run(until limit: Instant = .distantFuture) {
         while step(until: limit) {}

@@ -22,6 +22,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case deviceUpdated = 31
     case routeFound = 32
     case childAged = 33
+    case networkResumed = 34
 
     // APS
     case apsRetry = 40
@@ -87,6 +88,11 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             ]
         case .associated, .joined, .rejoined:
             [.init("address", .hex(digits: 4)), .init("parent", .hex(digits: 4))]
+        case .networkResumed:
+            [
+                .init("pan", .hex(digits: 4)), .init("address", .hex(digits: 4)),
+                .init("frameCounter", .decimal),
+            ]
         case .associationRefused: [.init("device", .eui64), .init("reason", .refusal)]
         case .networkKeyReceived: [.init("sequence", .decimal)]
         case .left, .childAged: [.init("device", .eui64), .init("address", .hex(digits: 4))]

@@ -46,6 +46,7 @@ public enum EventFormat: Sendable {
     case step
 }
 
+/// A field of an event: its name and how its value is written.
 public struct EventField: Sendable {
     public var name: String
     public var format: EventFormat

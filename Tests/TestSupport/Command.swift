@@ -38,3 +38,10 @@ public struct Command: Sendable {
             errors: try text("errors"))
     }
 }
+
+extension Command {
+    /// The value of an environment variable, or nil.
+    public static func environment(_ name: String) -> String? {
+        ProcessInfo.processInfo.environment[name]
+    }
+}

@@ -243,6 +243,9 @@ extension ZigbeeStack {
             channel: network.channel,
             receiverOn: configuration.role != .endDevice || configuration.receiverOnWhenIdle,
             into: &out)
+        out.note(
+            .networkResumed, UInt64(network.pan.rawValue), UInt64(network.address.rawValue),
+            UInt64(network.outgoingCounter))
         indicate(configuration.role == .coordinator ? .formed : .joined(isNew: false))
     }
 }

@@ -163,6 +163,7 @@ public enum ClusterID {
     public static let keyEstablishment: UInt16 = 0x0800
 }
 
+/// The application profiles that a simple descriptor or an APS frame may name.
 public enum ProfileID {
     public static let zigbeeDevice: UInt16 = 0x0000
     /// Smart Energy
