@@ -43,6 +43,11 @@ struct ProfileErrorTests {
         .init(
             esme, "0xFFF1", "0x1FFF1", at: "4:15: manufacturer",
             "a whole number from 0 to 65535"),
+        .init(
+            esme, "Electricity", "\"Electricity\\e[2J\" #", at: "2:8: title", "control characters"),
+        .init(
+            esme, "Electricity", String(repeating: "E", count: 200), at: "2:8: title",
+            "at most 200 bytes, found 216"),
         .init(esme, "model: Volta 100\n", "", at: "1:1", "the field 'model' is missing"),
         .init(
             esme, "0x0001", "0xFFFF", at: "6:12: imageType", "a whole number from 0 to 65534"),
@@ -114,6 +119,9 @@ struct ProfileErrorTests {
             home, "profile: esme", "profile: standard.yaml", at: "2:1",
             "expected a device, found a home"),
         .init(
+            home, "profile: esme", "profile: \"./\\e[2J\"", at: "13:14: devices[0].profile",
+            "control characters"),
+        .init(
             home, "00-01-02", "00-01-01", at: "20:12: devices[1].eui64",
             "0247420000000101 is the EUI-64 of ESME already"),
         .init(
@@ -167,8 +175,8 @@ struct ProfileErrorTests {
             home, "hub:\n", "wan: {bytesPerSecond: 0}\nhub:\n", at: "5:23: wan.bytesPerSecond",
             "from 1 to 1000000"),
         .init(
-            home, "hub:\n", "bench: {latency: 672 us}\nhub:\n", at: "5:18: bench.latency",
-            "a duration from 673 us to 1 s"),
+            home, "hub:\n", "bench: {latency: 672 us}\nhub:\n", at: "5:8: bench",
+            "bench.latency, 672 us, must be longer than"),
         .init(
             home, "hub:\n", "phy: {minimumBackoffExponent: 6}\nhub:\n", at: "5:6: phy",
             "minimumBackoffExponent, 6, is above maximumBackoffExponent, 5"),
