@@ -51,10 +51,10 @@ final class RunProgress: RunObserver {
         draw()
     }
 
-    /// Clears what is redrawn; lines that have scrolled stay.
+    /// Draws how everybody stands at the end, and leaves it there.
     func end() {
-        guard drawn > 0 else { return }
-        terminal.write(erasure)
+        guard terminal.isTerminal else { return }
+        draw(isLast: true)
         drawn = 0
     }
 
@@ -93,16 +93,17 @@ final class RunProgress: RunObserver {
         drawn = 0
     }
 
-    private func draw() {
+    private func draw(isLast: Bool = false) {
         let (columns, rows) = terminal.size
         // A character in the last column would make some terminals wrap.
         let width = columns - 1
-        var lines = [clockLine(width)]
+        var lines = isLast ? [] : [clockLine(width)]
         let nameWidth = min(state.rows.map(\.name.count).max() ?? 0, width / 3)
-        for row in state.rows.prefix(max(0, rows - 2)) {
+        // What has scrolled off the top could not be redrawn.
+        for row in state.rows.prefix(isLast ? state.rows.count : max(0, rows - 2)) {
             lines.append(line(for: row, nameWidth: nameWidth, width: width))
         }
-        terminal.write(erasure + lines.joined(separator: "\n") + "\n")
+        terminal.write(erasure + lines.map { $0 + "\n" }.joined())
         drawn = lines.count
     }
 
@@ -112,37 +113,35 @@ final class RunProgress: RunObserver {
         return fitted(time, width, tone: .strong) + fitted(text, max(0, width - time.count))
     }
 
+    /// `  ESME    0x03010407  downloads 0x03020001   ████░░░░  47 %  28.1 of 59.8 KiB`, and less
+    /// of it where that is too long.
     private func line(for row: ProgressState.Row, nameWidth: Int, width: Int) -> String {
-        let name = "  " + padded(fitted(row.name, nameWidth), nameWidth)
-        var room = max(0, width - name.count - 2)
-        var text = name + "  "
-        guard row.size > 0 else { return text + fitted(row.words, room, tone: row.tone) }
-        let percent = padded("\(row.offset * 100 / row.size)", 4, left: true) + " %"
+        let style = terminal.style
+        let firmware = padded(row.firmware.map(Words.version) ?? "", 10)
+        let head = fitted("  " + padded(fitted(row.name, nameWidth), nameWidth), width)
+        var text = head
+        var room = width - head.count
+        if room >= 48 {
+            text += "  " + style.paint(firmware, .quiet)
+            room -= firmware.count + 2
+        }
+        text += "  "
+        room -= 2
+        guard row.size > 0 else { return text + fitted(row.words, max(0, room), tone: row.tone) }
+        let percent = padded("\(row.offset * 100 / row.size) %", 7, left: true)
         let bytes = padded(
             Words.decimal(Double(row.offset) / 1024, places: 1) + " of "
-                + Words.decimal(Double(row.size) / 1024, places: 1) + " KiB", 18, left: true)
-        // What is left of the words after the figures; the bar gets what is left after both.
-        let wordWidth = min(32, max(0, room - percent.count))
+                + Words.decimal(Double(row.size) / 1024, places: 1) + " KiB", 20, left: true)
+        let wordWidth = min(30, max(0, room - percent.count))
         text += padded(fitted(row.words, wordWidth, tone: row.tone), wordWidth, of: row.words)
         room -= wordWidth
-        let barWidth = min(30, room - percent.count - bytes.count - 1)
-        if barWidth >= 8 {
-            text +=
-                " "
-                + terminal.style.paint(
-                    terminal.style.bar(row.offset, of: row.size, width: barWidth),
-                    row.offset == row.size ? .good : .busy)
-            return text + percent + bytes
+        let tail = room >= percent.count + bytes.count + 9 ? percent + bytes : percent
+        let barWidth = min(24, room - tail.count - 1)
+        if barWidth >= 4 {
+            let bar = style.bar(row.offset, of: row.size, width: barWidth)
+            text += " " + style.paint(bar, row.offset == row.size ? .good : .busy)
         }
-        let short = min(20, room - percent.count - 1)
-        if short >= 4 {
-            text +=
-                " "
-                + terminal.style.paint(
-                    terminal.style.bar(row.offset, of: row.size, width: short),
-                    row.offset == row.size ? .good : .busy)
-        }
-        return room >= percent.count ? text + percent : text
+        return room >= tail.count ? text + tail : text
     }
 
     // MARK: - Text of a known width

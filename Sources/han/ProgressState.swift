@@ -7,12 +7,16 @@ import Wire
 struct ProgressState {
     struct Row {
         var name: String
-        var words = "off"
+        /// What it runs; nil before it has been switched on.
+        var firmware: UInt32?
+        var words = "is off"
         var tone = Tone.quiet
         /// Bytes of the current image that have arrived.
         var offset: UInt64 = 0
         /// Bytes it has; 0 without one.
         var size: UInt64 = 0
+        /// It has put a new image into use and is not fetching another.
+        var isUpdated = false
         /// It goes off and on by itself.
         var isRestarting = false
         /// The last milestone of the current step: the same again says nothing new.
@@ -44,6 +48,16 @@ struct ProgressState {
         }
     }
 
+    /// What any member goes on doing, of no interest once it runs its new firmware.
+    private static func isRoutine(_ kind: EventKind) -> Bool {
+        switch kind {
+        case .joined, .rejoined, .networkResumed, .otaServerFound, .otaQueried, .otaNotOffered,
+            .versionRead:
+            true
+        default: false
+        }
+    }
+
     /// A line for people about something that matters.
     struct Milestone {
         var name: String
@@ -63,8 +77,13 @@ struct ProgressState {
             return nil
         }
         guard let change = change(event, node) else { return nil }
-        rows[node].words = change.words
-        rows[node].tone = change.tone
+        if rows[node].isUpdated, Self.isRoutine(event.kind) {
+            rows[node].words = "runs its new firmware"
+            rows[node].tone = .good
+        } else {
+            rows[node].words = change.words
+            rows[node].tone = change.tone
+        }
         guard change.isMilestone, change.words != rows[node].told else { return nil }
         rows[node].told = change.words
         return Milestone(name: rows[node].name, words: change.words, tone: change.tone)
@@ -92,7 +111,8 @@ struct ProgressState {
         switch event.kind {
         case .poweredOn:
             rows[node].isRestarting = false
-            return .passing("starts with \(version(values[0]))")
+            rows[node].firmware = UInt32(truncatingIfNeeded: values[0])
+            return .passing("has started")
         case .poweredOff: return rows[node].isRestarting ? nil : Change("is off", .quiet)
         case .restarting:
             rows[node].isRestarting = true
@@ -111,6 +131,7 @@ struct ProgressState {
         case .otaNotOffered: return Change("has asked: nothing is offered", .warning)
         case .otaDownloadStarted, .otaDownloadResumed:
             (rows[node].offset, rows[node].size) = (values[2], values[1])
+            rows[node].isUpdated = false
             let verb = event.kind == .otaDownloadStarted ? "downloads" : "goes on downloading"
             return Change("\(verb) \(version(values[0]))", .busy)
         case .otaProgress:
@@ -131,7 +152,9 @@ struct ProgressState {
         case .otaGaveUp: return Change("has given up downloading", .bad)
         case .otaAborted: return Change("has aborted the download", .bad)
         case .activationRefused: return Change("does not activate: \(reason(values[0]))", .bad)
-        case .activated: return Change("activates \(version(values[1]))", .good)
+        case .activated:
+            rows[node].isUpdated = true
+            return Change("activates \(version(values[1]))", .good)
         case .imageArriving: return .passing("receives an image\(target(values[0]))", .busy)
         case .imageStored: return Change("holds an image\(target(values[0]))")
         case .imageDiscarded:

@@ -197,50 +197,48 @@ struct RunFindings {
     /// Attempts under one hub firmware.
     private struct Group {
         var hub: UInt32
-        var updated: [String] = []
-        var notOffered: [String] = []
-        var other: [String] = []
+        /// Devices by how their attempts ended.
+        var devices: [AttemptOutcome: [String]] = [:]
+        var updated: [String] { devices[.updated] ?? [] }
     }
 
     let sentences: [String]
 
     init(_ summary: Summary) {
         let devices = summary.devices.filter { $0.role != .communicationsHub }
-        // Versions in the order in which the hub ran them: each device's attempts are in order.
-        var groups: [Group] = []
-        for version in Self.hubVersions(summary, devices) {
+        let groups = Self.hubVersions(summary, devices).map { version in
             var group = Group(hub: version)
             for device in devices {
                 for attempt in device.attempts where attempt.hubFirmware == version {
-                    switch attempt.outcome {
-                    case .updated: group.updated.append(device.name)
-                    case .notOffered, .discarded: group.notOffered.append(device.name)
-                    case .rejected, .gaveUp, .notActivated, .incomplete:
-                        group.other.append(device.name)
-                    }
+                    group.devices[attempt.outcome, default: []].append(device.name)
                 }
             }
-            groups.append(group)
+            return group
         }
-        var sentences: [String] = []
-        for group in groups {
-            var clauses: [String] = []
-            if !group.updated.isEmpty {
-                clauses.append("\(Self.subject(group.updated, "was", "were")) updated")
-            }
-            if !group.notOffered.isEmpty {
-                clauses.append("\(Self.subject(group.notOffered, "was", "were")) offered nothing")
-            }
-            if !group.other.isEmpty {
-                clauses.append("\(Self.subject(group.other, "was", "were")) not updated")
-            }
-            guard !clauses.isEmpty else { continue }
-            sentences.append(
-                "Behind hub firmware \(Words.version(group.hub)), \(clauses.joined(separator: "; "))."
-            )
+        sentences =
+            groups.compactMap(Self.sentence) + (Self.rule(groups, devices).map { [$0] } ?? [])
+    }
+
+    private static func sentence(_ group: Group) -> String? {
+        let clauses = AttemptOutcome.allCases.compactMap { outcome -> String? in
+            guard let names = group.devices[outcome], let first = names.first else { return nil }
+            let isOne = names == [first]
+            let verb =
+                switch outcome {
+                case .updated: isOne ? "was updated" : "were updated"
+                case .notOffered: isOne ? "was offered nothing" : "were offered nothing"
+                case .rejected: isOne ? "rejected its image" : "rejected their images"
+                case .gaveUp: "gave up downloading"
+                case .notActivated: isOne ? "did not run its image" : "did not run their images"
+                case .discarded:
+                    isOne ? "had its image discarded" : "had their images discarded"
+                case .incomplete: "did not finish"
+                }
+            return "\(Words.list(names)) \(verb)"
         }
-        if let rule = Self.rule(groups, devices) { sentences.append(rule) }
-        self.sentences = sentences
+        guard !clauses.isEmpty else { return nil }
+        return "Behind hub firmware \(Words.version(group.hub)), "
+            + clauses.joined(separator: "; ") + "."
     }
 
     /// The hub's versions in the order in which it ran them, as its own attempts and those of the
@@ -278,9 +276,5 @@ struct RunFindings {
             }
         }
         return nil
-    }
-
-    private static func subject(_ names: [String], _ one: String, _ many: String) -> String {
-        "\(Words.list(names)) \(names.count == 1 ? one : many)"
     }
 }
