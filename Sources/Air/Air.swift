@@ -83,6 +83,7 @@ public final class Air {
         while !hasEnded {
             let time = deadlines.firstTime
             guard time != .distantFuture, time <= limit else { return nil }
+            precondition(time >= now, "the air's time runs backwards")
             now = time
             let slot = deadlines.first
             if slot < chips.count {
@@ -100,7 +101,12 @@ public final class Air {
         for index in out.actions.indices {
             carryOut(out.actions[index], of: out, from: node)
         }
-        mailboxes[node].wake = mailboxes[node].isOn ? nextDeadline : .distantFuture
+        // A deadline in the past means now; but a node that has just had its tick and asks for the
+        // same instant again gets it one microsecond later, so that a machine's mistake cannot
+        // stop the world.
+        let soonest = mailboxes[node].lastTick == now ? now + .microseconds(1) : now
+        mailboxes[node].wake =
+            mailboxes[node].isOn ? max(nextDeadline, soonest) : .distantFuture
         schedule(node)
     }
 
@@ -145,9 +151,7 @@ public final class Air {
             }
         }
         guard mailboxes[node].wake <= now else { return nil }
-        // A node that asks for the same instant again gets it one microsecond later, so that a
-        // machine's mistake cannot stop the world.
-        mailboxes[node].wake = now + .microseconds(1)
+        mailboxes[node].lastTick = now
         return Turn(node: node, time: now, input: .tick)
     }
 

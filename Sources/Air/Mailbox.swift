@@ -23,6 +23,7 @@ struct Mailbox {
 
     var isOn = false
     var wake = Instant.distantFuture
+    var lastTick = Instant(microseconds: -1)
     /// When the node's end of the WAN can take its next message.
     var wanFreeAt = Instant.zero
 

@@ -82,13 +82,13 @@ struct DeviceLoader {
 
     static func load(_ file: ProfileFile) throws(YAMLError) -> DeviceProfile {
         let map = try file.top.map(keys: schema.keys())
-        _ = try map.required("title").text()
+        _ = try map.required("title").oneLine()
         let type: DeviceType = try map.required("type").choice(
             of: DeviceType.allCases.filter { $0 != .communicationsHub }
                 .map { (word: $0.rawValue, value: $0) })
         var profile = DeviceProfile(type: type, name: file.name)
         profile.manufacturer = try map.required("manufacturer").integer()
-        profile.model = try map.required("model").text()
+        profile.model = try map.required("model").oneLine()
         profile.imageType = try map.required("imageType").integer(in: 0...0xFFFE)
         profile.hardwareVersion = try map.required("hardwareVersion").integer()
         if let field = try map.optional("firmware") {
