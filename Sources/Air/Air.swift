@@ -198,6 +198,7 @@ public final class Air {
             chips[node].configuration.channel = channel
             chips[node].phase = .measuring
             chips[node].sentFrom = now
+            medium.hold(from: now, to: now + duration)
             setDeadline(node, now + duration)
         case .program(let address, let from, let count):
             flash[node].program(out.arena, from: from, count: count, at: address, now: now)
