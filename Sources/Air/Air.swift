@@ -137,8 +137,17 @@ public final class Air {
                 mailboxes[node].isOn = true
                 return Turn(node: node, time: now, input: .powerOn)
             case .power(false):
+                mailboxes[node].forgetRestart()
                 cutPower(of: node)
                 return nil
+            case .restart(let delay):
+                cutPower(of: node)
+                mailboxes[node].put(.restarted, at: now + delay)
+                return nil
+            case .restarted:
+                guard !mailboxes[node].isOn else { return nil }
+                mailboxes[node].isOn = true
+                return Turn(node: node, time: now, input: .powerOn)
             case .wan(let message):
                 guard mailboxes[node].isOn else { return nil }
                 return Turn(node: node, time: now, input: .wan(message))
@@ -220,8 +229,7 @@ public final class Air {
             if event.kind.isMilestone { tellObservers(event) }
         case .restart(let delay):
             let written = max(now, flash[node].busyUntil)
-            mailboxes[node].put(.power(false), at: written)
-            mailboxes[node].put(.power(true), at: written + delay)
+            mailboxes[node].put(.restart(delay), at: written)
         case .endRun: hasEnded = true
         }
     }
