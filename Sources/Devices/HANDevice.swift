@@ -202,6 +202,8 @@ public struct HANDevice: Node {
         while let indication = stack.takeIndication() {
             heed(indication, at: now, into: &out)
         }
+        // First, so that a sleeper whose budget is spent asks for nothing more.
+        manageSleep(at: now)
         stepClient(at: now, into: &out)
         if stack.takeSaveRequest(), stack.isJoined {
             journal.write(Record.network, stack.snapshot, &out)

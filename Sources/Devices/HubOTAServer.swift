@@ -297,6 +297,14 @@ extension CommunicationsHub {
 
     // MARK: - Versions over the air
 
+    /// Reads a device's CurrentFileVersion: now, or when it next wakes.
+    mutating func read(_ device: EUI64, at now: Instant, into out: inout Outbox) {
+        guard !pendingReads.contains(device), pendingReads.count < Self.targetLimit else { return }
+        pendingReads.append(device)
+        nextRead = min(nextRead, now + .seconds(30))
+        if isListening(device) { sendRead(to: device, at: now, into: &out) }
+    }
+
     /// Reads CurrentFileVersion of every device that listens, and again every 30 seconds of
     /// those that do not answer. Sleepers are read when they are heard of.
     mutating func readVersions(at now: Instant, into out: inout Outbox) {

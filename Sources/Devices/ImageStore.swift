@@ -87,10 +87,7 @@ extension CommunicationsHub {
         case .endImage(let delivery): endArrival(delivery, at: now, into: &out)
         case .activateHub(let hash): activateOwn(hash, at: now, into: &out)
         case .readVersion(let device):
-            if !pendingReads.contains(device), pendingReads.count < Self.targetLimit {
-                pendingReads.append(device)
-            }
-            readVersions(at: now, into: &out)
+            read(device, at: now, into: &out)
         case .imageStored, .imageRefused: out.note(.wanMessageRefused)
         }
     }

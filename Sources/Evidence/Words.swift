@@ -10,6 +10,7 @@ extension DropReason {
         case .macMalformed: "its MAC header or command is malformed"
         case .macUnexpected: "the MAC had no use for it in this state"
         case .queueFull: "a queue was full"
+        case .macDuplicate: "it came again, because its acknowledgement was lost"
         case .nwkMalformed: "its NWK header or command is malformed"
         case .nwkUnsecured: "it came without NWK security where that is required"
         case .nwkUnknownKey: "it is secured with a network key that is not known here"

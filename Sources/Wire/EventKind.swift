@@ -195,6 +195,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case macMalformed = 20
     case macUnexpected = 21
     case queueFull = 22
+    case macDuplicate = 23
 
     // NWK
     case nwkMalformed = 40

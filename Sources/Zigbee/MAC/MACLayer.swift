@@ -17,6 +17,8 @@ struct OutgoingFrame: Sendable {
     var destination: MACAddress
     /// What the sender wants told when it is done; 0 for nothing.
     var purpose = Purpose.none
+    /// How often the NWK layer has tried it again.
+    var retries = 0
 
     enum Purpose: Sendable, Equatable {
         case none
@@ -39,6 +41,10 @@ struct IndirectFrame: Sendable {
 struct MACLayer: Sendable {
     static let queueLimit = 24
     static let indirectLimit = 32
+    static let takenLimit = 16
+    /// How long a sender may take over its retries of one frame: four times the longest back-off,
+    /// frame and wait, rounded up.
+    static let duplicateMemory = Interval.milliseconds(100)
 
     var sequence: UInt8 = 0
     private var handle: UInt8 = 0
@@ -49,6 +55,10 @@ struct MACLayer: Sendable {
     /// What the chip is busy with.
     private(set) var inFlight: OutgoingFrame?
     private var inFlightIndirect: PendingAddress?
+    /// NWK unicasts that failed and are to be tried again.
+    private var delayed: ContiguousArray<(due: Instant, frame: OutgoingFrame)> = []
+    /// Frames lately taken, by sender and sequence number.
+    private var taken: ContiguousArray<(source: MACAddress, sequence: UInt8, until: Instant)> = []
 
     var isChipFree: Bool { inFlight == nil }
     var isQueueEmpty: Bool { head == queue.count }
@@ -58,6 +68,8 @@ struct MACLayer: Sendable {
         self.sequence = sequence
         queue.reserveCapacity(2 * Self.queueLimit)
         indirect.reserveCapacity(Self.indirectLimit)
+        delayed.reserveCapacity(Self.queueLimit)
+        taken.reserveCapacity(Self.takenLimit)
     }
 
     mutating func nextSequence() -> UInt8 {
@@ -127,6 +139,12 @@ struct MACLayer: Sendable {
         return (frame, take(frame))
     }
 
+    /// Whether a frame is still held for a sleeping child, who will ask for it again.
+    func holds(_ frame: OutgoingFrame) -> Bool {
+        guard case .short(let address) = frame.destination else { return false }
+        return holdsAny(for: .short(address))
+    }
+
     /// The chip is done. Returns what it was, if the handle is that of the frame in flight, and
     /// whose indirect queue is empty now.
     mutating func finish(_ result: TransmitResult) -> (
@@ -163,8 +181,34 @@ struct MACLayer: Sendable {
         indirect.removeAll { $0.holder == holder && !$0.isOnAir }
     }
 
+    /// False if the frame has been taken before: its sender has not had the acknowledgement.
+    mutating func admit(_ source: MACAddress, _ sequence: UInt8, at now: Instant) -> Bool {
+        for entry in taken
+        where entry.sequence == sequence && entry.until > now && entry.source == source {
+            return false
+        }
+        if taken.count == Self.takenLimit { taken.removeFirst() }
+        taken.append((source, sequence, now + Self.duplicateMemory))
+        return true
+    }
+
+    /// Puts a failed frame aside until `due`. False if too many are waiting.
+    mutating func delay(_ frame: OutgoingFrame, until due: Instant) -> Bool {
+        guard delayed.count < Self.queueLimit else { return false }
+        delayed.append((due, frame))
+        return true
+    }
+
+    /// Puts every frame whose time has come back into the queue.
+    mutating func requeueDelayed(at now: Instant) {
+        while let index = delayed.firstIndex(where: { $0.due <= now }) {
+            _ = enqueue(delayed.remove(at: index).frame)
+        }
+    }
+
     var nextExpiry: Instant {
         var first = Instant.distantFuture
+        for entry in delayed where entry.due < first { first = entry.due }
         for entry in indirect where !entry.isOnAir && entry.expires < first {
             first = entry.expires
         }

@@ -13,6 +13,10 @@ extension ZigbeeStack {
             out.drop(.macMalformed)
             return
         }
+        if header.source != .none, !mac.admit(header.source, header.sequence, at: now) {
+            out.drop(.macDuplicate)
+            return
+        }
         switch header.kind {
         case .data:
             framePromised(header, at: now, into: &out)

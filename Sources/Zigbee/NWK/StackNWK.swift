@@ -281,7 +281,7 @@ extension ZigbeeStack {
         let isLastRouter =
             header.destination.isBroadcast
             && !neighbours.entries.contains {
-                $0.relation == .child || ($0.capability.isRouter && $0.address != header.source)
+                $0.address != header.source && ($0.relation == .child || $0.capability.isRouter)
             }
         if isLastRouter { return }
         sendNWK(body, headerLength: length, header: onward, at: now, into: &out)

@@ -30,6 +30,11 @@ public struct StackConfiguration: Sendable {
     public var joinRetry = Interval.seconds(30)
     /// apscAckWaitDuration. assumption: 1.6 s; `stack.apsAckWait`.
     public var apsAckWait = Interval.microseconds(1_600_000)
+    /// nwkcUnicastRetries: how often a unicast that the MAC could not deliver is tried again.
+    /// assumption: 3.
+    public var unicastRetries = 3
+    /// nwkcUnicastRetryDelay. assumption: 50 ms.
+    public var unicastRetryDelay = Interval.milliseconds(50)
     /// macTransactionPersistenceTime: how long a parent holds a frame for a sleeping child.
     public var indirectPersistence = Interval.milliseconds(7_680)
     /// How often a sleepy device polls while it awaits something. assumption: 100 ms;

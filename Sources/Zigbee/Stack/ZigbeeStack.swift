@@ -107,6 +107,7 @@ public struct ZigbeeStack {
                 out.note(.indirectExpired, UInt64(address.rawValue))
             }
         }
+        mac.requeueDelayed(at: now)
         retryAPS(at: now, into: &out)
         stepJoiner(at: now, into: &out)
         stepPoll(at: now, into: &out)
@@ -177,6 +178,11 @@ public struct ZigbeeStack {
         guard result.status != .success, case .short(let address) = frame.destination,
             case .nwk = frame.content
         else { return }
+        if frame.retries < configuration.unicastRetries, !mac.holds(frame) {
+            var again = frame
+            again.retries += 1
+            if mac.delay(again, until: now + configuration.unicastRetryDelay) { return }
+        }
         out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
         routes.forget(via: address)
     }
