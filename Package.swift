@@ -74,7 +74,14 @@ let package = Package(
             name: "AirTests", dependencies: ["Wire", "Radio", "Air", "Simulation"],
             swiftSettings: strict),
         .testTarget(
-            name: "ZigbeeTests", dependencies: ["Wire", "Radio", "Crypto", "Zigbee"],
+            name: "ZigbeeTests",
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "Simulation", "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DevicesTests",
+            dependencies: ["Wire", "Radio", "Air", "Devices", "Simulation"],
             swiftSettings: strict),
         .testTarget(
             name: "LabTests",
