@@ -39,7 +39,7 @@ struct Mailbox {
             if asked > now { staleTicks = 0 }
             return now
         }
-        let delay = min(1_000_000, 1 << Int64(min(staleTicks, 20)))
+        let delay = min(1_000_000, Int64(1) << Int64(min(staleTicks, 20)))
         staleTicks += 1
         return now + .microseconds(delay)
     }
