@@ -42,7 +42,7 @@ struct RunReadmeTests {
     /// The commands that help text lists under a heading that holds `SUBCOMMANDS`.
     static func subcommands(_ help: String) -> [String] {
         guard let heading = help.range(of: "SUBCOMMANDS:\n") else { return [] }
-        return help[heading.upperBound...].split(separator: "\n")
+        return help[heading.upperBound...].split(separator: "\n", omittingEmptySubsequences: false)
             .prefix { $0.hasPrefix("  ") }
             .filter { !$0.hasPrefix("   ") }
             .compactMap { $0.split(separator: " ").first.map(String.init) }
@@ -85,15 +85,16 @@ struct RunReadmeTests {
     func complete() throws {
         let commands = Self.subcommands(try Self.help([])).filter { $0 != "help" }
         #expect(commands.contains("demo") && commands.contains("run"))
+        var wanted = commands.map { "Tools/han \($0)" }
         for command in commands {
-            #expect(Self.readme.contains("Tools/han \(command)"), "\(command)")
             for inner in Self.subcommands(try Self.help([command])) {
-                #expect(Self.readme.contains("Tools/han \(command) \(inner)"), "\(inner)")
+                wanted.append("Tools/han \(command) \(inner)")
             }
         }
         let options = try Self.help(["run"]).matches(of: /\n  (--[a-z-]+)/).map { $0.1 }
         #expect(options.count >= 7)
-        for option in options { #expect(Self.readme.contains(option), "\(option)") }
+        wanted += options.map(String.init)
+        #expect(wanted.filter { !Self.readme.contains($0) } == [])
     }
 
     @Test("the files that the README links to are there")
