@@ -54,7 +54,7 @@ let package = Package(
             ], swiftSettings: hot),
         .executableTarget(
             name: "han",
-            dependencies: ["Wire", "Crypto", "GBCS", "Evidence", "Lab", argumentParser],
+            dependencies: ["Wire", "Crypto", "GBCS", "Devices", "Evidence", "Lab", argumentParser],
             swiftSettings: strict),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),

@@ -41,6 +41,11 @@ public struct AttemptRecord: Sendable {
     public var blocks: UInt64 = 0
     public var framesBefore: UInt64 = 0
     public var framesAfter: UInt64 = 0
+
+    /// Whether a download that begins now still belongs to it although it had ended.
+    var isReopened: Bool {
+        ended != nil && (milestones.contains(.gaveUp) || milestones.contains(.notOffered))
+    }
 }
 
 /// Plays a scenario: the last member of the roster, with the CSP's end of the hub's WAN, and told
@@ -421,10 +426,15 @@ public struct Director: Node {
         reason: UInt64? = nil, blocks: UInt64? = nil,
         if condition: (AttemptRecord) -> Bool = { _ in true }
     ) {
-        guard
-            let index = attempts.lastIndex(where: { $0.device == device && $0.ended == nil }),
+        guard let index = attempts.lastIndex(where: { $0.device == device }),
             condition(attempts[index])
         else { return }
+        if milestone == .downloading, attempts[index].isReopened {
+            // It asks again after giving up, or is offered later what was not there before.
+            attempts[index].milestones.subtract([.gaveUp, .notOffered])
+            attempts[index].ended = nil
+        }
+        guard attempts[index].ended == nil else { return }
         attempts[index].milestones.insert(milestone)
         if let reason { attempts[index].reason = Self.reason(reason) }
         if let blocks { attempts[index].blocks = blocks }

@@ -84,10 +84,10 @@ public final class Runner {
         var seen = 0
         var noted = 0
         while simulation.step(until: .zero + scenario.timeLimit) {
-            guard let director = simulation.nodes[directorIndex].director,
-                director.changes != seen
+            guard simulation.lastNode == directorIndex,
+                let changes = simulation.nodes[directorIndex].director?.changes, changes != seen
             else { continue }
-            seen = director.changes
+            seen = changes
             simulation.change(directorIndex) { node in
                 note(air.frameCount, in: &node, from: &noted)
             }

@@ -9,6 +9,8 @@ public final class Simulation<N: Node> {
     public private(set) var nodes: ContiguousArray<N>
     private let make: (Int) -> N
     private var out = Outbox()
+    /// Whose turn it was last.
+    public private(set) var lastNode = 0
 
     /// `make` builds a node as it is when its power comes on, with nothing but its flash.
     public init(air: Air, members: Int, make: @escaping (Int) -> N) {
@@ -23,6 +25,7 @@ public final class Simulation<N: Node> {
     @discardableResult
     public func step(until limit: Instant = .distantFuture) -> Bool {
         guard let turn = air.next(until: limit) else { return false }
+        lastNode = turn.node
         if case .powerOn = turn.input { nodes[turn.node] = make(turn.node) }
         out.removeAll()
         out.node = UInt16(turn.node)

@@ -27,7 +27,7 @@ struct RestartStories {
                 .await(.verified, devices: ["ESME"]), .activate(devices: ["ESME"]),
                 .await(.updated, devices: ["ESME"]), .join(devices: ["ESME"]),
                 .readVersions(devices: ["ESME"], version: 0x0200_0000),
-            ], named: name, folder: folder.url.path(percentEncoded: false))
+            ], named: name, folder: folder.path)
         #expect(result.failure == nil)
         let events = try String(
             contentsOf: folder.url.appending(path: "events.jsonl"), encoding: .utf8)
@@ -78,7 +78,7 @@ struct RestartStories {
                 .wait(.seconds(3)), .power(device: "CH", on: false), .wait(.seconds(5)),
                 .power(device: "CH", on: true), .await(.verified, devices: ["ESME", "GSME"]),
                 .readVersions(devices: ["ESME", "GSME"], version: 0x0100_0000),
-            ], named: "hub-power", folder: folder.url.path(percentEncoded: false))
+            ], named: "hub-power", folder: folder.path)
         #expect(result.failure == nil)
         let events = try String(
             contentsOf: folder.url.appending(path: "events.jsonl"), encoding: .utf8)
