@@ -42,7 +42,7 @@ struct StackNode: Node {
             if index == 0 {
                 stack.setLinkKey(World.linkKey, partner: World.deviceEUI64)
                 stack.form(at: now, into: &out)
-                stack.permitJoining(.hours(1), at: now)
+                stack.permitJoining(.hours(1), at: now, into: &out)
             } else {
                 stack.setLinkKey(World.linkKey, partner: .unknown)
                 stack.join(at: now, into: &out)
