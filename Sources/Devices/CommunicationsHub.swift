@@ -190,7 +190,7 @@ public struct CommunicationsHub: Node {
             case .message(let message): receive(message, at: now, into: &out)
             case .deviceAnnounced(let device, _, _):
                 if pendingReads.contains(device) { readVersions(at: now, into: &out) }
-            case .joined, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
+            case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
             }
         }
         if stack.takeSaveRequest(), stack.isJoined {

@@ -34,6 +34,8 @@ public struct HANDevice: Node {
         case off
         case booting
         case running
+        /// Its leaving the network is being said; then it starts anew, with no network.
+        case leaving
         /// The new firmware is written; power goes off and on.
         case restarting
     }
@@ -119,9 +121,9 @@ public struct HANDevice: Node {
         case .powerOn: powerOn(at: now, into: &out)
         case .tick: tick(at: now, into: &out)
         case .received(let reception):
-            if phase == .running { stack.received(reception, at: now, into: &out) }
+            if isOnAir { stack.received(reception, at: now, into: &out) }
         case .transmitted(let result):
-            if phase == .running { stack.transmitted(result, at: now, into: &out) }
+            if isOnAir { stack.transmitted(result, at: now, into: &out) }
         case .order(let order): obey(order, at: now, into: &out)
         case .energy, .wan, .observed: break
         }
@@ -132,6 +134,7 @@ public struct HANDevice: Node {
         switch phase {
         case .off, .restarting: .distantFuture
         case .booting: timer
+        case .leaving: min(timer, stack.nextDeadline)
         case .running:
             min(
                 min(timer, stack.nextDeadline),
@@ -167,7 +170,7 @@ public struct HANDevice: Node {
     }
 
     private mutating func tick(at now: Instant, into out: inout Outbox) {
-        if phase == .running {
+        if isOnAir {
             stack.tick(at: now, into: &out)
             sleeper.wakeIfDue(at: now, profile.sleep)
         }
@@ -176,6 +179,7 @@ public struct HANDevice: Node {
         switch phase {
         case .off, .restarting: break
         case .booting: start(at: now, into: &out)
+        case .leaving: forgetNetwork(&out)
         case .running:
             if isChecking {
                 finishChecking(at: now, into: &out)
@@ -183,6 +187,20 @@ public struct HANDevice: Node {
                 discover(at: now, into: &out)
             }
         }
+    }
+
+    private var isOnAir: Bool { phase == .running || phase == .leaving }
+
+    /// Half a second for the word of its leaving to get out.
+    private mutating func leave(at now: Instant) {
+        phase = .leaving
+        timer = now + .milliseconds(500)
+    }
+
+    private mutating func forgetNetwork(_ out: inout Outbox) {
+        journal.write(Record.network, [], &out)
+        phase = .restarting
+        out.append(.restart(after: .milliseconds(10)))
     }
 
     private mutating func start(at now: Instant, into out: inout Outbox) {
@@ -235,6 +253,7 @@ public struct HANDevice: Node {
             client.bind(to: eui64, at: now, after: .seconds(1))
         case .message(let message): receive(message, at: now, into: &out)
         case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
+        case .left: leave(at: now)
         case .formed, .joinFailed, .keySent, .deviceAnnounced: break
         }
     }

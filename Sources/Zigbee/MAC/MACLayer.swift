@@ -20,6 +20,8 @@ struct OutgoingFrame: Sendable {
     /// How often the NWK layer has tried it again.
     var retries = 0
 
+    var isMACFrame: Bool { if case .mac = content { true } else { false } }
+
     enum Purpose: Sendable, Equatable {
         case none
         case poll
@@ -89,8 +91,16 @@ struct MACLayer: Sendable {
     }
 
     /// Hands the next frame to the chip: the caller transmits it under the handle returned.
-    mutating func dequeue() -> (OutgoingFrame, UInt8)? {
+    ///
+    /// With `commandsOnly`, a frame of the network's own stays where it is: the radio is on
+    /// another channel.
+    mutating func dequeue(commandsOnly: Bool = false) -> (OutgoingFrame, UInt8)? {
         guard inFlight == nil, head < queue.count else { return nil }
+        if commandsOnly {
+            guard let index = queue[head...].firstIndex(where: \.isMACFrame) else { return nil }
+            let frame = queue.remove(at: index)
+            return (frame, take(frame))
+        }
         let frame = queue[head]
         head += 1
         if head == queue.count {

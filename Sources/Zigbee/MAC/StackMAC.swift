@@ -171,7 +171,10 @@ extension ZigbeeStack {
     }
 
     private mutating func sendPoll(at now: Instant, into out: inout Outbox) {
-        guard let parent = joiner.pollTarget ?? neighbours.parent.map({ .short($0.address) }) else {
+        guard
+            let parent = joiner.pollTarget ?? rejoiner.pollTarget
+                ?? neighbours.parent.map({ .short($0.address) })
+        else {
             poll.deadline = .distantFuture
             return
         }

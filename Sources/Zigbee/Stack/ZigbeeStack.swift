@@ -19,6 +19,8 @@ public struct ZigbeeStack {
     var broadcasts = BroadcastTable()
     var aps = APSLayer()
     var joiner = Joiner()
+    var rejoiner = Rejoiner()
+    var nextKeepAlive = Instant.distantFuture
     var poll = PollState()
     var trustCentre = TrustCentre()
     var zdoSequence: UInt8 = 0
@@ -27,7 +29,7 @@ public struct ZigbeeStack {
     private var firstIndication = 0
     private var wantsSave = false
 
-    /// An application that does not drain loses the oldest beyond this.
+    /// What an application that does not drain gets beyond this is lost.
     static let indicationLimit = 64
 
     public init(configuration: StackConfiguration, crypto: CryptoEngine, seed: Seed) {
@@ -110,6 +112,9 @@ public struct ZigbeeStack {
         mac.requeueDelayed(at: now)
         retryAPS(at: now, into: &out)
         stepJoiner(at: now, into: &out)
+        stepRejoiner(at: now, into: &out)
+        if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
+        if nextAgeing <= now { ageChildren(at: now, into: &out) }
         stepPoll(at: now, into: &out)
         if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
         pump(at: now, into: &out)
@@ -118,14 +123,18 @@ public struct ZigbeeStack {
     public var nextDeadline: Instant {
         min(
             min(mac.nextExpiry, aps.nextDeadline),
-            min(min(joiner.deadline, poll.deadline), trustCentre.nextPermit))
+            min(
+                min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
+                min(trustCentre.nextPermit, nextAgeing)))
     }
 
     // MARK: - Towards the chip
 
     /// Gives the chip its next frame if it is free.
     mutating func pump(at now: Instant, into out: inout Outbox) {
-        guard mac.isChipFree, let (frame, handle) = mac.dequeue() else { return }
+        guard mac.isChipFree,
+            let (frame, handle) = mac.dequeue(commandsOnly: rejoiner.isAway)
+        else { return }
         transmit(frame, handle, framePending: false, at: now, into: &out)
     }
 
@@ -170,6 +179,11 @@ public struct ZigbeeStack {
     ) {
         guard let (frame, emptied) = mac.finish(result) else { return }
         if let emptied { out.append(.pending(emptied, false)) }
+        if case .short(let address) = frame.destination, !rejoiner.isAway,
+            address == neighbours.parent?.address
+        {
+            noteParent(result, at: now, into: &out)
+        }
         switch frame.purpose {
         case .none: break
         case .poll: finishPoll(result, at: now, into: &out)

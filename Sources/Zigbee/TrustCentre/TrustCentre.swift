@@ -149,7 +149,7 @@ extension ZigbeeStack {
     }
 
     /// A random address that nobody known has (ZigBee 3.6.1.7).
-    private mutating func freeAddress() -> ShortAddress {
+    mutating func freeAddress() -> ShortAddress {
         while true {
             let address = ShortAddress(UInt16(dice.below(0xFFF6)) + 1)
             if neighbours[address] == nil, addresses[address] == nil { return address }
@@ -183,7 +183,14 @@ extension ZigbeeStack {
     ) {
         out.note(
             .deviceUpdated, eui64.rawValue, UInt64(address.rawValue), UInt64(status))
-        guard status == 1, let key = network.key else { return }
+        if status == 0 {
+            // It has rejoined with the key it has.
+            neighbours.remove(eui64)
+            addresses.put(address, eui64)
+            _ = routes.learn(address, via: nextHop(to: router) ?? router)
+            requestSave()
+        }
+        guard status == 1 || status == 3, let key = network.key else { return }
         guard let index = aps.linkKey(with: eui64) else {
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
