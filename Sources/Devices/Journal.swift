@@ -24,6 +24,8 @@ public struct Journal: Sendable {
     private var tail: Int?
     /// The newest record of each key, in order of first appearance.
     private var records: [(key: UInt8, bytes: [UInt8])] = []
+    /// One record as it is written or checked, kept for its memory.
+    private var scratch: [UInt8] = []
 
     private var areaSize: Int { pages * pageSize }
 
@@ -79,8 +81,7 @@ public struct Journal: Sendable {
             if key == 0xFF, length == 0xFFFF { break }
             let end = offset + Self.recordOverhead + length
             guard length <= Self.recordLimit, end <= areaSize,
-                Self.check(key, area.span.extracting(offset + Self.recordOverhead..<end))
-                    == Self.word(area, at: offset + 3)
+                check(area.span, at: offset, length: length) == Self.word(area, at: offset + 3)
             else {
                 // Torn by a power cut: nothing can follow it here.
                 tail = areaSize
@@ -96,10 +97,13 @@ public struct Journal: Sendable {
         (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
     }
 
-    private static func check(_ key: UInt8, _ bytes: Span<UInt8>) -> UInt32 {
-        var all = [key, UInt8(truncatingIfNeeded: bytes.count), UInt8(bytes.count >> 8 & 0xFF)]
-        for index in bytes.indices { all.append(bytes[index]) }
-        return CRC32.checksum(all.span)
+    /// The check of the record whose {key, length, CRC, bytes} begin at `offset`.
+    private mutating func check(_ area: Span<UInt8>, at offset: Int, length: Int) -> UInt32 {
+        scratch.removeAll(keepingCapacity: true)
+        for index in offset..<offset + 3 { scratch.append(area[index]) }
+        let data = offset + Self.recordOverhead
+        for index in data..<data + length { scratch.append(area[index]) }
+        return CRC32.checksum(scratch.span)
     }
 
     private mutating func keep(_ key: UInt8, _ bytes: [UInt8]) {
@@ -166,12 +170,18 @@ public struct Journal: Sendable {
         out.program(header.bytes.span, at: base(of: active))
     }
 
-    private func program(_ key: UInt8, _ bytes: [UInt8], at address: Int, _ out: inout Outbox) {
-        var record = ByteBuilder()
-        record.put(UInt64(key), 1)
-        record.put(UInt64(bytes.count), 2)
-        record.put(UInt64(Self.check(key, bytes.span)), 4)
-        record.put(bytes)
-        out.program(record.bytes.span, at: address)
+    private mutating func program(
+        _ key: UInt8, _ bytes: [UInt8], at address: Int, _ out: inout Outbox
+    ) {
+        scratch.removeAll(keepingCapacity: true)
+        scratch.append(key)
+        scratch.append(UInt8(truncatingIfNeeded: bytes.count))
+        scratch.append(UInt8(truncatingIfNeeded: bytes.count >> 8))
+        scratch.append(contentsOf: bytes)
+        let check = CRC32.checksum(scratch.span)
+        for place in 0..<4 {
+            scratch.insert(UInt8(truncatingIfNeeded: check >> UInt32(8 * place)), at: 3 + place)
+        }
+        out.program(scratch.span, at: address)
     }
 }
