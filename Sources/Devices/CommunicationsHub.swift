@@ -173,12 +173,18 @@ public struct CommunicationsHub: Node {
             stack.isJoined
         {
             stack.resume(at: now, into: &out)
+            saveNetwork(&out)
         } else {
             stack.form(at: now, into: &out)
         }
         for entry in deviceLog.entries {
             stack.setLinkKey(entry.linkKey, partner: entry.eui64)
         }
+    }
+
+    private mutating func saveNetwork(_ out: inout Outbox) {
+        guard stack.takeSaveRequest(), stack.isJoined else { return }
+        journal.write(Record.network, stack.snapshot, &out)
     }
 
     private mutating func settle(at now: Instant, into out: inout Outbox) {
@@ -193,9 +199,7 @@ public struct CommunicationsHub: Node {
             case .joined, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
             }
         }
-        if stack.takeSaveRequest(), stack.isJoined {
-            journal.write(Record.network, stack.snapshot, &out)
-        }
+        saveNetwork(&out)
     }
 }
 

@@ -192,10 +192,16 @@ public struct HANDevice: Node {
             stack.isJoined
         {
             stack.resume(at: now, into: &out)
+            saveNetwork(&out)
         } else {
             stack.setLinkKey(identity.linkKey, partner: .unknown)
             stack.join(at: now, into: &out)
         }
+    }
+
+    private mutating func saveNetwork(_ out: inout Outbox) {
+        guard stack.takeSaveRequest(), stack.isJoined else { return }
+        journal.write(Record.network, stack.snapshot, &out)
     }
 
     /// Follows up whatever an input has stirred until nothing is left to do.
@@ -207,9 +213,7 @@ public struct HANDevice: Node {
         // First, so that a sleeper whose budget is spent asks for nothing more.
         manageSleep(at: now)
         stepClient(at: now, into: &out)
-        if stack.takeSaveRequest(), stack.isJoined {
-            journal.write(Record.network, stack.snapshot, &out)
-        }
+        saveNetwork(&out)
         manageSleep(at: now)
     }
 
