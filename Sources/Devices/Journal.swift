@@ -114,16 +114,19 @@ public struct Journal: Sendable {
         }
     }
 
-    /// Keeps `bytes` under `key`, unless they are there already. False if they are too long or
-    /// the journal's live records would not fit into one area.
+    /// Keeps `bytes` under `key`, unless they are there already. False, with nothing changed, if
+    /// they are too long, the journal's live records would not fit into one area, or the outbox
+    /// has no room left for them.
     @discardableResult
     public mutating func write(_ key: UInt8, _ bytes: [UInt8], _ out: inout Outbox) -> Bool {
         guard let tail, bytes.count <= Self.recordLimit else { return false }
         if self[key] == bytes { return true }
         let needed = Self.recordOverhead + bytes.count
         if tail + needed <= areaSize {
-            keep(key, bytes)
+            let lost = out.lost
             program(key, bytes, at: base(of: active) + tail, &out)
+            guard out.lost == lost else { return false }
+            keep(key, bytes)
             self.tail = tail + needed
             return true
         }
@@ -132,12 +135,19 @@ public struct Journal: Sendable {
             $0 + Self.recordOverhead + $1.bytes.count
         }
         guard live <= areaSize else { return false }
+        let before = self
         keep(key, bytes)
-        compact(&out)
+        guard compact(&out) else {
+            self = before
+            return false
+        }
         return true
     }
 
-    private mutating func compact(_ out: inout Outbox) {
+    /// Copies the live records to the other area. False if the outbox could not take all of it:
+    /// then that area has no header, and the old one counts still.
+    private mutating func compact(_ out: inout Outbox) -> Bool {
+        let lost = out.lost
         active = 1 - active
         generation &+= 1
         erase(&out)
@@ -146,8 +156,10 @@ public struct Journal: Sendable {
             program(record.key, record.bytes, at: base(of: active) + offset, &out)
             offset += Self.recordOverhead + record.bytes.count
         }
+        guard out.lost == lost else { return false }
         tail = offset
         programHeader(&out)
+        return out.lost == lost
     }
 
     private mutating func format(_ out: inout Outbox) {
