@@ -173,12 +173,17 @@ public struct CommunicationsHub: Node {
             stack.isJoined
         {
             stack.resume(at: now, into: &out)
+            saveNetwork(&out)
         } else {
             stack.form(at: now, into: &out)
         }
         for entry in deviceLog.entries {
             stack.setLinkKey(entry.linkKey, partner: entry.eui64)
         }
+    }
+
+    private mutating func saveNetwork(_ out: inout Outbox) {
+        if stack.takeSaveRequest() { journal.write(Record.network, stack.snapshot, &out) }
     }
 
     private mutating func settle(at now: Instant, into out: inout Outbox) {
@@ -193,9 +198,8 @@ public struct CommunicationsHub: Node {
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
             }
         }
-        if stack.takeSaveRequest(), stack.isJoined {
-            journal.write(Record.network, stack.snapshot, &out)
-        }
+        saveNetwork(&out)
+        stack.goOn(at: now, into: &out)
     }
 }
 

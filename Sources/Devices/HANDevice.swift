@@ -197,8 +197,10 @@ public struct HANDevice: Node {
         timer = now + .milliseconds(500)
     }
 
+    /// The counters stay: they never go back, whatever network comes next.
     private mutating func forgetNetwork(_ out: inout Outbox) {
-        journal.write(Record.network, [], &out)
+        stack.forgetNetwork()
+        saveNetwork(&out)
         phase = .restarting
         out.append(.restart(after: .milliseconds(10)))
     }
@@ -210,10 +212,15 @@ public struct HANDevice: Node {
             stack.isJoined
         {
             stack.resume(at: now, into: &out)
+            saveNetwork(&out)
         } else {
-            stack.setLinkKey(identity.linkKey, partner: .unknown)
+            stack.expectTrustCentre(with: identity.linkKey)
             stack.join(at: now, into: &out)
         }
+    }
+
+    private mutating func saveNetwork(_ out: inout Outbox) {
+        if stack.takeSaveRequest() { journal.write(Record.network, stack.snapshot, &out) }
     }
 
     /// Follows up whatever an input has stirred until nothing is left to do.
@@ -225,9 +232,8 @@ public struct HANDevice: Node {
         // First, so that a sleeper whose budget is spent asks for nothing more.
         manageSleep(at: now)
         stepClient(at: now, into: &out)
-        if stack.takeSaveRequest(), stack.isJoined {
-            journal.write(Record.network, stack.snapshot, &out)
-        }
+        saveNetwork(&out)
+        stack.goOn(at: now, into: &out)
         manageSleep(at: now)
     }
 

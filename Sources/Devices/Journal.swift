@@ -13,7 +13,7 @@ public struct Journal: Sendable {
     private static let headerSize = 12
     private static let recordOverhead = 7
     /// The longest record.
-    public static let recordLimit = 2048
+    public static let recordLimit = 4096
 
     private let start: Int
     private let pages: Int
@@ -24,6 +24,8 @@ public struct Journal: Sendable {
     private var tail: Int?
     /// The newest record of each key, in order of first appearance.
     private var records: [(key: UInt8, bytes: [UInt8])] = []
+    /// One record as it is written or checked, kept for its memory.
+    private var scratch: [UInt8] = []
 
     private var areaSize: Int { pages * pageSize }
 
@@ -79,8 +81,7 @@ public struct Journal: Sendable {
             if key == 0xFF, length == 0xFFFF { break }
             let end = offset + Self.recordOverhead + length
             guard length <= Self.recordLimit, end <= areaSize,
-                Self.check(key, area.span.extracting(offset + Self.recordOverhead..<end))
-                    == Self.word(area, at: offset + 3)
+                check(area.span, at: offset, length: length) == Self.word(area, at: offset + 3)
             else {
                 // Torn by a power cut: nothing can follow it here.
                 tail = areaSize
@@ -96,10 +97,13 @@ public struct Journal: Sendable {
         (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
     }
 
-    private static func check(_ key: UInt8, _ bytes: Span<UInt8>) -> UInt32 {
-        var all = [key, UInt8(truncatingIfNeeded: bytes.count), UInt8(bytes.count >> 8 & 0xFF)]
-        for index in bytes.indices { all.append(bytes[index]) }
-        return CRC32.checksum(all.span)
+    /// The check of the record whose {key, length, CRC, bytes} begin at `offset`.
+    private mutating func check(_ area: Span<UInt8>, at offset: Int, length: Int) -> UInt32 {
+        scratch.removeAll(keepingCapacity: true)
+        for index in offset..<offset + 3 { scratch.append(area[index]) }
+        let data = offset + Self.recordOverhead
+        for index in data..<data + length { scratch.append(area[index]) }
+        return CRC32.checksum(scratch.span)
     }
 
     private mutating func keep(_ key: UInt8, _ bytes: [UInt8]) {
@@ -110,16 +114,19 @@ public struct Journal: Sendable {
         }
     }
 
-    /// Keeps `bytes` under `key`, unless they are there already. False if they are too long or
-    /// the journal's live records would not fit into one area.
+    /// Keeps `bytes` under `key`, unless they are there already. False, with nothing changed, if
+    /// they are too long, the journal's live records would not fit into one area, or the outbox
+    /// has no room left for them.
     @discardableResult
     public mutating func write(_ key: UInt8, _ bytes: [UInt8], _ out: inout Outbox) -> Bool {
         guard let tail, bytes.count <= Self.recordLimit else { return false }
         if self[key] == bytes { return true }
         let needed = Self.recordOverhead + bytes.count
         if tail + needed <= areaSize {
-            keep(key, bytes)
+            let lost = out.lost
             program(key, bytes, at: base(of: active) + tail, &out)
+            guard out.lost == lost else { return false }
+            keep(key, bytes)
             self.tail = tail + needed
             return true
         }
@@ -128,12 +135,19 @@ public struct Journal: Sendable {
             $0 + Self.recordOverhead + $1.bytes.count
         }
         guard live <= areaSize else { return false }
+        let before = self
         keep(key, bytes)
-        compact(&out)
+        guard compact(&out) else {
+            self = before
+            return false
+        }
         return true
     }
 
-    private mutating func compact(_ out: inout Outbox) {
+    /// Copies the live records to the other area. False if the outbox could not take all of it:
+    /// then that area has no header, and the old one counts still.
+    private mutating func compact(_ out: inout Outbox) -> Bool {
+        let lost = out.lost
         active = 1 - active
         generation &+= 1
         erase(&out)
@@ -142,8 +156,10 @@ public struct Journal: Sendable {
             program(record.key, record.bytes, at: base(of: active) + offset, &out)
             offset += Self.recordOverhead + record.bytes.count
         }
+        guard out.lost == lost else { return false }
         tail = offset
         programHeader(&out)
+        return out.lost == lost
     }
 
     private mutating func format(_ out: inout Outbox) {
@@ -166,12 +182,18 @@ public struct Journal: Sendable {
         out.program(header.bytes.span, at: base(of: active))
     }
 
-    private func program(_ key: UInt8, _ bytes: [UInt8], at address: Int, _ out: inout Outbox) {
-        var record = ByteBuilder()
-        record.put(UInt64(key), 1)
-        record.put(UInt64(bytes.count), 2)
-        record.put(UInt64(Self.check(key, bytes.span)), 4)
-        record.put(bytes)
-        out.program(record.bytes.span, at: address)
+    private mutating func program(
+        _ key: UInt8, _ bytes: [UInt8], at address: Int, _ out: inout Outbox
+    ) {
+        scratch.removeAll(keepingCapacity: true)
+        scratch.append(key)
+        scratch.append(UInt8(truncatingIfNeeded: bytes.count))
+        scratch.append(UInt8(truncatingIfNeeded: bytes.count >> 8))
+        scratch.append(contentsOf: bytes)
+        let check = CRC32.checksum(scratch.span)
+        for place in 0..<4 {
+            scratch.insert(UInt8(truncatingIfNeeded: check >> UInt32(8 * place)), at: 3 + place)
+        }
+        out.program(scratch.span, at: address)
     }
 }

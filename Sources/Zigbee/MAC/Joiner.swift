@@ -255,14 +255,19 @@ extension ZigbeeStack {
         indicate(.joined(isNew: true))
     }
 
-    /// Takes up a network again from a snapshot, without joining.
+    /// Takes up a network again from a snapshot, without joining. It sends nothing yet: the
+    /// application saves the snapshot at once, ahead of the first frame, or a power cut before
+    /// that could have the same counters used again.
     public mutating func resume(at now: Instant, into out: inout Outbox) {
         guard network.isUp else { return }
+        reserveCounters()
+        for index in aps.linkKeys.indices { reserveLinkCounters(index) }
         configureForOperation(into: &out)
         neighbours.markHeard(at: now)
         out.note(
             .networkResumed, UInt64(network.pan.rawValue), UInt64(network.address.rawValue),
             UInt64(network.outgoingCounter))
+        keepAlive(at: now, into: &out)
         indicate(configuration.role == .coordinator ? .formed : .joined(isNew: false))
     }
 }

@@ -59,6 +59,8 @@ struct MACLayer: Sendable {
     private var inFlightIndirect: PendingAddress?
     /// NWK unicasts that failed and are to be tried again.
     private var delayed: ContiguousArray<(due: Instant, frame: OutgoingFrame)> = []
+    /// Children that have polled while the chip was busy, and until when they listen.
+    private var waitingPolls: ContiguousArray<(holder: PendingAddress, until: Instant)> = []
     /// Frames lately taken, by sender and sequence number.
     private var taken: ContiguousArray<(source: MACAddress, sequence: UInt8, until: Instant)> = []
 
@@ -135,6 +137,22 @@ struct MACLayer: Sendable {
             found = true
         }
         return false
+    }
+
+    mutating func rememberPoll(of holder: PendingAddress, until: Instant) {
+        waitingPolls.removeAll { $0.holder == holder }
+        if waitingPolls.count < Self.indirectLimit { waitingPolls.append((holder, until)) }
+    }
+
+    /// The first child that still listens for the frame its poll was promised, if the chip is
+    /// free for it.
+    mutating func takeWaitingPoll(at now: Instant) -> PendingAddress? {
+        guard inFlight == nil, !waitingPolls.isEmpty else { return nil }
+        while !waitingPolls.isEmpty {
+            let first = waitingPolls.removeFirst()
+            if first.until > now { return first.holder }
+        }
+        return nil
     }
 
     /// Takes the oldest frame held for `holder` to the chip; it stays held until it is

@@ -14,6 +14,9 @@ extension ZigbeeStack {
         }
     }
 
+    /// Timeout requests in a row without an answer before a device rejoins. assumption.
+    private static let keepAliveLimit = 3
+
     /// Tells the parent the timeout, and, where polls do not show that the device is there, does
     /// so again three times in each timeout.
     mutating func keepAlive(at now: Instant, into out: inout Outbox) {
@@ -23,6 +26,14 @@ extension ZigbeeStack {
             nextKeepAlive = .distantFuture
             return
         }
+        guard keepAlivesMissed < Self.keepAliveLimit else {
+            // The parent hears, as its acknowledgements show, but does not understand: the
+            // network may have a new key.
+            keepAlivesMissed = 0
+            rejoin(at: now, into: &out)
+            return
+        }
+        keepAlivesMissed += 1
         nextKeepAlive =
             configuration.receiverOnWhenIdle
             ? now + Interval(microseconds: timeout.microseconds / 3) : .distantFuture

@@ -64,6 +64,7 @@ extension ZigbeeStack {
     /// Begins to look for the network this device belongs to.
     mutating func rejoin(at now: Instant, into out: inout Outbox) {
         guard network.isUp, configuration.role != .coordinator else { return }
+        nextKeepAlive = .distantFuture
         rejoiner.phase = .scanning
         rejoiner.channelIndex = 0
         rejoiner.best = nil

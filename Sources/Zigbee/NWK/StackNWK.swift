@@ -31,6 +31,10 @@ extension ZigbeeStack {
             destination: .short(.everyone))
         if header.destination.isBroadcast {
             _ = broadcasts.admit(header.source, header.sequence, at: now)
+            // An end device leaves the broadcasting to its parent (ZigBee 3.6.5).
+            if configuration.role == .endDevice, let parent = neighbours.parent {
+                frame.destination = .short(parent.address)
+            }
             enqueue(frame, into: &out)
             if header.destination == .everyone { holdForSleepers(frame, at: now, into: &out) }
             return
@@ -285,12 +289,6 @@ extension ZigbeeStack {
         onward.encode(into: &body)
         let length = body.count
         body.append(frame.span.extracting(payload...))
-        let isLastRouter =
-            header.destination.isBroadcast
-            && !neighbours.entries.contains {
-                $0.address != header.source && ($0.relation == .child || $0.capability.isRouter)
-            }
-        if isLastRouter { return }
         sendNWK(body, headerLength: length, header: onward, at: now, into: &out)
     }
 
@@ -314,7 +312,7 @@ extension ZigbeeStack {
         case _ where !header.isSecured: out.drop(.nwkUnsecured, from: header.source)
         case .endDeviceTimeoutRequest(let timeout):
             timeoutRequested(timeout, header: header, at: now, into: &out)
-        case .endDeviceTimeoutResponse: break
+        case .endDeviceTimeoutResponse: keepAlivesMissed = 0
         case .leave(let rejoin, let request, _):
             leaveReceived(
                 rejoin: rejoin, request: request, header: header, at: now, into: &out)

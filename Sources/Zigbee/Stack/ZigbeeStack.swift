@@ -21,6 +21,7 @@ public struct ZigbeeStack {
     var joiner = Joiner()
     var rejoiner = Rejoiner()
     var nextKeepAlive = Instant.distantFuture
+    var keepAlivesMissed = 0
     var poll = PollState()
     var trustCentre = TrustCentre()
     var zdoSequence: UInt8 = 0
@@ -68,13 +69,21 @@ public struct ZigbeeStack {
         indications.append(indication)
     }
 
-    /// True once after something changed that must survive a restart.
+    /// True once after something changed that must survive a restart. Until then no frame of
+    /// the network's leaves: what it has used up, a counter or a key, might be used again after a
+    /// power cut. The application saves `snapshot` and calls `goOn`.
     public mutating func takeSaveRequest() -> Bool {
         defer { wantsSave = false }
         return wantsSave
     }
 
+    /// What had to be saved is ordered to be written: frames that waited for it may leave.
+    public mutating func goOn(at now: Instant, into out: inout Outbox) {
+        pump(at: now, into: &out)
+    }
+
     mutating func requestSave() { wantsSave = true }
+    var hasUnsaved: Bool { wantsSave }
 
     /// The EUI-64 behind a short address, if known.
     public func eui64(of address: ShortAddress) -> EUI64? {
@@ -132,8 +141,11 @@ public struct ZigbeeStack {
 
     /// Gives the chip its next frame if it is free.
     mutating func pump(at now: Instant, into out: inout Outbox) {
+        while let holder = mac.takeWaitingPoll(at: now) {
+            releaseHeld(for: holder, at: now, into: &out)
+        }
         guard mac.isChipFree,
-            let (frame, handle) = mac.dequeue(commandsOnly: rejoiner.isAway)
+            let (frame, handle) = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave)
         else { return }
         transmit(frame, handle, framePending: false, at: now, into: &out)
     }

@@ -314,7 +314,8 @@ extension ZigbeeStack {
         }
         if found.isEmpty, message.isBroadcast { return nil }
         var body = FrameBuffer()
-        body.append(found.isEmpty ? ZDOStatus.noMatch.rawValue : ZDOStatus.success.rawValue)
+        // No match is a success with an empty list (ZigBee 2.4.4.2.7).
+        body.append(ZDOStatus.success.rawValue)
         body.append(network.address)
         body.append(UInt8(found.count))
         body.append(found.span)

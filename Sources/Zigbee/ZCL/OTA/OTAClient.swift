@@ -302,6 +302,7 @@ public struct OTAClient: Sendable {
         image = nil
         size = 0
         offset = 0
+        minimumBlockPeriod = 0
         status = .normal
         verdictOnImage = .success
         phase = server == .unknown ? .unbound : .idle
@@ -398,7 +399,7 @@ public struct OTAClient: Sendable {
             }
             return .store(offset: at, count: Int(taken))
         case .wait(let current, let request, let period):
-            if let period { minimumBlockPeriod = period }
+            if let period, settings.supportsBlockPeriod { minimumBlockPeriod = period }
             let delay = Interval.seconds(Int64(request > current ? request - current : 0))
             phase = .pausing
             tries = 0
