@@ -63,7 +63,8 @@ struct RouterStories {
             home, images: [Homes.image(for: ppmid, size: 30_000)],
             [
                 .power(device: "PPMID", on: false), .join(devices: ["HCALCS"]),
-                .power(device: "PPMID", on: true), .join(devices: ["PPMID"]), .deliver(image: "PPMID", to: ["PPMID"]),
+                .power(device: "PPMID", on: true), .join(devices: ["PPMID"]),
+                .deliver(image: "PPMID", to: ["PPMID"]),
                 .await(.downloading, devices: ["PPMID"]), .wait(.seconds(3)),
                 .power(device: "HCALCS", on: false), .await(.updated, devices: ["PPMID"]),
                 .join(devices: ["PPMID"]),
