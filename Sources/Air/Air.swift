@@ -251,7 +251,8 @@ public final class Air {
     private func setReceiver(_ node: Int, on: Bool) {
         guard chips[node].receiverOn != on else { return }
         chips[node].receiverOn = on
-        guard chips[node].phase != .sending else { return }
+        // While it sends or awaits an acknowledgement the chip looks after its receiver itself.
+        guard chips[node].phase != .sending, chips[node].phase != .awaitingAck else { return }
         chips[node].listeningSince =
             on
             ? max(now, chips[node].ackEnds == .distantFuture ? now : chips[node].ackEnds)

@@ -50,7 +50,19 @@ public struct CommunicationsHub: Node {
         static let firstSlot: UInt8 = 0x40
     }
 
-    static let journalPages = 4
+    static let journalPages = 8
+    /// How long a version that was asked for is waited for, and how often it is asked for again.
+    /// assumption.
+    static let readRetry = Interval.seconds(30)
+    static let readLimit = 20
+
+    /// A device whose version the WAN has asked for.
+    struct PendingRead {
+        var device: EUI64
+        var tries = 0
+        var sent = Instant(microseconds: -2_000_000)
+    }
+
     /// Devices a hub's log holds (assumption).
     static let deviceLogLimit = 64
 
@@ -67,7 +79,7 @@ public struct CommunicationsHub: Node {
     var timer = Instant.distantFuture
     var zclSequence: UInt8 = 0
     /// Devices whose version the WAN has asked for and that have not answered yet.
-    var pendingReads: [EUI64] = []
+    var pendingReads: [PendingRead] = []
     var nextRead = Instant.distantFuture
     /// Where each device's OTA client has shown itself to be.
     var clientEndpoints: [(device: EUI64, endpoint: UInt8)] = []
@@ -194,7 +206,9 @@ public struct CommunicationsHub: Node {
                 stack.permitJoining(profile.permitJoining, at: now, into: &out)
             case .message(let message): receive(message, at: now, into: &out)
             case .deviceAnnounced(let device, _, _):
-                if pendingReads.contains(device) { readVersions(at: now, into: &out) }
+                if pendingReads.contains(where: { $0.device == device }) {
+                    readVersions(at: now, into: &out)
+                }
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
             }
         }

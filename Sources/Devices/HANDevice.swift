@@ -95,7 +95,9 @@ public struct HANDevice: Node {
 
     /// Smart Energy device identifiers: metering 0x0501, load control 0x0504, prepayment
     /// terminal 0x0506 (assumption for what a PPMID calls itself).
-    private static func endpoint(of profile: DeviceProfile) -> SimpleDescriptor {
+    private static func endpoint(
+        of profile: DeviceProfile, hasOTAClient: Bool = true
+    ) -> SimpleDescriptor {
         let device: UInt16 =
             switch profile.type {
             case .esme, .gsme: 0x0501
@@ -105,7 +107,8 @@ public struct HANDevice: Node {
             }
         return SimpleDescriptor(
             endpoint: profile.endpoint, profile: ProfileID.smartEnergy, device: device,
-            inputClusters: [ClusterID.basic], outputClusters: [ClusterID.otaUpgrade])
+            inputClusters: [ClusterID.basic],
+            outputClusters: hasOTAClient ? [ClusterID.otaUpgrade] : [])
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -150,6 +153,7 @@ public struct HANDevice: Node {
             firmware = saved
         }
         hasOTAClient = profile.capabilities(at: firmware.running)?.hasOTAClient ?? false
+        stack.setEndpoints([Self.endpoint(of: profile, hasOTAClient: hasOTAClient)])
         client.finished(running: firmware.running, at: now)
         restoreDownload()
         out.note(.poweredOn, UInt64(firmware.running))
@@ -172,7 +176,7 @@ public struct HANDevice: Node {
     private mutating func tick(at now: Instant, into out: inout Outbox) {
         if isOnAir {
             stack.tick(at: now, into: &out)
-            sleeper.wakeIfDue(at: now, profile.sleep)
+            if sleeper.wakeIfDue(at: now, profile.sleep) { stack.pollOnce(at: now) }
         }
         guard timer <= now else { return }
         timer = .distantFuture

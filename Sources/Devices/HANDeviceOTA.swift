@@ -20,6 +20,16 @@ extension HANDevice {
             out.drop(.zclMalformed, from: message.source)
             return
         }
+        if let refusal = zcl.refusalOfManufacturer {
+            reply(zcl, refusal, at: now, into: &out)
+            return
+        }
+        if message.cluster == ClusterID.basic {
+            reply(
+                zcl, ZCLBasic.answer(zcl, isMainsPowered: profile.isMainsPowered), at: now,
+                into: &out)
+            return
+        }
         guard message.cluster == ClusterID.otaUpgrade, hasOTAClient else {
             reply(
                 zcl,
@@ -130,7 +140,7 @@ extension HANDevice {
     private mutating func reply(
         _ zcl: ZCLMessage, _ frame: FrameBuffer?, at now: Instant, into out: inout Outbox
     ) {
-        guard let frame else { return }
+        guard let frame, !frame.isEmpty else { return }
         stack.send(
             frame, to: zcl.message.source, endpoint: zcl.message.sourceEndpoint,
             from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
@@ -206,6 +216,7 @@ extension HANDevice {
         lastProgress = offset
         firmware.held = nil
         journal.write(Record.firmware, firmware.bytes, &out)
+        if offset == 0 { forgetDownload(&out) }
         out.note(
             offset == 0 ? .otaDownloadStarted : .otaDownloadResumed, UInt64(image.version),
             UInt64(size), UInt64(offset))

@@ -16,6 +16,10 @@ extension CommunicationsHub {
             out.drop(.zclMalformed, from: message.source)
             return
         }
+        if let refusal = zcl.refusalOfManufacturer {
+            reply(zcl, refusal, at: now, into: &out)
+            return
+        }
         guard let device = message.sourceEUI64, deviceLog[device] != nil else {
             out.drop(.notInDeviceLog, from: message.source)
             return
@@ -29,7 +33,13 @@ extension CommunicationsHub {
             learnEndpoint(of: device, message.sourceEndpoint)
             receiveOTA(zcl, from: device, at: now, into: &out)
             readVersions(of: device, at: now, into: &out)
+        case ClusterID.basic:
+            reply(zcl, ZCLBasic.answer(zcl, isMainsPowered: true), at: now, into: &out)
         case ClusterID.time:
+            guard message.isLinkSecured else {
+                out.drop(.apsUnsecured, from: message.source)
+                return
+            }
             let utc = identity.start.advanced(by: now - .zero).secondsSince2000
             let answer = ZCLGeneral.answer(zcl) { identifier in
                 switch identifier {
@@ -113,7 +123,8 @@ extension CommunicationsHub {
             out.drop(.zclMalformed, from: zcl.message.source)
             return
         }
-        guard let version, let index = pendingReads.firstIndex(of: device) else {
+        guard let version, let index = pendingReads.firstIndex(where: { $0.device == device })
+        else {
             out.drop(.zclUnexpected, from: zcl.message.source)
             return
         }
@@ -177,10 +188,9 @@ extension CommunicationsHub {
         into out: inout Outbox
     ) {
         var payload = FrameBuffer()
-        let slot = store.firstIndex {
-            $0?.image == request.image && $0?.targets.contains(device) == true
-        }
-        guard let slot, let stored = store[slot], supports(deviceLog[device]?.type) else {
+        guard let slot = slot(of: request.image, for: device), let stored = store[slot],
+            supports(deviceLog[device]?.type)
+        else {
             ImageBlockResponse.refused(.abort).encode(into: &payload)
             respond(
                 zcl, OTACommandID.imageBlockResponse, payload, options: .linkSecured, at: now,
@@ -202,6 +212,20 @@ extension CommunicationsHub {
             options: blockOptions(zcl), at: now, into: &out)
     }
 
+    /// Where the image of this identity is that was sent last for a device.
+    private func slot(of image: ImageIdentity, for device: EUI64) -> Int? {
+        var found: Int?
+        for slot in store.indices {
+            guard let stored = store[slot], stored.image == image, stored.targets.contains(device)
+            else { continue }
+            if let best = found, let held = store[best], held.delivery > stored.delivery {
+                continue
+            }
+            found = slot
+        }
+        return found
+    }
+
     /// A block goes with an APS acknowledgement if its request asked for one.
     private func blockOptions(_ zcl: ZCLMessage) -> SendOptions {
         zcl.message.wantedAcknowledgement ? [.linkSecured, .acknowledged] : .linkSecured
@@ -218,6 +242,10 @@ extension CommunicationsHub {
             UInt64(request.status.rawValue))
         guard request.status == .success else {
             reply(zcl, zcl.defaultResponse(.success), at: now, into: &out)
+            return
+        }
+        guard supports(deviceLog[device]?.type), slot(of: request.image, for: device) != nil else {
+            reply(zcl, zcl.defaultResponse(.noImageAvailable), at: now, into: &out)
             return
         }
         // A PPMID is told to upgrade now; the others wait for a command (GBCS 11.5, 11.6).
@@ -254,7 +282,7 @@ extension CommunicationsHub {
     private mutating func reply(
         _ zcl: ZCLMessage, _ frame: FrameBuffer?, at now: Instant, into out: inout Outbox
     ) {
-        guard let frame else { return }
+        guard let frame, !frame.isEmpty else { return }
         stack.send(
             frame, to: zcl.message.source, endpoint: zcl.message.sourceEndpoint,
             from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
@@ -299,30 +327,39 @@ extension CommunicationsHub {
 
     /// Reads a device's CurrentFileVersion: now, or when it next wakes.
     mutating func read(_ device: EUI64, at now: Instant, into out: inout Outbox) {
-        guard !pendingReads.contains(device), pendingReads.count < Self.targetLimit else { return }
-        pendingReads.append(device)
-        nextRead = min(nextRead, now + .seconds(30))
+        pendingReads.removeAll { $0.device == device }
+        guard pendingReads.count < Self.targetLimit else { return }
+        pendingReads.append(PendingRead(device: device))
+        nextRead = min(nextRead, now + Self.readRetry)
         if isListening(device) { sendRead(to: device, at: now, into: &out) }
     }
 
-    /// Reads CurrentFileVersion of every device that listens, and again every 30 seconds of
-    /// those that do not answer. Sleepers are read when they are heard of.
+    /// Reads CurrentFileVersion of every device that listens, and again a while later of those
+    /// that have not answered, up to a limit. Sleepers are read when they are heard of.
     mutating func readVersions(at now: Instant, into out: inout Outbox) {
-        nextRead = pendingReads.isEmpty ? .distantFuture : now + .seconds(30)
-        for device in pendingReads where isListening(device) {
-            sendRead(to: device, at: now, into: &out)
+        pendingReads.removeAll { $0.tries >= Self.readLimit }
+        nextRead = pendingReads.isEmpty ? .distantFuture : now + Self.readRetry
+        for read in pendingReads where isListening(read.device) {
+            sendRead(to: read.device, at: now, into: &out)
         }
     }
 
     private mutating func readVersions(
         of device: EUI64, at now: Instant, into out: inout Outbox
     ) {
-        guard pendingReads.contains(device), !isListening(device) else { return }
+        // A sleeper is awake now; one question at a time.
+        guard let read = pendingReads.first(where: { $0.device == device }),
+            !isListening(device), read.sent + .seconds(2) <= now
+        else { return }
         sendRead(to: device, at: now, into: &out)
     }
 
     private mutating func sendRead(to device: EUI64, at now: Instant, into out: inout Outbox) {
         guard let address = stack.address(of: device) else { return }
+        if let index = pendingReads.firstIndex(where: { $0.device == device }) {
+            pendingReads[index].tries += 1
+            pendingReads[index].sent = now
+        }
         zclSequence &+= 1
         let frame = ZCLGeneral.readAttributes(
             [OTAAttributeID.currentFileVersion, OTAAttributeID.imageUpgradeStatus],

@@ -88,7 +88,9 @@ extension CommunicationsHub {
         case .activateHub(let hash): activateOwn(hash, at: now, into: &out)
         case .readVersion(let device):
             read(device, at: now, into: &out)
-        case .imageStored, .imageRefused: out.note(.wanMessageRefused)
+        case .imageStored(let delivery), .imageRefused(let delivery, _):
+            // Not for a hub to receive.
+            out.note(.wanMessageRefused, UInt64(delivery))
         }
     }
 
@@ -109,7 +111,12 @@ extension CommunicationsHub {
             refuse(delivery, .storeFull, silently: false, into: &out)
             return
         }
-        if !isOwn { drop(slot: slot, into: &out) }
+        if isOwn {
+            firmware.held = nil
+            journal.write(Record.firmware, firmware.bytes, &out)
+        } else {
+            drop(slot: slot, into: &out)
+        }
         arrival = Arrival(
             delivery: delivery, targets: targets, size: size, slot: slot, isOwn: isOwn)
     }
@@ -126,7 +133,11 @@ extension CommunicationsHub {
     private mutating func takeChunk(
         _ delivery: UInt32, _ offset: UInt32, _ bytes: [UInt8], into out: inout Outbox
     ) {
-        guard var current = arrival, current.delivery == delivery else { return }
+        guard var current = arrival, current.delivery == delivery else {
+            out.note(
+                .wanMessageRefused, UInt64(delivery), UInt64(RefusalReason.incomplete.rawValue))
+            return
+        }
         guard offset == current.received, bytes.count <= Int(current.size - current.received) else {
             arrival = nil
             refuse(delivery, .incomplete, silently: false, into: &out)
@@ -145,7 +156,10 @@ extension CommunicationsHub {
     private mutating func endArrival(
         _ delivery: UInt32, at now: Instant, into out: inout Outbox
     ) {
-        guard let current = arrival, current.delivery == delivery else { return }
+        guard let current = arrival, current.delivery == delivery else {
+            refuse(delivery, .incomplete, silently: false, into: &out)
+            return
+        }
         arrival = nil
         guard current.received == current.size else {
             refuse(delivery, .incomplete, silently: false, into: &out)
@@ -190,6 +204,12 @@ extension CommunicationsHub {
         let stored = StoredImage(
             delivery: current.delivery, image: image, size: current.size,
             hardware: header.hardwareVersions, targets: served)
+        for slot in store.indices where slot != current.slot {
+            guard let earlier = store[slot], earlier.image == image,
+                Set(earlier.targets).isSubset(of: served)
+            else { continue }
+            drop(slot: slot, into: &out)
+        }
         store[current.slot] = stored
         journal.write(Record.firstSlot + UInt8(current.slot), stored.bytes, &out)
         out.note(

@@ -28,10 +28,12 @@ struct Sleeper: Sendable {
         lastActivity = now
     }
 
-    mutating func wakeIfDue(at now: Instant, _ settings: SleepSettings?) {
-        guard let settings, nextWake <= now else { return }
+    /// True if it has just woken.
+    mutating func wakeIfDue(at now: Instant, _ settings: SleepSettings?) -> Bool {
+        guard let settings, nextWake <= now else { return false }
         nextWake = now + settings.interval
         stayAwake(at: now)
+        return true
     }
 
     /// Whether it should go to sleep now; otherwise `nextDeadline` says when to ask again.

@@ -93,6 +93,12 @@ public struct Director: Node {
     private var step = 0
     private var stepDeadline = Instant.distantFuture
     private var timer = Instant.distantFuture
+    /// The next step may be done already.
+    private var again = Instant.distantFuture
+    /// Deliveries of this step that the hub has not spoken of yet.
+    private var underway: Set<UInt32> = []
+    /// How long the WAN takes over one chunk.
+    private let chunkTime: Interval
     private var transfers: [Transfer] = []
     private var nextDelivery: UInt32 = 1
     private var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
@@ -102,8 +108,9 @@ public struct Director: Node {
     /// `members` are the roster's nodes, the hub first.
     public init(
         scenario: Scenario, images: [String: RunImage],
-        members: [(name: String, eui64: EUI64, firmware: UInt32)]
+        members: [(name: String, eui64: EUI64, firmware: UInt32)], wanPerByte: Interval
     ) {
+        chunkTime = wanPerByte * (Self.chunk + 16)
         self.scenario = scenario
         self.images = images
         hub = 0
@@ -148,7 +155,7 @@ public struct Director: Node {
     }
 
     public var nextDeadline: Instant {
-        phase == .playing ? min(timer, stepDeadline) : .distantFuture
+        phase == .playing ? min(min(timer, again), stepDeadline) : .distantFuture
     }
 
     // MARK: - Steps
@@ -159,6 +166,7 @@ public struct Director: Node {
             return
         }
         let current = scenario.steps[step]
+        underway.removeAll()
         stepDeadline = now + current.within
         out.note(.stepStarted, UInt64(step))
         switch current.action {
@@ -199,7 +207,9 @@ public struct Director: Node {
 
     /// Goes on while steps are done; fails when one runs out of time.
     private mutating func proceed(at now: Instant, into out: inout Outbox) {
-        while phase == .playing {
+        // One step a turn: what a step asks for must fit one outbox.
+        again = .distantFuture
+        if phase == .playing {
             if let missing = missing(at: now, into: &out) {
                 guard stepDeadline <= now else { return }
                 failure = (step, missing)
@@ -210,6 +220,7 @@ public struct Director: Node {
             out.note(.stepPassed, UInt64(step))
             step += 1
             begin(at: now, into: &out)
+            again = now
         }
     }
 
@@ -234,7 +245,9 @@ public struct Director: Node {
                     || !(members[index].knowsServer || members[index].hasNoClient)
             }
             return late.isEmpty ? nil : "not in the network, or no OTA server: \(names(late))"
-        case .deliver: return transfers.isEmpty ? nil : "the WAN is still busy"
+        case .deliver:
+            if !transfers.isEmpty { return "the WAN is still busy" }
+            return underway.isEmpty ? nil : "the hub has neither stored nor refused the image"
         case .updateHub: return hubUpdate(at: now, into: &out)
         case .await(let milestone, let devices):
             let late = indices(devices).filter { index in
@@ -310,6 +323,7 @@ public struct Director: Node {
 
     private mutating func enqueue(_ image: RunImage, to targets: [EUI64], at now: Instant) {
         transfers.append(Transfer(delivery: nextDelivery, targets: targets, image: image))
+        underway.insert(nextDelivery)
         nextDelivery += 1
         timer = min(timer, now)
     }
@@ -336,7 +350,7 @@ public struct Director: Node {
             out.send(.endImage(delivery: current.delivery))
             transfers.removeFirst()
         }
-        if !transfers.isEmpty { timer = now + .milliseconds(40) }
+        if !transfers.isEmpty { timer = now + chunkTime }
     }
 
     private mutating func refused(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {
@@ -345,6 +359,7 @@ public struct Director: Node {
     }
 
     private mutating func discard(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {
+        underway.remove(delivery)
         for index in attempts.indices where attempts[index].delivery == delivery {
             attempts[index].hubDiscarded = true
             attempts[index].hasArrived = true
@@ -360,7 +375,13 @@ public struct Director: Node {
         guard members.indices.contains(node) else { return }
         switch event.kind {
         case .poweredOn:
-            members[node].firmware = UInt32(truncatingIfNeeded: event.values[0])
+            let running = UInt32(truncatingIfNeeded: event.values[0])
+            members[node].firmware = running
+            if node != hub {
+                reach(
+                    .updated, node, at: now,
+                    if: { $0.version == running && $0.milestones.contains(.verified) })
+            }
             members[node].isInNetwork = false
             members[node].knowsServer = false
             members[node].hasNoClient = false
@@ -379,6 +400,7 @@ public struct Director: Node {
         case .otaDownloadStarted, .otaDownloadResumed: reach(.downloading, node, at: now)
         case .otaNotOffered: reach(.notOffered, node, at: now, if: { $0.hasArrived })
         case .imageStored:
+            underway.remove(UInt32(truncatingIfNeeded: event.values[0]))
             for index in attempts.indices
             where UInt64(attempts[index].delivery) == event.values[0] {
                 attempts[index].hasArrived = true
@@ -389,9 +411,6 @@ public struct Director: Node {
                 .rejected, node, at: now, reason: event.values[1], blocks: event.values[2])
         case .otaGaveUp, .otaAborted: reach(.gaveUp, node, at: now, blocks: event.values[2])
         case .activationRefused: note(node) { $0.reason = Self.reason(event.values[0]) }
-        case .activated:
-            let version = UInt32(truncatingIfNeeded: event.values[1])
-            if node != hub { reach(.updated, node, at: now, if: { $0.version == version }) }
         case .imageWithheld:
             guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
             else { return }

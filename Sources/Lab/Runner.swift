@@ -175,7 +175,8 @@ public final class Runner {
         for device in home.devices { members.append((device.name, device.eui64, device.firmware)) }
         return Director(
             scenario: scenario, images: images,
-            members: members.map { (name: $0.0, eui64: $0.1, firmware: $0.2) })
+            members: members.map { (name: $0.0, eui64: $0.1, firmware: $0.2) },
+            wanPerByte: home.air.wanPerByte)
     }
 
     // MARK: - The outcome

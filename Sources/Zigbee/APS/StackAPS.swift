@@ -282,7 +282,9 @@ extension ZigbeeStack {
             sendAPS(
                 header.acknowledgement, FrameBuffer(), to: nwk.source, at: now, into: &out)
         }
-        guard aps.admit(nwk.source, header.counter, at: now) else {
+        // Only what is acknowledged is ever sent again by APS itself.
+        guard !header.acknowledgementRequested || aps.admit(nwk.source, header.counter, at: now)
+        else {
             out.drop(.apsDuplicate, from: nwk.source)
             return
         }
@@ -327,7 +329,11 @@ extension ZigbeeStack {
             }
             takeNetworkKey(key, sequence: sequence, from: sender, at: now, into: &out)
         case .updateDevice(let device, let address, let status):
-            guard header.isSecured, configuration.role == .coordinator else {
+            // A child that is no router cannot speak for another device.
+            let speaker = source.flatMap { neighbours[$0] }
+            guard header.isSecured, configuration.role == .coordinator,
+                speaker?.relation != .child || speaker?.capability.isRouter == true
+            else {
                 out.drop(.apsUnexpected, from: nwk.source)
                 return
             }

@@ -165,7 +165,8 @@ extension ZigbeeStack {
         with best: Joiner.Candidate, at now: Instant, into out: inout Outbox
     ) {
         joiner.phase = .associating
-        joiner.deadline = .distantFuture
+        // Until the chip has reported: a request that never gets out must not be waited for.
+        joiner.deadline = now + .seconds(5)
         network.pan = best.pan
         network.extendedPAN = best.extendedPAN
         network.channel = best.channel
@@ -267,7 +268,12 @@ extension ZigbeeStack {
         out.note(
             .networkResumed, UInt64(network.pan.rawValue), UInt64(network.address.rawValue),
             UInt64(network.outgoingCounter))
-        keepAlive(at: now, into: &out)
-        indicate(configuration.role == .coordinator ? .formed : .joined(isNew: false))
+        guard configuration.role != .coordinator else { return }
+        if neighbours.parent == nil {
+            rejoin(at: now, into: &out)
+        } else {
+            keepAlive(at: now, into: &out)
+        }
+        indicate(.joined(isNew: false))
     }
 }

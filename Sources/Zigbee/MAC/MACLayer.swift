@@ -20,6 +20,18 @@ struct OutgoingFrame: Sendable {
     /// How often the NWK layer has tried it again.
     var retries = 0
 
+    /// Whether it would not fit into 127 bytes with what is still to be added: the FCS, the MAC
+    /// header within one PAN, and, if secured, the auxiliary header and the integrity code.
+    var isTooLong: Bool {
+        let added =
+            switch content {
+            case .mac: 2
+            case .nwk(secured: false): 2 + 9
+            case .nwk(secured: true): 2 + 9 + 14 + 4
+            }
+        return body.isOverflowed || body.count + added > FrameBuffer.capacity
+    }
+
     var isMACFrame: Bool { if case .mac = content { true } else { false } }
 
     enum Purpose: Sendable, Equatable {

@@ -113,7 +113,7 @@ extension ZigbeeStack {
     mutating func hold(
         _ frame: OutgoingFrame, for holder: PendingAddress, at now: Instant, into out: inout Outbox
     ) {
-        if frame.body.isOverflowed {
+        if frame.isTooLong {
             out.drop(.tooLong)
         } else if mac.hold(frame, for: holder, until: now + configuration.indirectPersistence) {
             out.append(.pending(holder, true))
@@ -211,7 +211,7 @@ extension ZigbeeStack {
 
     /// A frame came from the parent; with its pending bit set another waits.
     mutating func framePromised(_ header: MACHeader, at now: Instant, into out: inout Outbox) {
-        guard poll.phase == .awaitingFrame else { return }
+        guard poll.phase == .awaitingFrame, header.destination != .short(.everyone) else { return }
         if polls { out.append(.receiver(on: false)) }
         pollAgainLater(at: now)
         if header.framePending { poll.deadline = now }

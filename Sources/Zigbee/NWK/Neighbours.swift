@@ -125,7 +125,7 @@ struct BroadcastTable: Sendable {
 
 /// Next hops to devices that are not neighbours: bounded, oldest out first.
 struct RouteTable: Sendable {
-    private struct Route {
+    struct Route: Sendable {
         var destination: ShortAddress
         var nextHop: ShortAddress
     }
@@ -133,6 +133,8 @@ struct RouteTable: Sendable {
     static let limit = 64
 
     private var routes: ContiguousArray<Route> = []
+
+    var entries: ContiguousArray<Route> { routes }
 
     subscript(destination: ShortAddress) -> ShortAddress? {
         routes.first { $0.destination == destination }?.nextHop

@@ -169,21 +169,24 @@ extension ZigbeeStack {
             out.drop(.nwkBadMIC, from: sender)
             return nil
         }
-        remember(index, source, sender, auxiliary, at: now)
+        remember(
+            index, source, sender, auxiliary, isOwnAddress: header.source == sender, at: now)
         return payload
     }
 
     private mutating func remember(
         _ index: Int?, _ source: EUI64, _ sender: ShortAddress, _ auxiliary: AuxiliaryHeader,
-        at now: Instant
+        isOwnAddress: Bool, at now: Instant
     ) {
         if let index {
+            if !neighbours.entries[index].isAuthenticated { requestSave() }
             neighbours.update(index) { neighbour in
                 neighbour.lastCounter = Int64(auxiliary.frameCounter)
                 neighbour.keySequence = auxiliary.keySequence
                 neighbour.lastHeard = now
                 neighbour.isAuthenticated = true
-                neighbour.address = sender
+                // The MAC's source is under no integrity code, the NWK's is.
+                if isOwnAddress { neighbour.address = sender }
             }
             return
         }

@@ -6,8 +6,9 @@ extension ZigbeeStack {
     ///
     /// Layout, little-endian: format u8 (1), channel u8, PAN u16, extended PAN u64, address u16,
     /// depth u8, key 16, key sequence u8, reserved counter u32, trust centre u64; neighbours u8 x
-    /// {EUI-64, address u16, relation u8, capability u8}; link keys u8 x {partner u64, key 16,
-    /// reserved counter u32}; addresses u8 x {address u16, EUI-64}.
+    /// {EUI-64, address u16, relation u8, capability u8, last incoming counter + 1 u32}; link keys u8 x {partner u64, key 16,
+    /// reserved counter u32, last incoming counter + 1 u32}; addresses u8 x {address u16, EUI-64};
+    /// routes u8 x {destination u16, next hop u16}.
     public var snapshot: [UInt8] {
         var bytes = ByteBuilder()
         bytes.put(1, 1)
@@ -20,13 +21,16 @@ extension ZigbeeStack {
         bytes.put(UInt64(network.keySequence), 1)
         bytes.put(UInt64(network.reservedUpTo), 4)
         bytes.put(network.trustCentre.rawValue, 8)
-        let kept = neighbours.entries.filter { $0.relation != .other && $0.isAuthenticated }
+        let kept = neighbours.entries.filter {
+            $0.relation == .parent || ($0.relation == .child && $0.isAuthenticated)
+        }
         bytes.put(UInt64(kept.count), 1)
         for neighbour in kept {
             bytes.put(neighbour.eui64.rawValue, 8)
             bytes.put(UInt64(neighbour.address.rawValue), 2)
             bytes.put(UInt64(neighbour.relation.rawValue), 1)
             bytes.put(UInt64(neighbour.capability.rawValue), 1)
+            bytes.put(UInt64(neighbour.lastCounter + 1), 4)
         }
         let keys = aps.linkKeys.prefix(255)
         bytes.put(UInt64(keys.count), 1)
@@ -34,11 +38,17 @@ extension ZigbeeStack {
             bytes.put(key.partner.rawValue, 8)
             bytes.put(key.key)
             bytes.put(UInt64(key.reservedUpTo), 4)
+            bytes.put(UInt64(key.lastCounter + 1), 4)
         }
         bytes.put(UInt64(addresses.entries.count), 1)
         for entry in addresses.entries {
             bytes.put(UInt64(entry.address.rawValue), 2)
             bytes.put(entry.eui64.rawValue, 8)
+        }
+        bytes.put(UInt64(routes.entries.count), 1)
+        for route in routes.entries {
+            bytes.put(UInt64(route.destination.rawValue), 2)
+            bytes.put(UInt64(route.nextHop.rawValue), 2)
         }
         return bytes.bytes
     }
@@ -78,10 +88,12 @@ extension ZigbeeStack {
                 throw WireError(.invalid, "relation", at: reader.offset - 1)
             }
             let capability = CapabilityInformation(rawValue: try reader.u8("capability"))
-            neighbours.put(
-                Neighbour(
-                    eui64: eui64, address: address, relation: relation, capability: capability,
-                    isAuthenticated: true))
+            var neighbour = Neighbour(
+                eui64: eui64, address: address, relation: relation, capability: capability,
+                isAuthenticated: true)
+            neighbour.lastCounter = Int64(try reader.u32("last counter")) - 1
+            neighbour.keySequence = network.keySequence
+            neighbours.put(neighbour)
         }
         aps.linkKeys.removeAll()
         for _ in 0..<(try reader.u8("link key count")) {
@@ -91,14 +103,27 @@ extension ZigbeeStack {
             guard counter <= Self.counterLimit else {
                 throw WireError(.invalid, "link key counter", at: reader.offset - 4)
             }
-            aps.linkKeys.append(LinkKey(partner: partner, key: key, outgoingCounter: counter))
+            var link = LinkKey(partner: partner, key: key, outgoingCounter: counter)
+            link.lastCounter = Int64(try reader.u32("last link counter")) - 1
+            aps.linkKeys.append(link)
         }
         addresses = AddressMap()
         for _ in 0..<(try reader.u8("address count")) {
             let address = try reader.shortAddress("mapped address")
             addresses.put(address, try reader.eui64("mapped EUI-64"))
         }
-        try reader.end(after: "addresses")
+        routes = RouteTable()
+        for _ in 0..<(try reader.u8("route count")) {
+            let destination = try reader.shortAddress("destination")
+            _ = routes.learn(destination, via: try reader.shortAddress("next hop"))
+        }
+        try reader.end(after: "routes")
+        // Every start has sequence numbers of its own: those of the one before are still
+        // remembered as duplicates.
+        var start = SeededStream(Seed(UInt64(network.reservedUpTo)).named("stack.sequences"))
+        mac.sequence = UInt8(truncatingIfNeeded: start.next())
+        network.sequence = UInt8(truncatingIfNeeded: start.next())
+        aps.counter = UInt8(truncatingIfNeeded: start.next())
         network.isUp = network.address != .unassigned
     }
 }

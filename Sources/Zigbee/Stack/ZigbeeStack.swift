@@ -25,6 +25,8 @@ public struct ZigbeeStack {
     var poll = PollState()
     var trustCentre = TrustCentre()
     var zdoSequence: UInt8 = 0
+    /// Requests that have not been answered, the latest eight.
+    var zdoRequests: [(target: ShortAddress, cluster: UInt16, transaction: UInt8)] = []
     var dice: SeededStream
     private var indications: ContiguousArray<Indication> = []
     private var firstIndication = 0
@@ -49,6 +51,12 @@ public struct ZigbeeStack {
     public var address: ShortAddress { network.address }
     public var eui64: EUI64 { configuration.eui64 }
     public var isJoined: Bool { network.isUp }
+
+    /// Says anew what its endpoints serve.
+    public mutating func setEndpoints(_ endpoints: [SimpleDescriptor]) {
+        configuration.endpoints = endpoints
+    }
+
     public var neighbourTable: NeighbourTable { neighbours }
     /// The active network key, for the evidence.
     public var networkKey: Key128? { network.key }
@@ -114,6 +122,7 @@ public struct ZigbeeStack {
     public mutating func tick(at now: Instant, into out: inout Outbox) {
         while let (frame, emptied) = mac.expire(at: now) {
             if let emptied { out.append(.pending(emptied, false)) }
+            if case .associationResponse(let eui64) = frame.purpose { associationExpired(eui64) }
             if case .short(let address) = frame.destination {
                 out.note(.indirectExpired, UInt64(address.rawValue))
             }
@@ -152,7 +161,7 @@ public struct ZigbeeStack {
 
     /// Queues a frame for the chip, or drops it with a reason.
     mutating func enqueue(_ frame: OutgoingFrame, into out: inout Outbox) {
-        if frame.body.isOverflowed {
+        if frame.isTooLong {
             out.drop(.tooLong)
         } else if !mac.enqueue(frame) {
             out.drop(.queueFull)
@@ -180,8 +189,6 @@ public struct ZigbeeStack {
             } else {
                 psdu.append(frame.body.span)
             }
-            // The FCS takes the last two bytes of 127.
-            if psdu.isOverflowed || psdu.room < 2 { out.drop(.tooLong) }
             out.transmit(psdu, handle: handle)
         }
     }

@@ -154,7 +154,13 @@ extension ZigbeeStack {
         _ eui64: EUI64, _ address: ShortAddress, _ capability: CapabilityInformation,
         at now: Instant
     ) -> Bool {
+        trustCentre.associating.removeAll { $0.eui64 == eui64 }
         guard trustCentre.associating.count < TrustCentre.pendingLimit else { return false }
+        if let known = neighbours[eui64], known.relation == .child, known.isAuthenticated {
+            // Anybody may claim to be it: what is known of it stays until it has proved itself.
+            trustCentre.associating.append(.init(eui64: eui64, address: address))
+            return true
+        }
         var child = Neighbour(
             eui64: eui64, address: address, relation: .child, capability: capability,
             isAuthenticated: false)
@@ -165,9 +171,14 @@ extension ZigbeeStack {
             child.keySequence = known.keySequence
         }
         guard neighbours.put(child) else { return false }
-        trustCentre.associating.removeAll { $0.eui64 == eui64 }
         trustCentre.associating.append(.init(eui64: eui64, address: address))
         return true
+    }
+
+    /// The device did not fetch its answer: it is as if it had not asked.
+    mutating func associationExpired(_ eui64: EUI64) {
+        trustCentre.associating.removeAll { $0.eui64 == eui64 }
+        if neighbours[eui64]?.isAuthenticated == false { neighbours.remove(eui64) }
     }
 
     /// A random address that nobody known has (ZigBee 3.6.1.7).

@@ -58,6 +58,7 @@ public struct ZCLStatus: RawRepresentable, Hashable, Sendable {
     public static let unsupportedClusterCommand = ZCLStatus(rawValue: 0x81)
     public static let unsupportedGeneralCommand = ZCLStatus(rawValue: 0x82)
     public static let unsupportedManufacturerClusterCommand = ZCLStatus(rawValue: 0x83)
+    public static let unsupportedManufacturerGeneralCommand = ZCLStatus(rawValue: 0x84)
     public static let invalidField = ZCLStatus(rawValue: 0x85)
     public static let unsupportedAttribute = ZCLStatus(rawValue: 0x86)
     public static let invalidValue = ZCLStatus(rawValue: 0x87)

@@ -28,6 +28,16 @@ public struct ZCLMessage: Sendable {
         return status != .success || !header.disableDefaultResponse
     }
 
+    /// What a maker's own command gets from a device that knows none; nil for a standard one, and
+    /// an empty frame where no answer is due.
+    public var refusalOfManufacturer: FrameBuffer? {
+        guard header.manufacturer != nil else { return nil }
+        let status: ZCLStatus =
+            header.isClusterSpecific
+            ? .unsupportedManufacturerClusterCommand : .unsupportedManufacturerGeneralCommand
+        return wantsDefaultResponse(for: status) ? defaultResponse(status) : FrameBuffer()
+    }
+
     /// The default response to this frame, as a whole ZCL frame.
     public func defaultResponse(_ status: ZCLStatus) -> FrameBuffer {
         var frame = FrameBuffer()
@@ -39,6 +49,25 @@ public struct ZCLMessage: Sendable {
         frame.append(header.command)
         frame.append(status.rawValue)
         return frame
+    }
+}
+
+/// The Basic cluster as every device here serves it (ZCL 3.2).
+public enum ZCLBasic {
+    public static func answer(_ zcl: ZCLMessage, isMainsPowered: Bool) -> FrameBuffer? {
+        if zcl.header.isClusterSpecific {
+            return zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
+                ? zcl.defaultResponse(.unsupportedClusterCommand) : nil
+        }
+        return ZCLGeneral.answer(zcl) { identifier in
+            switch identifier {
+            // ZCLVersion: 3 for ZCL 6 and later revisions of it.
+            case 0x0000: ZCLAttribute(identifier, .uint8, 3)
+            // PowerSource: single-phase mains or battery.
+            case 0x0007: ZCLAttribute(identifier, .enum8, isMainsPowered ? 1 : 3)
+            default: nil
+            }
+        }
     }
 }
 

@@ -73,6 +73,10 @@ extension ZigbeeStack {
         transaction: UInt8?, options: SendOptions, at now: Instant, into out: inout Outbox
     ) {
         zdoSequence &+= 1
+        if transaction == nil, !destination.isBroadcast {
+            if zdoRequests.count == 8 { zdoRequests.removeFirst() }
+            zdoRequests.append((destination, cluster, zdoSequence))
+        }
         var payload = FrameBuffer()
         payload.append(transaction ?? zdoSequence)
         payload.append(body.span)
@@ -88,6 +92,16 @@ extension ZigbeeStack {
             var reader = ByteReader(message.frame.span.extracting(message.payload...))
             let transaction = try reader.u8("transaction sequence number")
             if message.cluster & ZDOCluster.response != 0 {
+                // Only what was asked, of whom it was asked.
+                let index = zdoRequests.firstIndex {
+                    $0.target == message.source && $0.transaction == transaction
+                        && $0.cluster | ZDOCluster.response == message.cluster
+                }
+                guard let index else {
+                    out.drop(.zdoUnexpected, from: message.source)
+                    return
+                }
+                zdoRequests.remove(at: index)
                 try receiveResponse(message, &reader, into: &out)
             } else if message.cluster == ZDOCluster.deviceAnnounce {
                 try receiveAnnounce(&reader, at: now, into: &out)

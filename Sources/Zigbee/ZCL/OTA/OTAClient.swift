@@ -168,7 +168,20 @@ public struct OTAClient: Sendable {
 
     /// Queries now, if nothing else is going on.
     public mutating func queryNow(at now: Instant) {
-        if phase == .idle { deadline = now }
+        guard phase == .idle || phase == .waitingToBeTold else { return }
+        phase = .idle
+        deadline = now
+    }
+
+    /// There is nothing newer: on with what it was doing.
+    private mutating func settle(at now: Instant) {
+        if status == .waitingToUpgrade || status == .downloadComplete {
+            phase = .waitingToBeTold
+            deadline = now + settings.endRepeat
+        } else {
+            phase = .idle
+            deadline = now + settings.queryInterval
+        }
     }
 
     /// Puts back what a restart left: a download at `offset`, or an image that is whole.
@@ -235,8 +248,8 @@ public struct OTAClient: Sendable {
             return .none
         case .idle: return query(at: now)
         case .querying:
-            phase = .idle
-            deadline = now + settings.retryInterval
+            settle(at: now)
+            deadline = min(deadline, now + settings.retryInterval)
             return .none
         case .requesting:
             tries += 1
@@ -315,7 +328,12 @@ public struct OTAClient: Sendable {
     public mutating func imageNotify(
         _ notify: ImageNotify, isBroadcast: Bool, at now: Instant
     ) -> Verdict {
-        guard phase == .idle else { return .dropped(.otaOutOfState) }
+        guard phase == .idle || phase == .waitingToBeTold else {
+            return .dropped(.otaOutOfState)
+        }
+        if phase == .waitingToBeTold, notify.version == image?.version {
+            return .dropped(.otaWrongImage)
+        }
         if let manufacturer = notify.manufacturer, manufacturer != 0xFFFF,
             manufacturer != current.manufacturer
         {
@@ -328,6 +346,7 @@ public struct OTAClient: Sendable {
             if notify.version == current.version { return .dropped(.otaWrongImage) }
             if dice.below(100) + 1 > UInt64(notify.jitter) { return .dropped(.otaJitter) }
         }
+        phase = .idle
         deadline = now
         return .accepted
     }
@@ -339,8 +358,7 @@ public struct OTAClient: Sendable {
         guard phase == .querying else { return .dropped(.otaOutOfState) }
         guard response.status == .success, let offered = response.image else {
             if status == .downloadInProgress { drop(at: now, nextQuery: settings.queryInterval) }
-            phase = .idle
-            deadline = now + settings.queryInterval
+            settle(at: now)
             return .nothingOffered(response.status)
         }
         guard offered.manufacturer == current.manufacturer,
@@ -349,9 +367,9 @@ public struct OTAClient: Sendable {
         let isWanted =
             offered.version != current.version
             && (settings.acceptsDowngrade || offered.version > current.version)
-        guard isWanted else {
-            phase = .idle
-            deadline = now + settings.queryInterval
+        let isHeld = offered == image && size == response.size && status != .downloadInProgress
+        guard isWanted, !isHeld else {
+            settle(at: now)
             return .nothingOffered(.success)
         }
         let resumes =
@@ -444,8 +462,7 @@ public struct OTAClient: Sendable {
         guard status != .success else { return .accepted }
         switch command {
         case OTACommandID.queryNextImageRequest where phase == .querying:
-            phase = .idle
-            deadline = now + settings.queryInterval
+            settle(at: now)
             return .nothingOffered(status)
         case OTACommandID.imageBlockRequest where phase == .requesting:
             pendingStep = .aborted
