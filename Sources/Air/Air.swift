@@ -199,7 +199,8 @@ public final class Air {
         case .configure(let configuration): configure(node, configuration)
         case .receiver(let on): setReceiver(node, on: on)
         case .pending(let address, let isPending): chips[node].setPending(address, isPending)
-        case .transmit(let handle, let frame): transmit(node, frame, handle)
+        case .transmit(let handle, let frame, let isIndirect):
+            transmit(node, frame, handle, retries: isIndirect ? 0 : settings.phy.maximumRetries)
         case .measureEnergy(let channel, let duration):
             chips[node].configuration.channel = channel
             chips[node].phase = .measuring
@@ -259,7 +260,9 @@ public final class Air {
             : .distantFuture
     }
 
-    private func transmit(_ node: Int, _ frame: FrameBuffer, _ handle: UInt8) {
+    private func transmit(
+        _ node: Int, _ frame: FrameBuffer, _ handle: UInt8, retries: Int
+    ) {
         guard chips[node].phase == .idle, frame.count <= FrameBuffer.capacity - 2,
             !frame.isOverflowed, chips[node].isConfigured,
             let header = FilterHeader(frame.span)
@@ -274,6 +277,7 @@ public final class Air {
         chips[node].handle = handle
         chips[node].wantsAck = header.wantsAck && !header.isBroadcast
         chips[node].retries = 0
+        chips[node].retryLimit = retries
         chips[node].counter += 1
         startCSMA(node)
     }
@@ -360,7 +364,7 @@ public final class Air {
     }
 
     private func retry(_ node: Int) {
-        guard chips[node].retries < settings.phy.maximumRetries else {
+        guard chips[node].retries < chips[node].retryLimit else {
             finish(node, .noAck)
             return
         }

@@ -32,6 +32,7 @@ struct Chip {
     var backoffs = 0
     var backoffExponent = 0
     var retries = 0
+    var retryLimit = 0
     /// Counts this node's transmissions for the dice; acknowledgements are not counted.
     var counter: UInt64 = 0
     /// When spacing after the last frame lets the next one begin.

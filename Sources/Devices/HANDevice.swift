@@ -34,9 +34,11 @@ public struct HANDevice: Node {
         case off
         case booting
         case running
+        /// The new firmware is written; the last frames of the old go out.
+        case activating
         /// Its leaving the network is being said; then it starts anew, with no network.
         case leaving
-        /// The new firmware is written; power goes off and on.
+        /// Power goes off and on.
         case restarting
     }
 
@@ -137,7 +139,7 @@ public struct HANDevice: Node {
         switch phase {
         case .off, .restarting: .distantFuture
         case .booting: timer
-        case .leaving: min(timer, stack.nextDeadline)
+        case .leaving, .activating: min(timer, stack.nextDeadline)
         case .running:
             min(
                 min(timer, stack.nextDeadline),
@@ -184,6 +186,7 @@ public struct HANDevice: Node {
         case .off, .restarting: break
         case .booting: start(at: now, into: &out)
         case .leaving: forgetNetwork(&out)
+        case .activating: restart(&out)
         case .running:
             if isChecking {
                 finishChecking(at: now, into: &out)
@@ -193,20 +196,28 @@ public struct HANDevice: Node {
         }
     }
 
-    private var isOnAir: Bool { phase == .running || phase == .leaving }
+    private var isOnAir: Bool {
+        phase == .running || phase == .leaving || phase == .activating
+    }
 
-    /// Half a second for the word of its leaving to get out.
+    /// How long a device goes on sending before it restarts. assumption.
+    static let farewell = Interval.milliseconds(500)
+
     private mutating func leave(at now: Instant) {
         phase = .leaving
-        timer = now + .milliseconds(500)
+        timer = now + Self.farewell
+    }
+
+    private mutating func restart(_ out: inout Outbox) {
+        phase = .restarting
+        out.append(.restart(after: .milliseconds(10)))
     }
 
     /// The counters stay: they never go back, whatever network comes next.
     private mutating func forgetNetwork(_ out: inout Outbox) {
         stack.forgetNetwork()
         saveNetwork(&out)
-        phase = .restarting
-        out.append(.restart(after: .milliseconds(10)))
+        restart(&out)
     }
 
     private mutating func start(at now: Instant, into out: inout Outbox) {
@@ -229,6 +240,10 @@ public struct HANDevice: Node {
 
     /// Follows up whatever an input has stirred until nothing is left to do.
     private mutating func settle(at now: Instant, into out: inout Outbox) {
+        if phase == .leaving || phase == .activating {
+            saveNetwork(&out)
+            stack.goOn(at: now, into: &out)
+        }
         guard phase == .running else { return }
         while let indication = stack.takeIndication() {
             heed(indication, at: now, into: &out)

@@ -310,9 +310,10 @@ extension HANDevice {
         firmware = FirmwareState(running: held.image.version)
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
-        out.note(.restarting, UInt64(Interval.milliseconds(10).microseconds))
-        phase = .restarting
-        out.append(.restart(after: .milliseconds(10)))
+        // Half a second, so that what has just come is acknowledged and what is queued gets out.
+        out.note(.restarting, UInt64(Self.farewell.microseconds))
+        phase = .activating
+        timer = now + Self.farewell
     }
 
     // MARK: - Sleep

@@ -187,7 +187,10 @@ extension CommunicationsHub {
             refuse(current.delivery, .sizeMismatch, silently: false, into: &out)
             return
         }
-        let known = current.targets.filter { deviceLog[$0] != nil }
+        // A device-specific file is for the device that its header names and nobody else.
+        let known = current.targets.filter {
+            deviceLog[$0] != nil && (header.destination == nil || header.destination == $0)
+        }
         let served = known.filter { supports(deviceLog[$0]?.type) }
         guard !served.isEmpty else {
             // The hub's own last line of defence: what it cannot deliver it does not keep.

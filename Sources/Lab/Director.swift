@@ -39,6 +39,8 @@ public struct AttemptRecord: Sendable {
     public var hasArrived = false
     public var hasNoClient = false
     public var blocks: UInt64 = 0
+    /// Blocks of a download that was given up before the present one.
+    var earlierBlocks: UInt64 = 0
     public var framesBefore: UInt64 = 0
     public var framesAfter: UInt64 = 0
 
@@ -405,7 +407,10 @@ public struct Director: Node {
             where UInt64(attempts[index].delivery) == event.values[0] {
                 attempts[index].hasArrived = true
             }
-        case .otaVerified: reach(.verified, node, at: now, blocks: event.values[1])
+        case .otaVerified: note(node) { $0.blocks = $0.earlierBlocks + event.values[1] }
+        case .otaAwaitingActivation, .otaCountingDown:
+            // Checked, and the hub has heard of it: only now would anybody order the activation.
+            reach(.verified, node, at: now)
         case .otaRejected:
             reach(
                 .rejected, node, at: now, reason: event.values[1], blocks: event.values[2])
@@ -454,11 +459,13 @@ public struct Director: Node {
             // It asks again after giving up, or is offered later what was not there before.
             attempts[index].milestones.subtract([.gaveUp, .notOffered])
             attempts[index].ended = nil
+            attempts[index].framesAfter = 0
+            attempts[index].earlierBlocks = attempts[index].blocks
         }
         guard attempts[index].ended == nil else { return }
         attempts[index].milestones.insert(milestone)
         if let reason { attempts[index].reason = Self.reason(reason) }
-        if let blocks { attempts[index].blocks = blocks }
+        if let blocks { attempts[index].blocks = attempts[index].earlierBlocks + blocks }
         switch milestone {
         case .updated, .notOffered, .rejected, .gaveUp: attempts[index].ended = now
         case .verified, .downloading: break

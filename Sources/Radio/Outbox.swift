@@ -5,7 +5,9 @@ public enum Action: Sendable {
     case configure(RadioConfiguration)
     case receiver(on: Bool)
     case pending(PendingAddress, Bool)
-    case transmit(handle: UInt8, frame: FrameBuffer)
+    /// `isIndirect`: the frame answers a poll and is not tried again without another one
+    /// (IEEE 802.15.4 7.5.6.3).
+    case transmit(handle: UInt8, frame: FrameBuffer, isIndirect: Bool)
     case measureEnergy(channel: UInt8, duration: Interval)
     /// Program bytes of the outbox's arena at a flash address.
     case program(address: Int, from: Int, count: Int)
@@ -70,8 +72,10 @@ public struct Outbox: ~Copyable {
         actions.append(action)
     }
 
-    public mutating func transmit(_ frame: FrameBuffer, handle: UInt8) {
-        append(.transmit(handle: handle, frame: frame))
+    public mutating func transmit(
+        _ frame: FrameBuffer, handle: UInt8, isIndirect: Bool = false
+    ) {
+        append(.transmit(handle: handle, frame: frame, isIndirect: isIndirect))
     }
 
     public mutating func program(_ bytes: Span<UInt8>, at address: Int) {

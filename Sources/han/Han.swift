@@ -1,10 +1,12 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct Han: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "han",
         abstract: "A virtual GB smart-metering home for testing firmware updates.",
+        version: "0.1.0",
         subcommands: [DemoCommand.self, RunCommand.self, ImageCommand.self, ProfileCommand.self])
 
     /// The parser's own `main`, but for the exit codes of `Failure`.
@@ -12,6 +14,9 @@ struct Han: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try Failure.converting { try command.run() }
+            guard fflush(nil) == 0 else {
+                throw Failure(.io, "standard output: \(String(cString: strerror(errno)))")
+            }
         } catch let failure as Failure {
             failure.exit()
         } catch {

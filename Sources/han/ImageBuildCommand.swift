@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Crypto
 import GBCS
 import Lab
@@ -118,6 +119,12 @@ struct ImageBuildCommand: ParsableCommand {
         guard HeaderString(headerString) != nil else {
             throw ValidationError(
                 "--header-string has \(headerString.utf8.count) bytes; at most 32 fit.")
+        }
+        guard
+            file.map({ URL(filePath: $0).standardizedFileURL.resolvingSymlinksInPath() })
+                != URL(filePath: output).standardizedFileURL.resolvingSymlinksInPath()
+        else {
+            throw ValidationError("--output '\(output)' is the binary itself; it would be lost.")
         }
         guard form != .standard || (hardwareMin == nil) == (hardwareMax == nil) else {
             throw ValidationError("Give both --hardware-min and --hardware-max, or neither.")

@@ -18,7 +18,9 @@ struct Terminal {
 
     init(descriptor: Int32) {
         self.descriptor = descriptor
-        isTerminal = isatty(descriptor) == 1 && Self.environment("TERM") != "dumb"
+        isTerminal =
+            isatty(descriptor) == 1
+            && !["", "dumb"].contains(Self.environment("TERM") ?? "")
         // https://no-color.org: present and not empty, whatever its value.
         style = Style(
             hasColour: isTerminal && Self.environment("NO_COLOR") == nil,

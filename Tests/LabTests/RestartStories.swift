@@ -108,4 +108,37 @@ struct RestartStories {
         }
         #expect(seen == [0x0100_0000, 0x0200_0000])
     }
+
+    @Test("power cut at any instant while a device joins leaves one that finds its way back")
+    func joining() throws {
+        let esme = Homes.device(.esme)
+        for tenth in stride(from: 340, through: 380, by: 4) {
+            let result = try Stories.run(
+                Homes.home([esme]), images: [],
+                [
+                    .wait(.milliseconds(Int64(tenth) * 100)), .power(device: "ESME", on: false),
+                    .wait(.seconds(1)), .power(device: "ESME", on: true),
+                    .join(devices: ["ESME"]),
+                ], named: "joining-\(tenth)", within: .hours(2))
+            #expect(result.failure == nil, "cut at \(tenth) tenths of a second")
+        }
+    }
+
+    @Test("a hub of sixty devices that loses power finds them all again")
+    func manyDevices() throws {
+        let devices = (1...60).map { number in
+            Homes.device(.esme, name: "ESME-\(number)", number: UInt64(number)) {
+                $0.stack.joinRetry = .seconds(60)
+            }
+        }
+        let names = devices.map(\.name)
+        let result = try Stories.run(
+            Homes.home(devices), images: [],
+            [
+                .join(devices: names), .power(device: "CH", on: false), .wait(.seconds(5)),
+                .power(device: "CH", on: true), .wait(.minutes(1)),
+                .readVersions(devices: names, version: 0x0100_0000),
+            ], named: "sixty")
+        #expect(result.failure == nil)
+    }
 }

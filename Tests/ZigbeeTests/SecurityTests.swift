@@ -14,7 +14,10 @@ struct SecurityTests {
         #expect(world.stillWorks())
         #expect(world.desk.messages[0][0].isLinkSecured)
         #expect(world.desk.messages[0][0].sourceEUI64 == World.deviceEUI64)
-        #expect(world.drops(at: 0, since: 0).isEmpty && world.drops(at: 1, since: 0).isEmpty)
+        // Two radios may talk at once; the MAC tries such frames again.
+        let air: Set<DropReason> = [.receiverOff, .collision]
+        #expect(world.drops(at: 0, since: 0).filter { !air.contains($0) } == [])
+        #expect(world.drops(at: 1, since: 0).filter { !air.contains($0) } == [])
     }
 
     @Test("a frame sent again by somebody else is a replay")

@@ -253,6 +253,7 @@ extension ZigbeeStack {
         out.note(.joined, UInt64(network.address.rawValue), UInt64(parent.rawValue))
         announce(at: now, into: &out)
         keepAlive(at: now, into: &out)
+        nextLinkStatus = now + configuration.linkStatusPeriod
         indicate(.joined(isNew: true))
     }
 
@@ -268,6 +269,7 @@ extension ZigbeeStack {
         out.note(
             .networkResumed, UInt64(network.pan.rawValue), UInt64(network.address.rawValue),
             UInt64(network.outgoingCounter))
+        nextLinkStatus = now + configuration.linkStatusPeriod
         guard configuration.role != .coordinator else { return }
         if neighbours.parent == nil {
             rejoin(at: now, into: &out)

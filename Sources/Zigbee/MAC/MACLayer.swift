@@ -56,9 +56,9 @@ struct MACLayer: Sendable {
     static let queueLimit = 24
     static let indirectLimit = 32
     static let takenLimit = 16
-    /// How long a sender may take over its retries of one frame: four times the longest back-off,
-    /// frame and wait, rounded up.
-    static let duplicateMemory = Interval.milliseconds(100)
+    /// How long a sender may take over its retries of one frame; a held frame comes again with
+    /// the child's next poll. Shorter than 256 frames of one sender take.
+    static let duplicateMemory = Interval.seconds(1)
 
     var sequence: UInt8 = 0
     private var handle: UInt8 = 0
@@ -149,6 +149,15 @@ struct MACLayer: Sendable {
             found = true
         }
         return false
+    }
+
+    /// The frame on the air for `holder` stays held as it was sent.
+    mutating func keepSealed(_ psdu: FrameBuffer, for holder: PendingAddress) {
+        guard let index = indirect.firstIndex(where: { $0.holder == holder && $0.isOnAir }) else {
+            return
+        }
+        indirect[index].frame.content = .mac
+        indirect[index].frame.body = psdu
     }
 
     mutating func rememberPoll(of holder: PendingAddress, until: Instant) {

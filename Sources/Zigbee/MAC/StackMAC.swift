@@ -74,7 +74,11 @@ extension ZigbeeStack {
         }
         let hasMore = mac.holdsMoreThanOne(for: holder)
         guard let (frame, handle) = mac.release(for: holder) else { return }
-        transmit(frame, handle, framePending: hasMore, at: now, into: &out)
+        // Sealed once: asked for again, it is the same frame with the same sequence number.
+        guard var body = seal(frame) else { return }
+        mac.keepSealed(body, for: holder)
+        if hasMore { body[0] |= 0x10 }
+        out.transmit(body, handle: handle, isIndirect: true)
     }
 
     private mutating func sendBeacon(at now: Instant, into out: inout Outbox) {

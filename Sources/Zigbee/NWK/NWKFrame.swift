@@ -153,8 +153,51 @@ public enum NWKCommand: Sendable, Equatable {
     case endDeviceTimeoutRequest(timeout: UInt8)
     /// Status 0 success; parent information bits: 0 MAC poll keep-alive, 1 timeout request.
     case endDeviceTimeoutResponse(status: UInt8, parentInformation: UInt8)
-    /// A command that is relayed or ignored by its number: link status, route record, others.
+    case linkStatus(LinkStatus)
+    /// A command that is relayed or ignored by its number: route record and others.
     case other(UInt8)
+
+    /// ZigBee 3.4.8: options u8 (bits 0-4 the number of entries, 5 first frame, 6 last frame), then
+    /// {address u16, costs u8: incoming in bits 0-2, outgoing in 4-6}.
+    public struct LinkStatus: Sendable, Equatable {
+        /// Entries that the option byte can count.
+        public static let limit = 31
+
+        public struct Entry: Sendable, Equatable {
+            public var neighbour: ShortAddress
+            public var costs: UInt8
+        }
+
+        /// Bits 5-7 of the options.
+        public var flags: UInt8
+        public var entries: [Entry]
+
+        /// All neighbours in one frame, first and last, each with the best cost, 1, both ways
+        /// (assumption: links in a home are good or absent).
+        public init(routers: some Sequence<ShortAddress>) {
+            flags = 0x60
+            entries = routers.prefix(Self.limit).map { Entry(neighbour: $0, costs: 0x11) }
+        }
+
+        init(parsing reader: inout ByteReader) throws(WireError) {
+            let options = try reader.u8("link status options")
+            flags = options & 0xE0
+            entries = []
+            for _ in 0..<(options & 0x1F) {
+                let neighbour = try reader.shortAddress("neighbour")
+                entries.append(
+                    Entry(neighbour: neighbour, costs: try reader.u8("link costs")))
+            }
+        }
+
+        func encode(into frame: inout FrameBuffer) {
+            frame.append(flags | UInt8(entries.count))
+            for entry in entries {
+                frame.append(entry.neighbour)
+                frame.append(entry.costs)
+            }
+        }
+    }
 
     /// ZigBee 3.4.1
     public struct RouteRequest: Sendable, Equatable {
@@ -220,6 +263,7 @@ public enum NWKCommand: Sendable, Equatable {
         case 0x07:
             let address = try reader.shortAddress("short address")
             self = .rejoinResponse(address, status: try reader.u8("rejoin status"))
+        case 0x08: self = .linkStatus(try LinkStatus(parsing: &reader))
         case 0x0B:
             let timeout = try reader.u8("requested timeout")
             _ = try reader.u8("end device configuration")
@@ -262,6 +306,9 @@ public enum NWKCommand: Sendable, Equatable {
             frame.append(0x07 as UInt8)
             frame.append(address)
             frame.append(status)
+        case .linkStatus(let status):
+            frame.append(0x08 as UInt8)
+            status.encode(into: &frame)
         case .endDeviceTimeoutRequest(let timeout):
             frame.append(0x0B as UInt8)
             frame.append(timeout)

@@ -243,6 +243,7 @@ extension ZigbeeStack {
             out.note(.routeFound, UInt64(header.source.rawValue), UInt64(sender.rawValue), 1)
         }
         if header.destination.isBroadcast {
+            guard isAddressed(by: header.destination) else { return }
             guard broadcasts.admit(header.source, header.sequence, at: now) else {
                 out.drop(.nwkDuplicateBroadcast, from: header.source)
                 return
@@ -258,6 +259,36 @@ extension ZigbeeStack {
         case .command:
             receiveNWKCommand(frame, header, from: payload, at: now, into: &out)
         }
+    }
+
+    /// Whether a NWK broadcast address means this node too (ZigBee 3.6.5).
+    private func isAddressed(by broadcast: ShortAddress) -> Bool {
+        switch broadcast {
+        case .everyone: true
+        case .receiversOn: configuration.receiverOnWhenIdle
+        case .routers, ShortAddress(0xFFFB): configuration.role != .endDevice
+        default: false
+        }
+    }
+
+    /// A coordinator or router tells its router neighbours how well it hears them (ZigBee 3.4.8,
+    /// 3.6.3.4.1): one hop, every nwkLinkStatusPeriod.
+    mutating func sendLinkStatus(at now: Instant, into out: inout Outbox) {
+        guard configuration.role != .endDevice, network.isUp else {
+            nextLinkStatus = .distantFuture
+            return
+        }
+        nextLinkStatus = now + configuration.linkStatusPeriod
+        let routers = neighbours.entries.filter {
+            $0.relation == .parent || $0.capability.isRouter
+        }.sorted { $0.address < $1.address }
+        let header = nwkHeader(.command, to: .routers, radius: 1)
+        var body = FrameBuffer()
+        header.encode(into: &body)
+        let length = body.count
+        NWKCommand.linkStatus(.init(routers: routers.lazy.map(\.address)))
+            .encode(into: &body)
+        sendNWK(body, headerLength: length, header: header, at: now, into: &out)
     }
 
     /// Unsecured NWK frames carry nothing but the transport of a key to a device that has none,
@@ -315,6 +346,7 @@ extension ZigbeeStack {
         case _ where !header.isSecured: out.drop(.nwkUnsecured, from: header.source)
         case .endDeviceTimeoutRequest(let timeout):
             timeoutRequested(timeout, header: header, at: now, into: &out)
+        case .linkStatus: break
         case .endDeviceTimeoutResponse: keepAlivesMissed = 0
         case .leave(let rejoin, let request, _):
             leaveReceived(

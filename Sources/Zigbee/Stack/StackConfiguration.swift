@@ -43,6 +43,8 @@ public struct StackConfiguration: Sendable {
     /// nwkEndDeviceTimeoutDefault: how long an end device may be silent, as an index: 0 for 10
     /// seconds, n for 2^n minutes. 8 is 256 minutes.
     public var endDeviceTimeout: UInt8 = 8
+    /// nwkLinkStatusPeriod
+    public var linkStatusPeriod = Interval.seconds(15)
     /// macTransactionPersistenceTime: how long a parent holds a frame for a sleeping child.
     public var indirectPersistence = Interval.milliseconds(7_680)
     /// How often a sleepy device polls while it awaits something. assumption: 100 ms;

@@ -22,6 +22,7 @@ public struct ZigbeeStack {
     var rejoiner = Rejoiner()
     var nextKeepAlive = Instant.distantFuture
     var keepAlivesMissed = 0
+    var nextLinkStatus = Instant.distantFuture
     var poll = PollState()
     var trustCentre = TrustCentre()
     var zdoSequence: UInt8 = 0
@@ -131,6 +132,7 @@ public struct ZigbeeStack {
         retryAPS(at: now, into: &out)
         stepJoiner(at: now, into: &out)
         stepRejoiner(at: now, into: &out)
+        if nextLinkStatus <= now { sendLinkStatus(at: now, into: &out) }
         if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
         if nextAgeing <= now { ageChildren(at: now, into: &out) }
         stepPoll(at: now, into: &out)
@@ -143,7 +145,7 @@ public struct ZigbeeStack {
             min(mac.nextExpiry, aps.nextDeadline),
             min(
                 min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
-                min(trustCentre.nextPermit, nextAgeing)))
+                min(min(trustCentre.nextPermit, nextLinkStatus), nextAgeing)))
     }
 
     // MARK: - Towards the chip
@@ -156,7 +158,7 @@ public struct ZigbeeStack {
         guard mac.isChipFree,
             let (frame, handle) = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave)
         else { return }
-        transmit(frame, handle, framePending: false, at: now, into: &out)
+        transmit(frame, handle, into: &out)
     }
 
     /// Queues a frame for the chip, or drops it with a reason.
@@ -168,20 +170,21 @@ public struct ZigbeeStack {
         }
     }
 
-    mutating func transmit(
-        _ frame: OutgoingFrame, _ handle: UInt8, framePending: Bool, at now: Instant,
-        into out: inout Outbox
+    private mutating func transmit(
+        _ frame: OutgoingFrame, _ handle: UInt8, into out: inout Outbox
     ) {
+        if let psdu = seal(frame) { out.transmit(psdu, handle: handle) }
+    }
+
+    /// The frame as it goes out: with its MAC header and, if it is to be secured, sealed with the
+    /// network key under the next frame counter.
+    mutating func seal(_ frame: OutgoingFrame) -> FrameBuffer? {
         switch frame.content {
-        case .mac:
-            var body = frame.body
-            if framePending { body[0] |= 0x10 }
-            out.transmit(body, handle: handle)
+        case .mac: return frame.body
         case .nwk(let secured):
-            var header = MACHeader.within(
+            let header = MACHeader.within(
                 network.pan, kind: .data, sequence: mac.nextSequence(), to: frame.destination,
                 from: .short(network.address))
-            header.framePending = framePending
             var psdu = FrameBuffer()
             header.encode(into: &psdu)
             if secured {
@@ -189,7 +192,7 @@ public struct ZigbeeStack {
             } else {
                 psdu.append(frame.body.span)
             }
-            out.transmit(psdu, handle: handle)
+            return psdu
         }
     }
 

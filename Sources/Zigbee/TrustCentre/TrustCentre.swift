@@ -57,6 +57,7 @@ extension ZigbeeStack {
         // 0xFFFF is the broadcast PAN; 0xC000-0xFFFE are reserved in the 2003 standard.
         network.pan = PANID(UInt16(dice.below(0xBFFF)) + 1)
         network.isUp = true
+        nextLinkStatus = now + configuration.linkStatusPeriod
         configureChip(channel: network.channel, receiverOn: true, into: &out)
         reserveCounters()
         requestSave()
