@@ -54,7 +54,7 @@ let package = Package(
             ], swiftSettings: hot),
         .executableTarget(
             name: "han",
-            dependencies: ["Wire", "Crypto", "GBCS", "Evidence", "Lab", argumentParser],
+            dependencies: ["Wire", "Crypto", "GBCS", "Devices", "Evidence", "Lab", argumentParser],
             swiftSettings: strict),
 
         // Only `Tools/bench` builds these two; nothing else depends on them.
@@ -85,7 +85,14 @@ let package = Package(
             name: "AirTests", dependencies: ["Wire", "Radio", "Air", "Simulation"],
             swiftSettings: strict),
         .testTarget(
-            name: "ZigbeeTests", dependencies: ["Wire", "Radio", "Crypto", "Zigbee"],
+            name: "ZigbeeTests",
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "Simulation", "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DevicesTests",
+            dependencies: ["Wire", "Radio", "Air", "Devices", "Simulation"],
             swiftSettings: strict),
         .testTarget(
             name: "LabTests",

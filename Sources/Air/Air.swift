@@ -137,8 +137,17 @@ public final class Air {
                 mailboxes[node].isOn = true
                 return Turn(node: node, time: now, input: .powerOn)
             case .power(false):
+                mailboxes[node].forgetRestart()
                 cutPower(of: node)
                 return nil
+            case .restart(let delay):
+                cutPower(of: node)
+                mailboxes[node].put(.restarted, at: now + delay)
+                return nil
+            case .restarted:
+                guard !mailboxes[node].isOn else { return nil }
+                mailboxes[node].isOn = true
+                return Turn(node: node, time: now, input: .powerOn)
             case .wan(let message):
                 guard mailboxes[node].isOn else { return nil }
                 return Turn(node: node, time: now, input: .wan(message))
@@ -198,6 +207,7 @@ public final class Air {
             chips[node].configuration.channel = channel
             chips[node].phase = .measuring
             chips[node].sentFrom = now
+            medium.hold(from: now, to: now + duration)
             setDeadline(node, now + duration)
         case .program(let address, let from, let count):
             flash[node].program(out.arena, from: from, count: count, at: address, now: now)
@@ -219,8 +229,7 @@ public final class Air {
             if event.kind.isMilestone { tellObservers(event) }
         case .restart(let delay):
             let written = max(now, flash[node].busyUntil)
-            mailboxes[node].put(.power(false), at: written)
-            mailboxes[node].put(.power(true), at: written + delay)
+            mailboxes[node].put(.restart(delay), at: written)
         case .endRun: hasEnded = true
         }
     }

@@ -4,13 +4,13 @@ import Wire
 /// The earliest of a fixed number of deadlines: a winner tree, so that moving one deadline costs
 /// a walk to the root and nothing is ever queued twice or left behind. Ties go to the lower slot,
 /// which is what makes the order of events total.
-struct DeadlineTree {
+package struct DeadlineTree {
     private var times: ContiguousArray<Int64>
     /// `winners[k]` is the winning slot below inner node k; the root is 1.
     private var winners: ContiguousArray<Int32>
     private let leaves: Int
 
-    init(slots: Int) {
+    package init(slots: Int) {
         var leaves = 2
         while leaves < slots { leaves *= 2 }
         self.leaves = leaves
@@ -23,10 +23,10 @@ struct DeadlineTree {
     }
 
     /// The slot whose deadline comes first.
-    var first: Int { Int(winners[1]) }
-    var firstTime: Instant { Instant(microseconds: times[Int(winners[1])]) }
+    package var first: Int { Int(winners[1]) }
+    package var firstTime: Instant { Instant(microseconds: times[Int(winners[1])]) }
 
-    subscript(slot: Int) -> Instant {
+    package subscript(slot: Int) -> Instant {
         get { Instant(microseconds: times[slot]) }
         set {
             guard times[slot] != newValue.microseconds else { return }

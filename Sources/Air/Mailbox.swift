@@ -11,6 +11,10 @@ struct Mailbox {
 
     enum Mail {
         case power(Bool)
+        /// The node cuts its own power, for this long.
+        case restart(Interval)
+        /// The end of its restart.
+        case restarted
         case wan(WANMessage)
         case order(Order)
         case observed(EventRecord)
@@ -65,6 +69,16 @@ struct Mailbox {
         guard let letter = letters.first, letter.time <= now else { return nil }
         letters.removeFirst()
         return letter.mail
+    }
+
+    /// Somebody else cuts the power: a restart that has begun does not bring it back.
+    mutating func forgetRestart() {
+        letters.removeAll { letter in
+            switch letter.mail {
+            case .restart, .restarted: true
+            case .power, .wan, .order, .observed: false
+            }
+        }
     }
 
     /// Power is cut: what the chip had for the node is gone, mail still on its way is not.

@@ -15,9 +15,20 @@ struct Medium {
     /// Longer than any frame lasts: what ended before cannot overlap anything that still matters.
     private static let memory = Interval.milliseconds(10)
 
+    /// What an energy measurement under way still has to look back on.
+    private var heldFrom = Instant.distantFuture
+    private var heldUntil = Instant.zero
+
     mutating func add(_ transmission: Transmission, now: Instant) {
-        transmissions.removeAll { $0.end + Self.memory < now }
+        if heldUntil < now { heldFrom = .distantFuture }
+        transmissions.removeAll { $0.end + Self.memory < now && $0.end < heldFrom }
         transmissions.append(transmission)
+    }
+
+    /// Keeps all that is on the air from `start` to `end`, for `level` to be asked then.
+    mutating func hold(from start: Instant, to end: Instant) {
+        heldFrom = min(heldFrom, start)
+        heldUntil = max(heldUntil, end)
     }
 
     /// Takes a sender's transmission that is still going on off the air: its power was cut.

@@ -1,5 +1,6 @@
 import Devices
 import GBCS
+import Radio
 import Wire
 import Zigbee
 
@@ -34,6 +35,7 @@ struct DeviceLoader {
 
     private static var settings: [ProfileSetting<DeviceProfile>] {
         [
+            .number("endpoint", \.endpoint, in: 1...240),
             .flag("router", \.isRouter),
             .flag("mainsPowered", \.isMainsPowered),
             .flag("acknowledgesBlocks", \.acknowledgesBlocks),
@@ -47,6 +49,7 @@ struct DeviceLoader {
             .duration("interval", \.interval),
             .duration("maximumAwake", \.maximumAwake),
             .number("blocksPerWake", \.blocksPerWake, in: 1...1_000_000),
+            .duration("linger", \.linger),
         ]
     }
 
@@ -71,7 +74,7 @@ struct DeviceLoader {
     private static var flash: [ProfileSetting<DeviceProfile>] {
         [
             .size("size", \.flash.size, in: (64 << 10)...(64 << 20)),
-            .size("pageSize", \.flash.pageSize, in: 256...(64 << 10)),
+            .size("pageSize", \.flash.pageSize, in: (2 << 10)...(64 << 10)),
             .duration("program", \.flash.programPerByte, in: .zero...(.milliseconds(100))),
             .duration("erase", \.flash.erasePage, in: .zero...(.seconds(100))),
         ]
@@ -79,13 +82,13 @@ struct DeviceLoader {
 
     static func load(_ file: ProfileFile) throws(YAMLError) -> DeviceProfile {
         let map = try file.top.map(keys: schema.keys())
-        _ = try map.required("title").text()
+        _ = try map.required("title").oneLine()
         let type: DeviceType = try map.required("type").choice(
             of: DeviceType.allCases.filter { $0 != .communicationsHub }
                 .map { (word: $0.rawValue, value: $0) })
         var profile = DeviceProfile(type: type, name: file.name)
         profile.manufacturer = try map.required("manufacturer").integer()
-        profile.model = try map.required("model").text()
+        profile.model = try map.required("model").oneLine()
         profile.imageType = try map.required("imageType").integer(in: 0...0xFFFE)
         profile.hardwareVersion = try map.required("hardwareVersion").integer()
         if let field = try map.optional("firmware") {
@@ -102,12 +105,24 @@ struct DeviceLoader {
         if let field = try map.optional("resume") { profile.resume = try resume(field) }
         try map.read(group: "stack", StackLoader.settings(\.stack), into: &profile)
         try map.read(group: "flash", flash, into: &profile)
-        if profile.flash.size % profile.flash.pageSize != 0, let field = try map.optional("flash") {
-            throw field.error(
-                "the size, \(ProfileText.size(profile.flash.size)), is not a whole number of pages "
-                    + "of \(ProfileText.size(profile.flash.pageSize)); change one of them")
-        }
+        if let field = try map.optional("flash") { try check(profile.flash, field) }
         return profile
+    }
+
+    /// The fewest pages: a device's journal takes some of them, and an image the rest.
+    private static let leastPages = 8
+
+    private static func check(_ flash: FlashGeometry, _ field: YAMLField) throws(YAMLError) {
+        let (size, page) = (ProfileText.size(flash.size), ProfileText.size(flash.pageSize))
+        guard flash.size % flash.pageSize == 0 else {
+            throw field.error(
+                "the size, \(size), is not a whole number of pages of \(page); change one of them")
+        }
+        guard flash.size / flash.pageSize >= leastPages else {
+            throw field.error(
+                "the size, \(size), is less than \(leastPages) pages of \(page); change one of them"
+            )
+        }
     }
 
     private static func sleepSettings(

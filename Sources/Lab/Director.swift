@@ -34,10 +34,18 @@ public struct AttemptRecord: Sendable {
     /// Why it was not offered, was rejected or not activated.
     public var reason = RefusalReason.none
     public var hubDiscarded = false
+    /// The hub has the image, or has thrown it away: from here on what the device is told is
+    /// about it.
+    public var hasArrived = false
     public var hasNoClient = false
     public var blocks: UInt64 = 0
     public var framesBefore: UInt64 = 0
     public var framesAfter: UInt64 = 0
+
+    /// Whether a download that begins now still belongs to it although it had ended.
+    var isReopened: Bool {
+        ended != nil && (milestones.contains(.gaveUp) || milestones.contains(.notOffered))
+    }
 }
 
 /// Plays a scenario: the last member of the roster, with the CSP's end of the hub's WAN, and told
@@ -185,7 +193,7 @@ public struct Director: Node {
                         lossPerMillion: link.lossPerMillion))
             }
         case .permitJoining(let duration): out.send(.permitJoining(duration), to: UInt16(hub))
-        case .wait: break
+        case .wait(let duration): stepDeadline = now + duration
         }
     }
 
@@ -227,7 +235,7 @@ public struct Director: Node {
             }
             return late.isEmpty ? nil : "not in the network, or no OTA server: \(names(late))"
         case .deliver: return transfers.isEmpty ? nil : "the WAN is still busy"
-        case .updateHub: return hubUpdate(into: &out)
+        case .updateHub: return hubUpdate(at: now, into: &out)
         case .await(let milestone, let devices):
             let late = indices(devices).filter { index in
                 attempts.last { $0.device == index }?.milestones.contains(milestone) != true
@@ -240,11 +248,14 @@ public struct Director: Node {
         }
     }
 
-    private mutating func hubUpdate(into out: inout Outbox) -> String? {
+    private mutating func hubUpdate(at now: Instant, into out: inout Outbox) -> String? {
         guard let image = orderedHub else { return "no such image" }
         if let reply = lastReply, reply.delivery + 1 == nextDelivery {
+            if let refusal = reply.refusal {
+                stepDeadline = now
+                return "the hub refused its image: \(refusal.name)"
+            }
             lastReply = nil
-            if let refusal = reply.refusal { return "the hub refused its image: \(refusal.name)" }
             out.send(.activateHub(hash: image.hash))
         }
         if hubIsBack, members[hub].firmware == image.version { return nil }
@@ -336,6 +347,7 @@ public struct Director: Node {
     private mutating func discard(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {
         for index in attempts.indices where attempts[index].delivery == delivery {
             attempts[index].hubDiscarded = true
+            attempts[index].hasArrived = true
             attempts[index].reason = reason
             changes += 1
         }
@@ -365,7 +377,12 @@ public struct Director: Node {
         case .otaServerFound: members[node].knowsServer = true
         case .otaClientAbsent: members[node].hasNoClient = true
         case .otaDownloadStarted, .otaDownloadResumed: reach(.downloading, node, at: now)
-        case .otaNotOffered: reach(.notOffered, node, at: now)
+        case .otaNotOffered: reach(.notOffered, node, at: now, if: { $0.hasArrived })
+        case .imageStored:
+            for index in attempts.indices
+            where UInt64(attempts[index].delivery) == event.values[0] {
+                attempts[index].hasArrived = true
+            }
         case .otaVerified: reach(.verified, node, at: now, blocks: event.values[1])
         case .otaRejected:
             reach(
@@ -379,7 +396,7 @@ public struct Director: Node {
             guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
             else { return }
             note(device) { attempt in
-                if !attempt.hubDiscarded { attempt.reason = Self.reason(event.values[1]) }
+                if attempt.hasArrived, !attempt.hubDiscarded { attempt.reason = Self.reason(event.values[1]) }
             }
         case .imageDiscarded:
             discard(
@@ -409,10 +426,15 @@ public struct Director: Node {
         reason: UInt64? = nil, blocks: UInt64? = nil,
         if condition: (AttemptRecord) -> Bool = { _ in true }
     ) {
-        guard
-            let index = attempts.lastIndex(where: { $0.device == device && $0.ended == nil }),
+        guard let index = attempts.lastIndex(where: { $0.device == device }),
             condition(attempts[index])
         else { return }
+        if milestone == .downloading, attempts[index].isReopened {
+            // It asks again after giving up, or is offered later what was not there before.
+            attempts[index].milestones.subtract([.gaveUp, .notOffered])
+            attempts[index].ended = nil
+        }
+        guard attempts[index].ended == nil else { return }
         attempts[index].milestones.insert(milestone)
         if let reason { attempts[index].reason = Self.reason(reason) }
         if let blocks { attempts[index].blocks = blocks }

@@ -97,14 +97,14 @@ struct HomeLoader {
     }
 
     private static var bench: [ProfileSetting<AirSettings>] {
-        [.duration("latency", \.benchLatency, in: .microseconds(673)...(.seconds(1)))]
+        [.duration("latency", \.benchLatency, in: .microseconds(1)...(.seconds(1)))]
     }
 
     // MARK: - Reading
 
     func load() throws(YAMLError) -> Home {
         let map = try file.top.map(keys: Self.schema.keys())
-        let title = try map.required("title").text()
+        let title = try map.required("title").oneLine()
         var taken: [EUI64: String] = [:]
         let hub = try hub(map.required("hub"), taken: &taken)
         let devices = try devices(map.required("devices"), taken: &taken)
@@ -129,7 +129,21 @@ struct HomeLoader {
                 "minimumBackoffExponent, \(phy.minimumBackoffExponent), is above "
                     + "maximumBackoffExponent, \(phy.maximumBackoffExponent)")
         }
+        try Self.check(home.air, map)
         return home
+    }
+
+    /// No order of the bench may overtake the air.
+    private static func check(_ air: AirSettings, _ map: YAMLMap) throws(YAMLError) {
+        let phy = air.phy
+        let soonest = phy.assessment + phy.turnaround + phy.synchronisation + phy.byte * 5
+        guard air.benchLatency <= soonest else { return }
+        let bench = try map.optional("bench")
+        let phyField = try map.optional("phy")
+        throw (bench ?? phyField ?? map.field).error(
+            "bench.latency, \(ProfileText.duration(air.benchLatency)), must be longer than the "
+                + "shortest frame takes from one radio to another with these settings of phy, "
+                + ProfileText.duration(soonest))
     }
 
     private static func channels(_ field: YAMLField) throws(YAMLError) -> [UInt8] {
@@ -255,8 +269,7 @@ struct HomeLoader {
     /// The key in a file that is beside the home or in the folder of keys.
     private func key(_ field: YAMLField?) throws(YAMLError) -> P256.PublicKey? {
         guard let field else { return nil }
-        let name = try field.text()
-        guard !name.utf8.contains(0) else { throw field.expected("a file's name") }
+        let name = try field.reference()
         let folders = [file.folder, "\(library.firmware)/keys"]
         for path in name.hasPrefix("/") ? [name] : folders.map({ "\($0)/\(name)" }) {
             let bytes: [UInt8]

@@ -30,6 +30,7 @@ struct HubLoader {
 
     private static var settings: [ProfileSetting<HubProfile>] {
         [
+            .number("endpoint", \.endpoint, in: 1...240),
             .number("imageSlots", \.imageSlots, in: 1...64),
             .size("imageSlotSize", \.imageSlotSize, in: pageSize...(16 << 20)),
             .duration("permitJoining", \.permitJoining, in: .zero...(.hours(24))),
@@ -40,10 +41,10 @@ struct HubLoader {
 
     static func load(_ file: ProfileFile) throws(YAMLError) -> HubProfile {
         let map = try file.top.map(keys: schema.keys())
-        _ = try map.required("title").text()
+        _ = try map.required("title").oneLine()
         var profile = HubProfile(name: file.name)
         profile.manufacturer = try map.required("manufacturer").integer()
-        profile.model = try map.required("model").text()
+        profile.model = try map.required("model").oneLine()
         profile.imageType = try map.required("imageType").integer(in: 0...0xFFFE)
         profile.hardwareVersion = try map.required("hardwareVersion").integer()
         if let field = try map.optional("firmware") {

@@ -196,7 +196,7 @@ extension ProfileLibrary {
     func open(
         _ kind: ProfileKind, from field: YAMLField, of file: ProfileFile
     ) throws(YAMLError) -> ProfileFile {
-        let name = try field.text()
+        let name = try field.reference()
         do {
             if Self.isPath(name) {
                 let path = name.hasPrefix("/") ? name : "\(file.folder)/\(name)"

@@ -40,7 +40,7 @@ extension ProfileLibrary {
 
     private func title(of file: ProfileFile) throws(ProfileError) -> String {
         do {
-            return try file.top.map().required("title").text()
+            return try file.top.map().required("title").oneLine()
         } catch {
             throw .content(error)
         }

@@ -21,6 +21,26 @@ extension YAMLField {
         return value
     }
 
+    /// Text that fits in one line of a table: at most 200 bytes, no control characters.
+    func oneLine() throws(YAMLError) -> String { try plainText(limit: 200, as: "one line of text") }
+
+    /// The name or the path of a file.
+    func reference() throws(YAMLError) -> String {
+        try plainText(limit: 1_024, as: "a name or a path")
+    }
+
+    /// Text that ends up in messages and on terminals, so that it must not be able to steer them.
+    private func plainText(limit: Int, as what: String) throws(YAMLError) -> String {
+        let text = try word(what)
+        guard text.utf8.count <= limit else {
+            throw error("expected \(what) of at most \(limit) bytes, found \(text.utf8.count)")
+        }
+        guard text.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
+            throw error("expected \(what), found control characters in it")
+        }
+        return text
+    }
+
     /// The scalar's text; anything else is an error that says `what` was expected.
     func word(_ what: String) throws(YAMLError) -> String {
         guard !isMap, !isList, !isNull else { throw expected(what) }

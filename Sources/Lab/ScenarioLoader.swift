@@ -51,7 +51,7 @@ struct ScenarioLoader {
 
     func load() throws(YAMLError) -> (scenario: Scenario, home: Home) {
         let map = try file.top.map(keys: Self.schema.keys())
-        let title = try map.required("title").text()
+        let title = try map.required("title").oneLine()
         let reference = try map.required("home")
         let homeFile = try library.open(.home, from: reference, of: file)
         let home = try HomeLoader(library: library, file: homeFile).load()
@@ -123,7 +123,7 @@ struct ScenarioLoader {
             }
             let action = try action(entry.key, value)
             return ScenarioStep(
-                title: try map.optional("title")?.text() ?? entry.key, action: action,
+                title: try map.optional("title")?.oneLine() ?? entry.key, action: action,
                 within: limit, line: field.line)
         }
 
@@ -139,6 +139,11 @@ struct ScenarioLoader {
                 addressed.formUnion(devices)
                 return .deliver(image: image, to: devices)
             case "updateHub":
+                guard home.hub.signer != nil else {
+                    throw field.error(
+                        "the hub of the home '\(home.name)' takes no image of its own, because the "
+                            + "home file names no 'signer' for it")
+                }
                 return .updateHub(image: try image(field, for: []))
             case "await":
                 let map = try inner(field, "await")

@@ -12,11 +12,14 @@ public struct EUI64: Hashable, Comparable, Sendable, CustomStringConvertible {
     public init?(_ text: some StringProtocol) {
         var value: UInt64 = 0
         var digits = 0
+        var isSeparated = false
         for byte in text.utf8 {
             if byte == UInt8(ascii: "-") || byte == UInt8(ascii: ":") {
-                guard digits > 0, digits < 16, digits % 2 == 0 else { return nil }
+                guard digits > 0, digits < 16, digits % 2 == 0, !isSeparated else { return nil }
+                isSeparated = true
                 continue
             }
+            isSeparated = false
             guard let nibble = Hex.nibble(byte), digits < 16 else { return nil }
             value = value << 4 | UInt64(nibble)
             digits += 1

@@ -5,7 +5,7 @@ struct Han: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "han",
         abstract: "A virtual GB smart-metering home for testing firmware updates.",
-        subcommands: [ImageCommand.self, ProfileCommand.self])
+        subcommands: [DemoCommand.self, RunCommand.self, ImageCommand.self, ProfileCommand.self])
 
     /// The parser's own `main`, but for the exit codes of `Failure`.
     static func main() {

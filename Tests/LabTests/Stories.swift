@@ -6,8 +6,8 @@ import Wire
 
 /// Runs stories told in code.
 enum Stories {
-    /// Runs a scenario; its capture stays behind in the system's temporary folder, named after
-    /// the test, if the suite is told where to keep them (`HAN_CAPTURES`).
+    /// Runs a scenario. With `HAN_CAPTURES` set, its evidence stays there, in a folder named after
+    /// the story.
     static func run(
         _ home: Home, images: [RunImage], _ steps: [ScenarioStep.Action], named name: String,
         seed: UInt64 = 1, within: Interval = .hours(48), folder: String? = nil
@@ -17,6 +17,18 @@ enum Stories {
             images: Dictionary(uniqueKeysWithValues: images.map { ($0.name, $0) }),
             options: RunOptions(folder: folder ?? Captures.folder(named: name)))
         return try runner.run { 0 }
+    }
+
+    /// The steps that bring a device of this name to the image of the same name.
+    static func update(_ name: String) -> [ScenarioStep.Action] {
+        [
+            .join(devices: [name]),
+            .deliver(image: name, to: [name]),
+            .await(.verified, devices: [name]),
+            .activate(devices: [name]),
+            .await(.updated, devices: [name]),
+            .join(devices: [name]),
+        ]
     }
 }
 

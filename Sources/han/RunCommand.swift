@@ -1,0 +1,184 @@
+import ArgumentParser
+import Evidence
+import Foundation
+import Lab
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a scenario in a virtual home, in virtual time.",
+        discussion: RunArguments.discussion)
+
+    @Argument(
+        help: ArgumentHelp(
+            "The scenario: a name of Profiles/scenarios, or a file's path.", valueName: "scenario"),
+        completion: .custom { _, _, prefix in Completions.scenarios(prefix) })
+    var scenario: String
+
+    @OptionGroup var arguments: RunArguments
+
+    func validate() throws { try arguments.check() }
+
+    func run() throws { try arguments.run(scenario) }
+}
+
+/// The options that `han run` and `han demo` share, and what they do.
+struct RunArguments: ParsableArguments {
+    static let discussion = """
+        Shows progress on standard error while it runs and a table of what became of each image \
+        on standard output at the end. Exits 0 if everything the scenario expects happened, and 1 \
+        if not, saying at which step.
+
+        --image sends a file instead of the manifest's image wherever the scenario sends one to \
+        that device. Name the device as the home does (ESME-2), or give a role (ESME) for all \
+        devices of that type that have no --image of their own. So that a maker's real image can \
+        be tried in any home, the device takes on the file's manufacturer code and image type \
+        for the run, and the lowest hardware version of the file's range if its own lies outside. \
+        With --keep-identity it does not, and the hub offers it the image only if it fits.
+
+        An ESME, GSME or HCALCS checks the image's signature with its supplier's key from the \
+        home file, or with that of --certificate; the hub likewise with its signer's. A PPMID's \
+        image has no signature.
+        """
+
+    @Option(help: "The number that everything random comes from, in the scenario's place.")
+    var seed: CodeArgument<UInt64>?
+
+    @Option(
+        help: ArgumentHelp(
+            "Leave trace.pcapng, events.jsonl, summary.json and zigbee_pc_keys in this folder.",
+            discussion: "It is made if need be. Those four are replaced; nothing else is touched.",
+            valueName: "dir"),
+        completion: .directory)
+    var out: String?
+
+    @Flag(help: "Show neither progress nor table, only errors.")
+    var quiet = false
+
+    @Flag(help: "Print the summary as JSON instead of the table (docs/summary.md).")
+    var json = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Send this image to a device or role; may be repeated.", valueName: "role=file"),
+        completion: .custom { _, _, prefix in Completions.roleFiles(prefix) })
+    var image: [RoleFileArgument] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The certificate or public key, PEM or DER, with which a device or role checks "
+                + "signatures; may be repeated.", valueName: "role=file"),
+        completion: .custom { _, _, prefix in Completions.roleFiles(prefix) })
+    var certificate: [RoleFileArgument] = []
+
+    @Flag(help: "With --image: devices keep the codes and hardware version of the home file.")
+    var keepIdentity = false
+
+    func check() throws {
+        guard !keepIdentity || !image.isEmpty else {
+            throw ValidationError("--keep-identity says how --image is used; give --image too.")
+        }
+        guard out != "" else { throw ValidationError("--out needs the name of a folder.") }
+    }
+
+    func run(_ name: String) throws {
+        let installation = try Installation.locate()
+        let library = ProfileLibrary(installation)
+        let story: (scenario: Scenario, home: Home)
+        do {
+            story = try library.story(name)
+        } catch {
+            throw Failure(error)
+        }
+        var cast = RunCast(
+            home: story.home, scenario: story.scenario,
+            manifest: try Manifest.load(folder: installation.firmware))
+        try cast.trust(certificate)
+        try cast.replace(image, keepingIdentity: keepIdentity)
+        let runner = Runner(
+            home: cast.home, scenario: cast.scenario, images: try cast.images(),
+            options: RunOptions(seed: seed?.value, folder: out))
+        let progress = quiet ? nil : RunProgress(roster: runner.roster, scenario: cast.scenario)
+        progress?.begin(notes: cast.notes)
+        let result: RunResult
+        do {
+            result = try runner.run(observer: progress, wallClock: Clock.seconds)
+        } catch {
+            progress?.end()
+            throw Failure(.io, error.description)
+        }
+        progress?.end()
+        try report(result, of: cast)
+    }
+
+    private func report(_ result: RunResult, of cast: RunCast) throws {
+        if json {
+            print(result.summary.json, terminator: "")
+        } else if !quiet {
+            let terminal = Terminal(descriptor: STDOUT_FILENO)
+            let table = RunTable(
+                result: result, scenario: cast.scenario, home: cast.home,
+                width: terminal.width, style: terminal.style)
+            print(table.text, terminator: "")
+        }
+        guard result.summary.outcome != .passed else { return }
+        // Before the message, whatever the two streams are connected to.
+        fflush(nil)
+        throw Failure(.verdict, "the run failed: \(result.failure ?? "no reason was given")")
+    }
+}
+
+/// `ROLE=FILE`, where the role may also be a device's name.
+struct RoleFileArgument: ExpressibleByArgument {
+    var role: String
+    var path: String
+
+    init?(argument: String) {
+        guard let equals = argument.firstIndex(of: "=") else { return nil }
+        role = String(argument[..<equals])
+        path = String(argument[argument.index(after: equals)...])
+        if role.isEmpty || path.isEmpty { return nil }
+    }
+}
+
+/// What a shell offers for arguments that are more than a file's name.
+enum Completions {
+    static func scenarios(_ prefix: String) -> [String] {
+        (names(of: .scenario) + files(prefix).filter { $0.hasSuffix(".yaml") || $0.hasSuffix("/") })
+            .filter { $0.hasPrefix(prefix) }
+    }
+
+    static func roleFiles(_ prefix: String) -> [String] {
+        guard let equals = prefix.firstIndex(of: "=") else {
+            return ["CH=", "ESME=", "GSME=", "PPMID=", "HCALCS="].filter { $0.hasPrefix(prefix) }
+        }
+        let path = prefix[prefix.index(after: equals)...]
+        return files(String(path)).map { prefix[...equals] + $0 }
+    }
+
+    private static func names(of kind: ProfileKind) -> [String] {
+        guard let installation = try? Installation.locate() else { return [] }
+        return ProfileLibrary(installation).list().filter { $0.kind == kind }.map(\.name)
+    }
+
+    /// Files and folders whose paths begin with `prefix`, folders with a slash behind.
+    private static func files(_ prefix: String) -> [String] {
+        let start = prefix.lastIndex(of: "/").map { prefix.index(after: $0) } ?? prefix.startIndex
+        let folder = String(prefix[..<start])
+        let names = try? FileManager.default.contentsOfDirectory(
+            atPath: folder.isEmpty ? "." : folder)
+        return (names ?? []).sorted().filter { $0.hasPrefix(prefix[start...]) }.map {
+            folder + $0 + (Files.isFolder(folder + $0) ? "/" : "")
+        }
+    }
+}
+
+/// The machine's clock, for wall time only.
+enum Clock {
+    /// Seconds from some fixed point; never goes back.
+    static func seconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}

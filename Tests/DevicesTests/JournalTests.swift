@@ -1,0 +1,331 @@
+import Air
+import Devices
+import Radio
+import Simulation
+import Testing
+import Wire
+
+/// A life of a journal: when what is written, when the power goes, what each start finds.
+final class Life {
+    struct Entry {
+        var time: Instant
+        var key: UInt8
+        var bytes: [UInt8]
+    }
+
+    var entries: [Entry] = []
+    var cuts: [Instant] = []
+    /// How long the power stays off after each cut.
+    var dark = Interval.milliseconds(2)
+    /// What every start found under the keys 0-7.
+    var found: [[UInt8: [UInt8]]] = []
+    /// Whether each write was taken.
+    var taken: [Bool] = []
+    /// Actions that each start asked for.
+    var startActions: [Int] = []
+    var pagesPerArea = 2
+    var prepare: ((inout Outbox) -> Void)?
+}
+
+struct Keeper: Node {
+    let life: Life
+    var journal: Journal
+    var next = 0
+
+    init(_ life: Life, _ geometry: FlashGeometry) {
+        self.life = life
+        journal = Journal(firstPage: 0, pagesPerArea: life.pagesPerArea, geometry: geometry)
+    }
+
+    mutating func handle(_ input: borrowing Input, at now: Instant, into out: inout Outbox) {
+        if case .powerOn = copy input {
+            life.prepare?(&out)
+            life.prepare = nil
+            let before = out.actions.count
+            journal.open(&out)
+            life.startActions.append(out.actions.count - before)
+            life.found.append(contents)
+            next = life.entries.firstIndex { $0.time > now } ?? life.entries.count
+        }
+        while next < life.entries.count, life.entries[next].time <= now {
+            let entry = life.entries[next]
+            life.taken.append(journal.write(entry.key, entry.bytes, &out))
+            next += 1
+        }
+    }
+
+    var contents: [UInt8: [UInt8]] {
+        var all: [UInt8: [UInt8]] = [:]
+        for key in 0..<8 as Range<UInt8> { all[key] = journal[key] }
+        return all
+    }
+
+    var nextDeadline: Instant {
+        next < life.entries.count ? life.entries[next].time : .distantFuture
+    }
+}
+
+/// Switches node 0 off at every cut and on again after the dark time.
+struct Switcher: Node {
+    var steps: [(time: Instant, on: Bool)]
+    var next = 0
+
+    init(_ life: Life) {
+        steps = life.cuts.flatMap { [($0, false), ($0 + life.dark, true)] }
+    }
+
+    mutating func handle(_ input: borrowing Input, at now: Instant, into out: inout Outbox) {
+        while next < steps.count, steps[next].time - .milliseconds(1) <= now {
+            out.append(.power(of: 0, on: steps[next].on))
+            next += 1
+        }
+    }
+
+    var nextDeadline: Instant {
+        next < steps.count ? steps[next].time - .milliseconds(1) : .distantFuture
+    }
+}
+
+enum Actor: Node {
+    case keeper(Keeper)
+    case switcher(Switcher)
+
+    mutating func handle(_ input: borrowing Input, at now: Instant, into out: inout Outbox) {
+        switch self {
+        case .keeper(var keeper):
+            keeper.handle(input, at: now, into: &out)
+            self = .keeper(keeper)
+        case .switcher(var switcher):
+            switcher.handle(input, at: now, into: &out)
+            self = .switcher(switcher)
+        }
+    }
+
+    var nextDeadline: Instant {
+        switch self {
+        case .keeper(let keeper): keeper.nextDeadline
+        case .switcher(let switcher): switcher.nextDeadline
+        }
+    }
+}
+
+extension Instant {
+    static func - (a: Instant, b: Interval) -> Instant {
+        Instant(microseconds: a.microseconds - b.microseconds)
+    }
+}
+
+@Suite("The journal in flash")
+struct JournalTests {
+    /// Small pages and quick erasing, so that every instant of a long history can be tried.
+    static let geometry = FlashGeometry(
+        size: 2048, pageSize: 128, programPerByte: .microseconds(3), erasePage: .microseconds(60))
+
+    /// Runs a life to its end and returns what the journal holds then.
+    @discardableResult
+    static func run(_ life: Life, seed: UInt64 = 1) -> [UInt8: [UInt8]] {
+        let air = Air(
+            members: [AirMember(flash: geometry), AirMember(flash: FlashGeometry(size: 4096))],
+            settings: AirSettings(), links: LinkTable(members: 2, common: Link(rssi: -60)),
+            seed: Seed(seed), sink: nil)
+        let simulation = Simulation<Actor>(air: air, members: 2) { index in
+            index == 0 ? .keeper(Keeper(life, geometry)) : .switcher(Switcher(life))
+        }
+        simulation.run(until: .zero + .seconds(2))
+        guard case .keeper(let keeper) = simulation.nodes[0] else { return [:] }
+        return keeper.contents
+    }
+
+    /// A random history of writes from 3 ms on; some come while others are still being written.
+    static func history(seed: UInt64, count: Int, keys: UInt64 = 3) -> [Life.Entry] {
+        var stream = SeededStream(Seed(seed))
+        var time = Instant.zero + .milliseconds(3)
+        return (0..<count).map { index in
+            time = time + .microseconds(Int64(stream.below(120)))
+            var bytes = stream.bytes(Int(stream.below(40)))
+            bytes.append(UInt8(index))
+            return Life.Entry(time: time, key: UInt8(stream.below(keys)), bytes: bytes)
+        }
+    }
+
+    /// What is in the journal after the first 0, 1, 2... of `entries`.
+    static func states(_ entries: [Life.Entry]) -> [[UInt8: [UInt8]]] {
+        var state: [UInt8: [UInt8]] = [:]
+        var all = [state]
+        for entry in entries {
+            state[entry.key] = entry.bytes
+            all.append(state)
+        }
+        return all
+    }
+
+    @Test("what was written is there after a restart, and opening again changes nothing")
+    func reopen() {
+        let life = Life()
+        life.entries = Self.history(seed: 4, count: 60)
+        life.cuts = [.zero + .milliseconds(60), .zero + .milliseconds(64)]
+        life.dark = .milliseconds(3)
+        Self.run(life)
+        let final = Self.states(life.entries).last
+        #expect(life.taken.allSatisfy { $0 })
+        #expect(life.found.first == [:])
+        #expect(life.found.last == final)
+        #expect(life.startActions.dropFirst().allSatisfy { $0 == 0 })
+    }
+
+    @Test(
+        "cut at any instant, it holds exactly the first so many writes, and goes on from there",
+        arguments: 1...4 as ClosedRange<UInt64>)
+    func tornAnywhere(seed: UInt64) throws {
+        let entries = Self.history(seed: seed, count: 40)
+        let states = Self.states(entries)
+        let end = try #require(entries.last).time + .milliseconds(4)
+        var compactionsSeen = false
+        var previous = 0
+        var cut = Instant.zero + .milliseconds(2)
+        while cut < end {
+            let life = Life()
+            life.entries = entries.filter { $0.time < cut }
+            let before = life.entries.count
+            life.cuts = [cut]
+            // Life goes on after the cut: enough to compact again.
+            for index in 0..<20 {
+                life.entries.append(
+                    Life.Entry(
+                        time: cut + .milliseconds(5) + .microseconds(Int64(index * 400)),
+                        key: UInt8(index % 3), bytes: [UInt8](repeating: UInt8(index), count: 33)))
+            }
+            let contents = Self.run(life, seed: UInt64(cut.microseconds))
+            try #require(life.found.count == 2, "cut at \(cut)")
+            let match = states.prefix(before + 1).lastIndex { $0 == life.found[1] }
+            guard let match else {
+                Issue.record("cut at \(cut): not the old and not the new: \(life.found[1])")
+                return
+            }
+            #expect(match >= previous, "cut at \(cut): an earlier cut had kept more")
+            previous = max(previous, match)
+            #expect(life.taken.allSatisfy { $0 })
+            #expect(contents[19 % 3] == [UInt8](repeating: 19, count: 33))
+            compactionsSeen = compactionsSeen || before > 20
+            cut = cut + .microseconds(1)
+        }
+        #expect(previous == entries.count)
+        #expect(compactionsSeen)
+    }
+
+    @Test("cut twice, the second time while it recovers, it still holds a whole history")
+    func tornTwice() {
+        var stream = SeededStream(Seed(12))
+        for round in 0..<1_500 as Range<UInt64> {
+            let entries = Self.history(seed: round % 7, count: 40)
+            let first = Instant.zero + .microseconds(3_000 + Int64(stream.below(3_000)))
+            let life = Life()
+            life.dark = .milliseconds(2)
+            let before = entries.filter { $0.time < first }
+            let restart = first + .milliseconds(2)
+            var after: [Life.Entry] = []
+            for index in 0..<25 {
+                after.append(
+                    Life.Entry(
+                        time: restart + .microseconds(Int64(100 + index * 150)),
+                        key: UInt8(index % 3),
+                        bytes: [UInt8](repeating: UInt8(index + 1), count: 30)))
+            }
+            let second = restart + .microseconds(1_500 + Int64(stream.below(4_000)))
+            life.entries = before + after.filter { $0.time < second }
+            life.cuts = [first, second]
+            Self.run(life, seed: round)
+            let found = life.found
+            guard found.count == 3 else {
+                Issue.record("round \(round): \(found.count) starts")
+                continue
+            }
+            let early = Self.states(before)
+            #expect(early.contains { $0 == found[1] }, "round \(round), first start")
+            var state = found[1]
+            var late = [state]
+            for entry in after where entry.time < second {
+                state[entry.key] = entry.bytes
+                late.append(state)
+            }
+            #expect(late.contains { $0 == found[2] }, "round \(round), second start")
+        }
+    }
+
+    @Test("what does not fit is refused, and what was there stays")
+    func full() {
+        let life = Life()
+        let time = Instant.zero + .milliseconds(3)
+        // An area of 256 bytes: 12 of header, 7 a record.
+        let sizes = [100, 100, 23, 1, 24, 22]
+        for (index, size) in sizes.enumerated() {
+            life.entries.append(
+                Life.Entry(
+                    time: time + .milliseconds(Int64(index)), key: UInt8(min(index, 2)),
+                    bytes: [UInt8](repeating: UInt8(index), count: size)))
+        }
+        life.entries.append(
+            Life.Entry(
+                time: time + .milliseconds(9), key: 3,
+                bytes: [UInt8](repeating: 0, count: Journal.recordLimit + 1)))
+        life.entries.append(Life.Entry(time: time + .milliseconds(10), key: 4, bytes: []))
+        let contents = Self.run(life)
+        // 12 + 107 + 107 + 30 = 256 exactly; one byte more is refused.
+        #expect(life.taken == [true, true, true, true, false, true, false, false])
+        #expect(contents[2] == [UInt8](repeating: 5, count: 22))
+        #expect(contents[0]?.count == 100)
+        #expect(contents[4] == nil)
+    }
+
+    @Test("the same bytes again cost nothing")
+    func unchanged() {
+        let life = Life()
+        life.pagesPerArea = 1
+        for index in 0..<100 {
+            life.entries.append(
+                Life.Entry(
+                    time: .zero + .milliseconds(Int64(3 + index)), key: 1,
+                    bytes: [UInt8](repeating: 7, count: 90)))
+        }
+        let contents = Self.run(life)
+        #expect(life.taken.allSatisfy { $0 })
+        #expect(contents[1]?.count == 90)
+    }
+
+    @Test("flash full of noise, or of nearly a journal, opens as something sane that works")
+    func garbage() {
+        for seed in 0..<300 as Range<UInt64> {
+            let life = Life()
+            life.prepare = { out in
+                var stream = SeededStream(Seed(seed))
+                var bytes = stream.bytes(512)
+                if seed % 2 == 0 {
+                    // A true header in front of the noise of each area.
+                    for (area, generation) in [(0, 7), (256, UInt8(truncatingIfNeeded: seed))] {
+                        var header: [UInt8] = [0x48, 0x41, 0x4E, 0x4A, generation, 0, 0, 0]
+                        let check = CRC32.checksum(header.span)
+                        for place in 0..<4 {
+                            header.append(UInt8(truncatingIfNeeded: check >> UInt32(8 * place)))
+                        }
+                        bytes.replaceSubrange(area..<area + 12, with: header)
+                    }
+                }
+                out.program(bytes.span, at: 0)
+            }
+            for index in 0..<12 {
+                life.entries.append(
+                    Life.Entry(
+                        time: .zero + .milliseconds(Int64(5 + index)), key: UInt8(index % 4),
+                        bytes: [UInt8](repeating: UInt8(index), count: 40)))
+            }
+            life.cuts = [.zero + .milliseconds(40)]
+            Self.run(life, seed: seed)
+            // The first start sees the flash as it was before the noise was programmed.
+            #expect(life.found.count == 2)
+            #expect(life.taken.allSatisfy { $0 })
+            for key in 0..<4 as Range<UInt8> {
+                #expect(life.found[1][key] == [UInt8](repeating: 8 + key, count: 40))
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Devices
+import Evidence
+import Foundation
+import Lab
+import Radio
+import TestSupport
+import Testing
+import Wire
+
+@Suite("Restarts and power cuts")
+struct RestartStories {
+    /// Long enough that a power cut of a few seconds falls into the download.
+    static let size = 30_000
+
+    private func cutDuringDownload(
+        _ resume: ResumePolicy, named name: String
+    ) throws -> (blocks: UInt64, events: [String]) {
+        let esme = Homes.device(.esme) { $0.resume = resume }
+        let folder = try TemporaryFolder()
+        let result = try Stories.run(
+            Homes.home([esme]), images: [Homes.image(for: esme, size: Self.size)],
+            [
+                .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
+                .await(.downloading, devices: ["ESME"]), .wait(.seconds(4)),
+                .power(device: "ESME", on: false), .wait(.seconds(30)),
+                .power(device: "ESME", on: true), .join(devices: ["ESME"]),
+                .await(.verified, devices: ["ESME"]), .activate(devices: ["ESME"]),
+                .await(.updated, devices: ["ESME"]), .join(devices: ["ESME"]),
+                .readVersions(devices: ["ESME"], version: 0x0200_0000),
+            ], named: name, folder: folder.path)
+        #expect(result.failure == nil)
+        let events = try String(
+            contentsOf: folder.url.appending(path: "events.jsonl"), encoding: .utf8)
+        return (
+            result.summary.devices[1].attempts[0].blocks,
+            events.split(separator: "\n").map(String.init)
+        )
+    }
+
+    @Test("a device that loses power in a download goes on from its saved offset")
+    func resumes() throws {
+        let (blocks, events) = try cutDuringDownload(.offset(everyBlocks: 16), named: "resume")
+        #expect(events.contains { $0.contains("otaDownloadResumed") })
+        // Counted from the resumption on: fewer than the whole image has.
+        #expect(blocks < UInt64(Self.size / 48))
+    }
+
+    @Test("a device whose profile says so begins its download again after a power cut")
+    func beginsAgain() throws {
+        let (blocks, events) = try cutDuringDownload(.fromZero, named: "from-zero")
+        #expect(!events.contains { $0.contains("otaDownloadResumed") })
+        #expect(events.filter { $0.contains("otaDownloadStarted") }.count == 2)
+        #expect(blocks == UInt64((60 + Self.size + 66 + 47) / 48))
+    }
+
+    @Test("frame counters never go back over a restart")
+    func counters() throws {
+        let (_, events) = try cutDuringDownload(.offset(everyBlocks: 16), named: "counters")
+        let resumed = try #require(events.first { $0.contains("networkResumed") })
+        let counter = try #require(resumed.split(separator: "\"frameCounter\":").last)
+        #expect(Int(counter.prefix { $0.isNumber }) ?? 0 > 300)
+        #expect(!events.contains { $0.contains("nwkReplayed") })
+    }
+
+    @Test("a hub that loses power keeps PAN, keys, device log and images; devices carry on")
+    func hub() throws {
+        let esme = Homes.device(.esme)
+        let gsme = Homes.device(.gsme)
+        let folder = try TemporaryFolder()
+        let result = try Stories.run(
+            Homes.home([esme, gsme]),
+            images: [
+                Homes.image(for: esme, size: Self.size), Homes.image(for: gsme, size: 3_000),
+            ],
+            [
+                .join(devices: ["ESME", "GSME"]), .deliver(image: "GSME", to: ["GSME"]),
+                .deliver(image: "ESME", to: ["ESME"]), .await(.downloading, devices: ["ESME"]),
+                .wait(.seconds(3)), .power(device: "CH", on: false), .wait(.seconds(5)),
+                .power(device: "CH", on: true), .await(.verified, devices: ["ESME", "GSME"]),
+                .readVersions(devices: ["ESME", "GSME"], version: 0x0100_0000),
+            ], named: "hub-power", folder: folder.path)
+        #expect(result.failure == nil)
+        let events = try String(
+            contentsOf: folder.url.appending(path: "events.jsonl"), encoding: .utf8)
+        // Formed once, then resumed; nobody joined twice.
+        #expect(events.components(separatedBy: "\"panFormed\"").count == 2)
+        #expect(events.components(separatedBy: "\"joined\"").count == 3)
+    }
+
+    @Test("power cut at any instant of an activation leaves the old firmware or the new, bootable")
+    func activation() throws {
+        let esme = Homes.device(.esme)
+        let images = [Homes.image(for: esme, size: 2_000)]
+        var seen: Set<UInt32> = []
+        for delay in stride(from: 0, through: 1_200, by: 25) {
+            let result = try Stories.run(
+                Homes.home([esme]), images: images,
+                [
+                    .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
+                    .await(.verified, devices: ["ESME"]), .wait(.seconds(1)),
+                    .activate(devices: ["ESME"]), .wait(.microseconds(Int64(delay))),
+                    .power(device: "ESME", on: false), .wait(.seconds(1)),
+                    .power(device: "ESME", on: true), .wait(.seconds(10)),
+                    .join(devices: ["ESME"]),
+                ], named: "activation-\(delay)")
+            #expect(result.failure == nil)
+            seen.insert(result.summary.devices[1].versionAfter ?? 0)
+        }
+        #expect(seen == [0x0100_0000, 0x0200_0000])
+    }
+}
