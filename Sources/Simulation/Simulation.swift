@@ -34,9 +34,15 @@ public final class Simulation<N: Node> {
         } else {
             out.frame = 0
         }
-        nodes[turn.node].handle(turn.input, at: turn.time, into: &out)
-        air.accept(out, from: turn.node, nextDeadline: nodes[turn.node].nextDeadline)
+        let deadline = take(turn, &nodes[turn.node])
+        air.accept(out, from: turn.node, nextDeadline: deadline)
         return true
+    }
+
+    /// Works on the node where it lies: reading an element of an array copies it.
+    private func take(_ turn: borrowing Turn, _ node: inout N) -> Instant {
+        node.handle(turn.input, at: turn.time, into: &out)
+        return node.nextDeadline
     }
 
     /// Lets a carrier's owner change a node between two steps, as a test bench would.

@@ -28,11 +28,22 @@ struct HanBench: ParsableCommand {
     @Option(help: "The script that does the blocks with zigpy.")
     var zigpy: String?
 
+    @Option(help: "Only run the download this often and measure nothing: for a profiler.")
+    var profile: Int?
+
+    @Flag(help: "With --profile: with APS acknowledgements.")
+    var acknowledged = false
+
     func validate() throws {
         guard rounds > 0 else { throw ValidationError("--rounds must be at least 1") }
     }
 
     func run() throws {
+        if let profile {
+            let download = try Download(acknowledged: acknowledged)
+            for _ in 0..<profile { _ = try download.run() }
+            return
+        }
         let rows: [Row]
         switch name {
         case .frames:
