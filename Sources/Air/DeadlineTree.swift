@@ -36,7 +36,10 @@ package struct DeadlineTree {
                 let left = 2 * inner
                 let a = left >= leaves ? left - leaves : Int(winners[left])
                 let b = left >= leaves ? left + 1 - leaves : Int(winners[left + 1])
-                winners[inner] = Int32(times[b] < times[a] ? b : a)
+                let winner = Int32(times[b] < times[a] ? b : a)
+                // Another slot wins here as before: nothing changes further up.
+                if winner == winners[inner], winner != slot { return }
+                winners[inner] = winner
                 inner /= 2
             }
         }

@@ -3,12 +3,6 @@ import Wire
 
 /// What waits for one node: its chip's reports of this instant, mail for later, and its wake-up.
 struct Mailbox {
-    enum Report {
-        case received(Reception)
-        case transmitted(TransmitResult)
-        case energy(UInt8, Int8)
-    }
-
     enum Mail {
         case power(Bool)
         /// The node cuts its own power, for this long.
@@ -31,13 +25,13 @@ struct Mailbox {
     /// When the node's end of the WAN can take its next message.
     var wanFreeAt = Instant.zero
 
-    private var reports: ContiguousArray<Report> = []
+    private var reports: ContiguousArray<Input> = []
     private var firstReport = 0
     /// In order of time, then of posting.
     private var letters: ContiguousArray<Letter> = []
 
     /// Takes a report of the chip's at the present instant; a node that is off hears nothing.
-    mutating func put(_ report: Report, now: Instant) {
+    mutating func put(report: Input) {
         guard isOn else { return }
         reports.append(report)
     }
@@ -54,15 +48,16 @@ struct Mailbox {
         return min(wake, letters.first?.time ?? .distantFuture)
     }
 
-    mutating func takeReport() -> Report? {
-        guard firstReport < reports.count else { return nil }
-        let report = reports[firstReport]
+    /// False if there is no report.
+    mutating func takeReport(into input: inout Input) -> Bool {
+        guard firstReport < reports.count else { return false }
+        input = reports[firstReport]
         firstReport += 1
         if firstReport == reports.count {
             reports.removeAll(keepingCapacity: true)
             firstReport = 0
         }
-        return report
+        return true
     }
 
     mutating func takeMail(dueBy now: Instant) -> Mail? {

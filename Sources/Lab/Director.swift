@@ -396,7 +396,9 @@ public struct Director: Node {
             guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
             else { return }
             note(device) { attempt in
-                if attempt.hasArrived, !attempt.hubDiscarded { attempt.reason = Self.reason(event.values[1]) }
+                if attempt.hasArrived, !attempt.hubDiscarded {
+                    attempt.reason = Self.reason(event.values[1])
+                }
             }
         case .imageDiscarded:
             discard(

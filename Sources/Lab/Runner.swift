@@ -82,7 +82,9 @@ public final class Runner {
         var seen = 0
         var noted = 0
         while simulation.step(until: .zero + scenario.timeLimit) {
-            guard let director = simulation.nodes[directorIndex].director,
+            // Only then, because looking at a node's state copies the node.
+            guard simulation.lastNode == directorIndex,
+                let director = simulation.nodes[directorIndex].director,
                 director.changes != seen
             else { continue }
             seen = director.changes

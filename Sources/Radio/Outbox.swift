@@ -80,7 +80,7 @@ public struct Outbox: ~Copyable {
             return
         }
         let start = arena.count
-        for index in bytes.indices { arena.append(bytes[index]) }
+        bytes.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
         append(.program(address: address, from: start, count: bytes.count))
     }
 

@@ -7,6 +7,8 @@ public final class Simulation<N: Node> {
     public let air: Air
     /// The nodes in roster order.
     public private(set) var nodes: ContiguousArray<N>
+    /// Whose turn it was last.
+    public private(set) var lastNode = 0
     private let make: (Int) -> N
     private var out = Outbox()
 
@@ -22,7 +24,9 @@ public final class Simulation<N: Node> {
     /// Lets the next thing happen; false when nothing is left at or before `limit`.
     @discardableResult
     public func step(until limit: Instant = .distantFuture) -> Bool {
-        guard let turn = air.next(until: limit) else { return false }
+        var turn = Turn()
+        guard air.next(until: limit, into: &turn) else { return false }
+        lastNode = turn.node
         if case .powerOn = turn.input { nodes[turn.node] = make(turn.node) }
         out.removeAll()
         out.node = UInt16(turn.node)
