@@ -114,10 +114,7 @@ public final class Air {
         for index in out.actions.indices {
             carryOut(out.actions[index], of: out, from: node)
         }
-        // A deadline in the past means now; but a node that has just had its tick and asks for the
-        // same instant again gets it one microsecond later, so that a machine's mistake cannot
-        // stop the world.
-        let soonest = mailboxes[node].lastTick == now ? now + .microseconds(1) : now
+        let soonest = mailboxes[node].soonestWake(asked: nextDeadline, now: now)
         mailboxes[node].wake =
             mailboxes[node].isOn ? max(nextDeadline, soonest) : .distantFuture
         schedule(node)

@@ -22,6 +22,21 @@ struct Mailbox {
     var isOn = false
     var wake = Instant.distantFuture
     var lastTick = Instant(microseconds: -1)
+    /// Ticks in a row after which the node still asked for an instant that had come.
+    var staleTicks = 0
+
+    /// How soon a node gets its next tick at the earliest: at once, unless it has just had one
+    /// and asks for the same instant again. Then twice as late each time, up to a second, so that
+    /// a machine's mistake can neither stop the world nor fill it.
+    mutating func soonestWake(asked: Instant, now: Instant) -> Instant {
+        guard lastTick == now, asked <= now else {
+            if asked > now { staleTicks = 0 }
+            return now
+        }
+        let delay = min(1_000_000, Int64(1) << Int64(min(staleTicks, 20)))
+        staleTicks += 1
+        return now + .microseconds(delay)
+    }
     /// When the node's end of the WAN can take its next message.
     var wanFreeAt = Instant.zero
 

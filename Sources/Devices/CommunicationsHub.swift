@@ -118,7 +118,7 @@ public struct CommunicationsHub: Node {
         case .wan(let message):
             if phase == .running { receiveWAN(message, at: now, into: &out) }
         case .order(.permitJoining(let duration)):
-            if phase == .running { stack.permitJoining(duration, at: now) }
+            if phase == .running { stack.permitJoining(duration, at: now, into: &out) }
         case .order, .observed: break
         }
         settle(at: now, into: &out)
@@ -185,7 +185,8 @@ public struct CommunicationsHub: Node {
         guard phase == .running else { return }
         while let indication = stack.takeIndication() {
             switch indication {
-            case .formed: stack.permitJoining(profile.permitJoining, at: now)
+            case .formed:
+                stack.permitJoining(profile.permitJoining, at: now, into: &out)
             case .message(let message): receive(message, at: now, into: &out)
             case .deviceAnnounced(let device, _, _):
                 if pendingReads.contains(device) { readVersions(at: now, into: &out) }

@@ -133,7 +133,9 @@ public struct HANDevice: Node {
         case .off, .restarting: .distantFuture
         case .booting: timer
         case .running:
-            min(min(timer, stack.nextDeadline), min(client.nextDeadline, sleeper.nextDeadline))
+            min(
+                min(timer, stack.nextDeadline),
+                min(hasOTAClient ? client.nextDeadline : .distantFuture, sleeper.nextDeadline))
         }
     }
 

@@ -32,6 +32,7 @@ public struct Home: Sendable {
     }
 }
 
+/// The home's hub: its profile and what makes it this one.
 public struct HomeHub: Sendable {
     /// `CH`
     public var name: String
@@ -54,6 +55,7 @@ public struct HomeHub: Sendable {
     }
 }
 
+/// One device of a home: its profile and what makes it this one.
 public struct HomeDevice: Sendable {
     /// Unique in the home: the role, or the role and a number (`ESME`, `ESME-2`).
     public var name: String

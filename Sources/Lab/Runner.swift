@@ -84,10 +84,9 @@ public final class Runner {
         while simulation.step(until: .zero + scenario.timeLimit) {
             // Only then, because looking at a node's state copies the node.
             guard simulation.lastNode == directorIndex,
-                let director = simulation.nodes[directorIndex].director,
-                director.changes != seen
+                let changes = simulation.nodes[directorIndex].director?.changes, changes != seen
             else { continue }
-            seen = director.changes
+            seen = changes
             simulation.change(directorIndex) { node in
                 note(simulation.air.frameCount, in: &node, from: &noted)
             }

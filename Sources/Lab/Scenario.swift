@@ -28,6 +28,7 @@ public struct Scenario: Sendable {
     }
 }
 
+/// One step of a scenario: what is done or waited for, and for how long at most.
 public struct ScenarioStep: Sendable {
     public var title: String
     public var action: Action

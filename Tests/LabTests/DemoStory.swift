@@ -43,7 +43,7 @@ struct DemoStory {
 
     @Test("gives the same bytes for the same seed, and others for another")
     func repeats() throws {
-        let runs = try [1, 1, 2].map { seed in
+        let runs = try [1, 1, 2].map { (seed: UInt64) in
             let folder = try TemporaryFolder()
             _ = try Demo.run(seed: seed, folder: folder.path)
             return try ["trace.pcapng", "events.jsonl"].map {

@@ -75,7 +75,8 @@ struct UpdateStories {
             Homes.home(devices, hub: newHub), images: [image], steps,
             named: "several-\(type.rawValue)")
         #expect(result.failure == nil)
-        #expect(result.summary.devices.dropFirst().allSatisfy { $0.attempts[0].outcome == .updated })
+        #expect(
+            result.summary.devices.dropFirst().allSatisfy { $0.attempts[0].outcome == .updated })
     }
 
     @Test("two kinds of device that share an image type do not get each other's images")

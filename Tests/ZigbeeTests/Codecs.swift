@@ -154,7 +154,7 @@ struct Vector: Sendable, CustomTestStringConvertible {
         Vector(.mac, "63c8073412000001000000bb00bb00"),
         // Association request and response, beacon request, beacon, acknowledgements.
         Vector(.mac, "23c80534120000ffff01000000bb00bb00"),
-        Vector(.mac, "63cc0534120100000000bb00bb0001000000aa00aa00"),
+        Vector(.mac, "63cc05341201000000bb00bb0001000000aa00aa00"),
         Vector(.mac, "030805ffffffff"), Vector(.mac, "00800534120000"), Vector(.mac, "020007"),
         Vector(.mac, "120007"),
         Vector(.macCommand, "018e"), Vector(.macCommand, "029a3c00"), Vector(.macCommand, "0302"),

@@ -88,6 +88,17 @@ extension ZigbeeStack {
         return counter
     }
 
+    /// Sends an APS command to the trust centre under the link key shared with it.
+    mutating func sendLinkSecured(
+        _ command: APSCommand, at now: Instant, into out: inout Outbox
+    ) {
+        var header = APSHeader(kind: .command, counter: aps.nextCounter())
+        header.isSecured = true
+        var payload = FrameBuffer()
+        command.encode(into: &payload)
+        sendAPS(header, payload, to: .coordinator, at: now, into: &out)
+    }
+
     /// Sends an APS command to a device that has no network key yet: NWK is not secured, APS is,
     /// with a key derived from the device's link key (ZigBee 4.4.3, 4.5.3).
     mutating func sendKey(
@@ -308,6 +319,19 @@ extension ZigbeeStack {
                 return
             }
             takeNetworkKey(key, sequence: sequence, from: sender, at: now, into: &out)
+        case .updateDevice(let device, let address, let status):
+            guard header.isSecured, configuration.role == .coordinator else {
+                out.drop(.apsUnexpected, from: nwk.source)
+                return
+            }
+            deviceUpdated(
+                device, address, status: status, by: nwk.source, at: now, into: &out)
+        case .tunnel(let child, let inner):
+            guard nwk.isSecured, source == network.trustCentre else {
+                out.drop(.apsUnexpected, from: nwk.source)
+                return
+            }
+            untunnel(inner, for: child, at: now, into: &out)
         default: out.drop(.apsUnexpected, from: nwk.source)
         }
     }

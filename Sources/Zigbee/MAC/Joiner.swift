@@ -219,6 +219,7 @@ extension ZigbeeStack {
         network.key = key
         network.keySequence = sequence
         network.trustCentre = trustCentre
+        if neighbours.parent?.eui64 != trustCentre { addresses.put(.coordinator, trustCentre) }
         out.note(.networkKeyReceived, UInt64(sequence))
         guard joiner.phase == .awaitingKey else {
             requestSave()

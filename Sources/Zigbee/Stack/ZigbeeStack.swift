@@ -111,11 +111,14 @@ public struct ZigbeeStack {
         retryAPS(at: now, into: &out)
         stepJoiner(at: now, into: &out)
         stepPoll(at: now, into: &out)
+        if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
         pump(at: now, into: &out)
     }
 
     public var nextDeadline: Instant {
-        min(min(mac.nextExpiry, aps.nextDeadline), min(joiner.deadline, poll.deadline))
+        min(
+            min(mac.nextExpiry, aps.nextDeadline),
+            min(min(joiner.deadline, poll.deadline), trustCentre.nextPermit))
     }
 
     // MARK: - Towards the chip

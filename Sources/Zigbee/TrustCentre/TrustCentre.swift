@@ -11,6 +11,8 @@ struct TrustCentre: Sendable {
     static let pendingLimit = 32
 
     var permitUntil = Instant.zero
+    /// When the routers are next told that joining is still open.
+    var nextPermit = Instant.distantFuture
     var associating: ContiguousArray<Pending> = []
     /// Forming a PAN: the channels still to be measured and the quietest so far.
     var measuring = 0
@@ -64,9 +66,27 @@ extension ZigbeeStack {
         indicate(.formed)
     }
 
-    /// Lets devices associate for `duration`; zero closes.
-    public mutating func permitJoining(_ duration: Interval, at now: Instant) {
+    /// Lets devices associate for `duration`, here and at every router; zero closes.
+    public mutating func permitJoining(
+        _ duration: Interval, at now: Instant, into out: inout Outbox
+    ) {
         trustCentre.permitUntil = now + duration
+        tellRouters(at: now, into: &out)
+    }
+
+    /// The longest that one Mgmt_Permit_Joining request opens joining for, in seconds
+    /// (ZigBee 2.4.3.3.7), and how long before its end it is renewed.
+    private static let longestPermit: Int64 = 254
+    private static let permitRenewal = Interval.seconds(200)
+
+    mutating func tellRouters(at now: Instant, into out: inout Outbox) {
+        guard configuration.role == .coordinator, network.isUp else { return }
+        let left = max(0, (trustCentre.permitUntil - now).microseconds / 1_000_000)
+        trustCentre.nextPermit =
+            left > Self.longestPermit ? now + Self.permitRenewal : .distantFuture
+        guard neighbours.entries.contains(where: { $0.capability.isRouter }) else { return }
+        sendPermitJoining(
+            seconds: UInt8(min(left, Self.longestPermit)), at: now, into: &out)
     }
 
     /// Keeps a link key for a partner, replacing one it had; an unchanged key keeps its counters.
@@ -145,8 +165,63 @@ extension ZigbeeStack {
             return
         }
         let device = trustCentre.associating.remove(at: index)
-        guard configuration.role == .coordinator else { return }
+        guard configuration.role == .coordinator else {
+            // A router tells the trust centre, which sends the key through it (ZigBee 4.6.3.2).
+            sendLinkSecured(
+                .updateDevice(eui64, device.address, status: 1), at: now, into: &out)
+            requestSave()
+            return
+        }
         authorise(eui64, device.address, at: now, into: &out)
+    }
+
+    /// A router has let a device associate: the trust centre sends it the key through that
+    /// router, or leaves it without if it is not in the device log.
+    mutating func deviceUpdated(
+        _ eui64: EUI64, _ address: ShortAddress, status: UInt8, by router: ShortAddress,
+        at now: Instant, into out: inout Outbox
+    ) {
+        out.note(
+            .deviceUpdated, eui64.rawValue, UInt64(address.rawValue), UInt64(status))
+        guard status == 1, let key = network.key else { return }
+        guard let index = aps.linkKey(with: eui64) else {
+            out.note(
+                .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
+            return
+        }
+        // Whatever it was before, it is behind this router now.
+        neighbours.remove(eui64)
+        addresses.put(address, eui64)
+        _ = routes.learn(address, via: nextHop(to: router) ?? router)
+        var inner = FrameBuffer()
+        appendSealed(
+            .transportNetworkKey(
+                key, sequence: network.keySequence, destination: eui64,
+                source: configuration.eui64), linkKey: index, to: &inner)
+        var payload = FrameBuffer()
+        APSCommand.tunnel(destination: eui64, command: inner).encode(into: &payload)
+        let header = APSHeader(kind: .command, counter: aps.nextCounter())
+        sendAPS(header, payload, to: router, at: now, into: &out)
+        requestSave()
+        indicate(.keySent(eui64, address))
+    }
+
+    /// A router hands a tunnelled command to its child as it stands (ZigBee 4.6.3.7.2).
+    mutating func untunnel(
+        _ command: FrameBuffer, for child: EUI64, at now: Instant, into out: inout Outbox
+    ) {
+        guard configuration.role == .router, let neighbour = neighbours[child],
+            neighbour.relation == .child
+        else {
+            out.drop(.apsUnexpected)
+            return
+        }
+        let header = nwkHeader(.data, to: neighbour.address, secured: false)
+        var body = FrameBuffer()
+        header.encode(into: &body)
+        let length = body.count
+        body.append(command.span)
+        sendNWK(body, headerLength: length, header: header, at: now, into: &out)
     }
 
     mutating func authorise(

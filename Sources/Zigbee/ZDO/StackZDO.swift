@@ -44,6 +44,17 @@ extension ZigbeeStack {
             options: .acknowledged, at: now, into: &out)
     }
 
+    /// Tells every router for how long devices may associate with it (ZigBee 2.4.3.3.7).
+    mutating func sendPermitJoining(seconds: UInt8, at now: Instant, into out: inout Outbox) {
+        var body = FrameBuffer()
+        body.append(seconds)
+        // TC_Significance, always 1 since ZigBee revision 21.
+        body.append(1 as UInt8)
+        sendZDO(
+            ZDOCluster.managementPermitJoiningRequest, body, to: .routers, transaction: nil,
+            options: [], at: now, into: &out)
+    }
+
     private mutating func sendZDO(
         _ cluster: UInt16, _ body: FrameBuffer, to destination: ShortAddress,
         transaction: UInt8?, options: SendOptions, at now: Instant, into out: inout Outbox
@@ -66,7 +77,10 @@ extension ZigbeeStack {
             if message.cluster & ZDOCluster.response != 0 {
                 try receiveResponse(message, &reader, into: &out)
             } else if message.cluster == ZDOCluster.deviceAnnounce {
-                try receiveAnnounce(&reader, into: &out)
+                try receiveAnnounce(&reader, at: now, into: &out)
+            } else if message.cluster == ZDOCluster.managementPermitJoiningRequest {
+                let seconds = try reader.u8("permit duration")
+                try permitJoining(message, seconds, transaction, at: now, into: &out)
             } else if let answer = try answer(message, &reader) {
                 sendZDO(
                     message.cluster | ZDOCluster.response, answer, to: message.source,
@@ -79,8 +93,24 @@ extension ZigbeeStack {
         }
     }
 
+    private mutating func permitJoining(
+        _ message: APSMessage, _ seconds: UInt8, _ transaction: UInt8, at now: Instant,
+        into out: inout Outbox
+    ) throws(WireError) {
+        // Only the trust centre opens a network.
+        let isAllowed =
+            message.sourceEUI64 == network.trustCentre && configuration.role != .endDevice
+        if isAllowed { trustCentre.permitUntil = now + .seconds(Int64(seconds)) }
+        guard !message.isBroadcast else { return }
+        var body = FrameBuffer()
+        body.append((isAllowed ? ZDOStatus.success : .notAuthorized).rawValue)
+        sendZDO(
+            message.cluster | ZDOCluster.response, body, to: message.source,
+            transaction: transaction, options: .acknowledged, at: now, into: &out)
+    }
+
     private mutating func receiveAnnounce(
-        _ reader: inout ByteReader, into out: inout Outbox
+        _ reader: inout ByteReader, at now: Instant, into out: inout Outbox
     ) throws(WireError) {
         let announce = try DeviceAnnounce(parsing: &reader)
         addresses.put(announce.address, announce.eui64)
@@ -94,6 +124,7 @@ extension ZigbeeStack {
         out.note(
             .deviceAnnounced, announce.eui64.rawValue, UInt64(announce.address.rawValue))
         indicate(.deviceAnnounced(announce.eui64, announce.address, announce.capability))
+        if announce.capability.isRouter { tellRouters(at: now, into: &out) }
     }
 
     private mutating func receiveResponse(

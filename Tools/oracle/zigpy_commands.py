@@ -1,0 +1,64 @@
+"""Decodes and makes OTA cluster commands with zigpy.
+
+usage: zigpy_commands.py < LINES
+
+Each line of standard input is a JSON object: "command" (number), "toClient" (true for server to
+client), "payload" (hex, what stands behind the ZCL header) and "fields" (zigpy's field names to
+values: decimal text, or hex for addresses, most significant byte first, and for data). For each
+one JSON object is printed: zigpy's "name" of the command, the "fields" it sees in the payload,
+the number of bytes left over in "rest", and in "made" the payload it makes of the given fields.
+What zigpy does not accept gets an object with "error". Exits 0 unless a line is not readable.
+"""
+
+import json
+import sys
+
+import zigpy.types as t
+from zigpy.zcl.clusters.general import Ota
+
+
+def commands(definitions):
+    found = [getattr(definitions, name) for name in dir(definitions)]
+    return {int(c.id): c for c in found if hasattr(c, "schema")}
+
+
+TO_SERVER = commands(Ota.ServerCommandDefs)
+TO_CLIENT = commands(Ota.ClientCommandDefs)
+
+
+def text(value):
+    if isinstance(value, t.EUI64):
+        return value.serialize()[::-1].hex()
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(int(value))
+
+
+def value(kind, given):
+    if issubclass(kind, t.EUI64):
+        return kind.deserialize(bytes.fromhex(given)[::-1])[0]
+    if issubclass(kind, bytes):
+        return kind(bytes.fromhex(given))
+    return kind(int(given))
+
+
+def describe(line):
+    request = json.loads(line)
+    command = (TO_CLIENT if request["toClient"] else TO_SERVER)[request["command"]]
+    schema = command.schema
+    try:
+        seen, rest = schema.deserialize(bytes.fromhex(request["payload"]))
+        kinds = {field.name: field.type for field in schema.fields}
+        made = schema(**{n: value(kinds[n], v) for n, v in request["fields"].items()})
+        return {
+            "name": command.name,
+            "fields": {n: text(v) for n, v in seen.as_dict().items() if v is not None},
+            "rest": len(rest),
+            "made": made.serialize().hex(),
+        }
+    except Exception as error:  # whatever zigpy raises is its verdict
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+for line in sys.stdin:
+    print(json.dumps(describe(line)))
