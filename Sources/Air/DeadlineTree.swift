@@ -4,43 +4,45 @@ import Wire
 /// The earliest of a fixed number of deadlines: a winner tree, so that moving one deadline costs
 /// a walk to the root and nothing is ever queued twice or left behind. Ties go to the lower slot,
 /// which is what makes the order of events total.
-package struct DeadlineTree {
-    private var times: ContiguousArray<Int64>
-    /// `winners[k]` is the winning slot below inner node k; the root is 1.
-    private var winners: ContiguousArray<Int32>
+package struct DeadlineTree: ~Copyable {
+    private struct Entry: Equatable {
+        var time: Int64
+        var slot: Int
+    }
+
+    /// The leaves are the slots, from `leaves` on; above them each node k has the winner of 2k and
+    /// 2k + 1, the root is 1.
+    private let entries: Slots<Entry>
     private let leaves: Int
 
     package init(slots: Int) {
         var leaves = 2
         while leaves < slots { leaves *= 2 }
         self.leaves = leaves
-        times = ContiguousArray(repeating: .max, count: leaves)
-        winners = ContiguousArray(repeating: 0, count: leaves)
+        entries = Slots(repeating: Entry(time: .max, slot: 0), count: 2 * leaves)
+        for slot in 0..<leaves { entries[leaves + slot].slot = slot }
         for inner in stride(from: leaves - 1, through: 1, by: -1) {
-            let left = 2 * inner
-            winners[inner] = left >= leaves ? Int32(left - leaves) : winners[left]
+            entries[inner] = entries[2 * inner]
         }
     }
 
     /// The slot whose deadline comes first.
-    package var first: Int { Int(winners[1]) }
-    package var firstTime: Instant { Instant(microseconds: times[Int(winners[1])]) }
+    package var first: Int { entries[1].slot }
+    package var firstTime: Instant { Instant(microseconds: entries[1].time) }
 
     package subscript(slot: Int) -> Instant {
-        get { Instant(microseconds: times[slot]) }
+        get { Instant(microseconds: entries[leaves + slot].time) }
         set {
-            guard times[slot] != newValue.microseconds else { return }
-            times[slot] = newValue.microseconds
-            var inner = (slot + leaves) / 2
-            while inner >= 1 {
-                let left = 2 * inner
-                let a = left >= leaves ? left - leaves : Int(winners[left])
-                let b = left >= leaves ? left + 1 - leaves : Int(winners[left + 1])
-                let winner = Int32(times[b] < times[a] ? b : a)
+            var node = leaves + slot
+            guard entries[node].time != newValue.microseconds else { return }
+            entries[node].time = newValue.microseconds
+            while node > 1 {
+                node /= 2
+                let (left, right) = (entries[2 * node], entries[2 * node + 1])
+                let winner = right.time < left.time ? right : left
                 // Another slot wins here as before: nothing changes further up.
-                if winner == winners[inner], winner != slot { return }
-                winners[inner] = winner
-                inner /= 2
+                if winner == entries[node] { return }
+                entries[node] = winner
             }
         }
     }

@@ -66,6 +66,10 @@ struct Mailbox {
     /// False if there is no report.
     mutating func takeReport(into input: inout Input) -> Bool {
         guard firstReport < reports.count else { return false }
+        if reports.count == 1 {
+            input = reports.removeLast()
+            return true
+        }
         input = reports[firstReport]
         firstReport += 1
         if firstReport == reports.count {

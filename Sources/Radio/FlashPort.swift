@@ -64,6 +64,10 @@ public struct FlashView: @unchecked Sendable {
     /// Appends `count` bytes from `address` to a frame.
     @inlinable
     public func append(_ address: Int, count: Int, to frame: inout FrameBuffer) {
-        for index in 0..<count { frame.append(self[address + index]) }
+        if let base, count > 0, address >= 0, address <= base.count - count {
+            frame.append(UnsafeRawBufferPointer(rebasing: base[address..<address + count]))
+        } else {
+            for index in 0..<max(0, count) { frame.append(self[address + index]) }
+        }
     }
 }

@@ -55,8 +55,13 @@ public struct Outbox: ~Copyable {
 
     /// Empties it for the next call.
     public mutating func removeAll() {
-        actions.removeAll(keepingCapacity: true)
-        arena.removeAll(keepingCapacity: true)
+        // To empty what is empty costs more than to look.
+        if actions.count == 1 {
+            actions.removeLast()
+        } else if !actions.isEmpty {
+            actions.removeAll(keepingCapacity: true)
+        }
+        if !arena.isEmpty { arena.removeAll(keepingCapacity: true) }
         if !messages.isEmpty { messages.removeAll(keepingCapacity: true) }
         if !orders.isEmpty { orders.removeAll(keepingCapacity: true) }
         lost = 0

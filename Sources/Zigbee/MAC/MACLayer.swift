@@ -52,15 +52,16 @@ struct MACLayer: Sendable {
     private(set) var queue: ContiguousArray<OutgoingFrame> = []
     private var head = 0
     private(set) var indirect: ContiguousArray<IndirectFrame> = []
-    /// What the chip is busy with.
-    private(set) var inFlight: OutgoingFrame?
+    /// What the chip is or was last busy with; it stays here until the next frame takes its place.
+    private(set) var current = OutgoingFrame(
+        content: .mac, body: FrameBuffer(), destination: .none)
+    private(set) var isChipFree = true
     private var inFlightIndirect: PendingAddress?
     /// NWK unicasts that failed and are to be tried again.
     private var delayed: ContiguousArray<(due: Instant, frame: OutgoingFrame)> = []
     /// Frames lately taken, by sender and sequence number.
     private var taken: ContiguousArray<(source: MACAddress, sequence: UInt8, until: Instant)> = []
 
-    var isChipFree: Bool { inFlight == nil }
     var isQueueEmpty: Bool { head == queue.count }
     var queued: Int { queue.count - head }
 
@@ -88,20 +89,24 @@ struct MACLayer: Sendable {
         return true
     }
 
-    /// Hands the next frame to the chip: the caller transmits it under the handle returned.
-    mutating func dequeue() -> (OutgoingFrame, UInt8)? {
-        guard inFlight == nil, head < queue.count else { return nil }
-        let frame = queue[head]
+    /// Makes the next frame the `current` one: the caller transmits it under the handle returned.
+    mutating func dequeue() -> UInt8? {
+        guard isChipFree, head < queue.count else { return nil }
+        if queue.count == 1 {
+            current = queue.removeLast()
+            return nextHandle()
+        }
+        current = queue[head]
         head += 1
         if head == queue.count {
             queue.removeAll(keepingCapacity: true)
             head = 0
         }
-        return (frame, take(frame))
+        return nextHandle()
     }
 
-    private mutating func take(_ frame: OutgoingFrame) -> UInt8 {
-        inFlight = frame
+    private mutating func nextHandle() -> UInt8 {
+        isChipFree = false
         handle &+= 1
         return handle
     }
@@ -127,16 +132,16 @@ struct MACLayer: Sendable {
         return false
     }
 
-    /// Takes the oldest frame held for `holder` to the chip; it stays held until it is
-    /// acknowledged.
-    mutating func release(for holder: PendingAddress) -> (OutgoingFrame, UInt8)? {
-        guard inFlight == nil,
+    /// Makes the oldest frame held for `holder` the `current` one, as `dequeue` does; it stays held
+    /// until it is acknowledged.
+    mutating func release(for holder: PendingAddress) -> UInt8? {
+        guard isChipFree,
             let index = indirect.firstIndex(where: { $0.holder == holder && !$0.isOnAir })
         else { return nil }
         indirect[index].isOnAir = true
         inFlightIndirect = holder
-        let frame = indirect[index].frame
-        return (frame, take(frame))
+        current = indirect[index].frame
+        return nextHandle()
     }
 
     /// Whether a frame is still held for a sleeping child, who will ask for it again.
@@ -145,13 +150,11 @@ struct MACLayer: Sendable {
         return holdsAny(for: .short(address))
     }
 
-    /// The chip is done. Returns what it was, if the handle is that of the frame in flight, and
-    /// whose indirect queue is empty now.
-    mutating func finish(_ result: TransmitResult) -> (
-        frame: OutgoingFrame, emptied: PendingAddress?
-    )? {
-        guard result.handle == handle, let frame = inFlight else { return nil }
-        inFlight = nil
+    /// The chip is done. False if the handle is not that of the frame in flight; with it, whose
+    /// indirect queue is empty now.
+    mutating func finish(_ result: TransmitResult) -> (isCurrent: Bool, emptied: PendingAddress?) {
+        guard result.handle == handle, !isChipFree else { return (false, nil) }
+        isChipFree = true
         var emptied: PendingAddress?
         if let holder = inFlightIndirect {
             inFlightIndirect = nil
@@ -164,7 +167,7 @@ struct MACLayer: Sendable {
                 }
             }
         }
-        return (frame, emptied)
+        return (true, emptied)
     }
 
     /// The first frame that has waited too long, taken out.

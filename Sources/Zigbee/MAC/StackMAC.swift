@@ -64,8 +64,8 @@ extension ZigbeeStack {
             neighbours.update(index) { $0.lastHeard = now }
         }
         let hasMore = mac.holdsMoreThanOne(for: holder)
-        guard let (frame, handle) = mac.release(for: holder) else { return }
-        transmit(frame, handle, framePending: hasMore, at: now, into: &out)
+        guard let handle = mac.release(for: holder) else { return }
+        transmitCurrent(handle, framePending: hasMore, into: &out)
     }
 
     private mutating func sendBeacon(at now: Instant, into out: inout Outbox) {

@@ -51,6 +51,7 @@ public struct ZigbeeStack {
     public var networkKey: Key128? { network.key }
 
     public mutating func takeIndication() -> Indication? {
+        if indications.count == 1 { return indications.removeLast() }
         guard firstIndication < indications.count else { return nil }
         let indication = indications[firstIndication]
         firstIndication += 1
@@ -125,8 +126,8 @@ public struct ZigbeeStack {
 
     /// Gives the chip its next frame if it is free.
     mutating func pump(at now: Instant, into out: inout Outbox) {
-        guard mac.isChipFree, let (frame, handle) = mac.dequeue() else { return }
-        transmit(frame, handle, framePending: false, at: now, into: &out)
+        guard let handle = mac.dequeue() else { return }
+        transmitCurrent(handle, framePending: false, into: &out)
     }
 
     /// Queues a frame for the chip, or drops it with a reason.
@@ -138,26 +139,24 @@ public struct ZigbeeStack {
         }
     }
 
-    mutating func transmit(
-        _ frame: OutgoingFrame, _ handle: UInt8, framePending: Bool, at now: Instant,
-        into out: inout Outbox
-    ) {
-        switch frame.content {
+    /// Gives the MAC's current frame to the chip.
+    mutating func transmitCurrent(_ handle: UInt8, framePending: Bool, into out: inout Outbox) {
+        switch mac.current.content {
         case .mac:
-            var body = frame.body
+            var body = mac.current.body
             if framePending { body[0] |= 0x10 }
             out.transmit(body, handle: handle)
         case .nwk(let secured):
             var header = MACHeader.within(
-                network.pan, kind: .data, sequence: mac.nextSequence(), to: frame.destination,
-                from: .short(network.address))
+                network.pan, kind: .data, sequence: mac.nextSequence(),
+                to: mac.current.destination, from: .short(network.address))
             header.framePending = framePending
             var psdu = FrameBuffer()
             header.encode(into: &psdu)
             if secured {
-                sealNWK(frame, into: &psdu)
+                sealCurrent(into: &psdu)
             } else {
-                psdu.append(frame.body.span)
+                psdu.append(mac.current.body.span)
             }
             // The FCS takes the last two bytes of 127.
             if psdu.isOverflowed || psdu.room < 2 { out.drop(.tooLong) }
@@ -168,9 +167,10 @@ public struct ZigbeeStack {
     private mutating func finishTransmission(
         _ result: TransmitResult, at now: Instant, into out: inout Outbox
     ) {
-        guard let (frame, emptied) = mac.finish(result) else { return }
+        let (isCurrent, emptied) = mac.finish(result)
+        guard isCurrent else { return }
         if let emptied { out.append(.pending(emptied, false)) }
-        switch frame.purpose {
+        switch mac.current.purpose {
         case .none: break
         case .poll: finishPoll(result, at: now, into: &out)
         case .beaconRequest: break
@@ -178,11 +178,12 @@ public struct ZigbeeStack {
         case .associationResponse(let eui64):
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
         }
-        guard result.status != .success, case .short(let address) = frame.destination,
-            case .nwk = frame.content
+        // What has a purpose is no NWK frame, so the current frame is still the one that failed.
+        guard result.status != .success, case .short(let address) = mac.current.destination,
+            case .nwk = mac.current.content
         else { return }
-        if frame.retries < configuration.unicastRetries, !mac.holds(frame) {
-            var again = frame
+        if mac.current.retries < configuration.unicastRetries, !mac.holds(mac.current) {
+            var again = mac.current
             again.retries += 1
             if mac.delay(again, until: now + configuration.unicastRetryDelay) { return }
         }
