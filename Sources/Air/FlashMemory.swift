@@ -27,6 +27,9 @@ final class FlashMemory {
         self.geometry = geometry
         bytes = .allocate(byteCount: geometry.size, alignment: 16)
         bytes.initializeMemory(as: UInt8.self, repeating: 0xFF)
+        // For what a journal erases and writes at once, so that it need not be found in mid-run.
+        unfinished.reserveCapacity(32)
+        overwritten.reserveCapacity(8 * geometry.pageSize)
     }
 
     deinit { bytes.deallocate() }

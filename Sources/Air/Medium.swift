@@ -24,6 +24,8 @@ struct Medium {
     private var heldFrom = Instant.distantFuture
     private var heldUntil = Instant.zero
 
+    init() { transmissions.reserveCapacity(4 * Self.pruning) }
+
     mutating func add(_ transmission: Transmission, now: Instant) {
         if heldUntil < now { heldFrom = .distantFuture }
         while head < transmissions.count, transmissions[head].end + Self.memory < now,
@@ -31,7 +33,7 @@ struct Medium {
         {
             head += 1
         }
-        if head == Self.pruning {
+        if head >= Self.pruning {
             transmissions.removeFirst(head)
             head = 0
         }

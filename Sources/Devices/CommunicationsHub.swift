@@ -66,6 +66,8 @@ public struct CommunicationsHub: Node {
     var phase = Phase.off
     var timer = Instant.distantFuture
     var zclSequence: UInt8 = 0
+    /// Memory for the stack's snapshots, which are written often.
+    private var snapshot = ByteBuilder()
     /// Devices whose version the WAN has asked for and that have not answered yet.
     var pendingReads: [EUI64] = []
     var nextRead = Instant.distantFuture
@@ -194,7 +196,8 @@ public struct CommunicationsHub: Node {
             }
         }
         if stack.takeSaveRequest(), stack.isJoined {
-            journal.write(Record.network, stack.snapshot, &out)
+            stack.snapshot(into: &snapshot)
+            journal.write(Record.network, snapshot.bytes, &out)
         }
     }
 }

@@ -62,6 +62,8 @@ public struct HANDevice: Node {
     var isChecking = false
     var sleeper = Sleeper()
     var zclSequence: UInt8 = 0
+    /// Memory for the stack's snapshots, which are written often.
+    private var snapshot = ByteBuilder()
     /// Flash behind the journal is erased from its start up to here.
     var erasedUpTo = 0
     var blocksSinceSave = 0
@@ -208,7 +210,8 @@ public struct HANDevice: Node {
         manageSleep(at: now)
         stepClient(at: now, into: &out)
         if stack.takeSaveRequest(), stack.isJoined {
-            journal.write(Record.network, stack.snapshot, &out)
+            stack.snapshot(into: &snapshot)
+            journal.write(Record.network, snapshot.bytes, &out)
         }
         manageSleep(at: now)
     }

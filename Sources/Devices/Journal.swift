@@ -86,7 +86,7 @@ public struct Journal: Sendable {
                 tail = areaSize
                 return
             }
-            keep(key, Array(area[offset + Self.recordOverhead..<end]))
+            keep(key, area.span.extracting(offset + Self.recordOverhead..<end))
             offset = end
         }
         tail = offset
@@ -96,26 +96,46 @@ public struct Journal: Sendable {
         (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
     }
 
-    private static func check(_ key: UInt8, _ bytes: Span<UInt8>) -> UInt32 {
-        var all = [key, UInt8(truncatingIfNeeded: bytes.count), UInt8(bytes.count >> 8 & 0xFF)]
-        for index in bytes.indices { all.append(bytes[index]) }
-        return CRC32.checksum(all.span)
+    /// The first three fields of a record, which its CRC covers too.
+    private static func head(_ key: UInt8, _ bytes: Span<UInt8>) -> FrameBuffer {
+        var head = FrameBuffer()
+        head.append(key)
+        head.append(UInt16(truncatingIfNeeded: bytes.count))
+        return head
     }
 
-    private mutating func keep(_ key: UInt8, _ bytes: [UInt8]) {
-        if let index = records.firstIndex(where: { $0.key == key }) {
-            records[index].bytes = bytes
-        } else {
-            records.append((key, bytes))
-        }
+    private static func check(_ key: UInt8, _ bytes: Span<UInt8>) -> UInt32 {
+        CRC32.checksum(head(key, bytes).span, bytes)
+    }
+
+    /// In place where it can be: a record that is written often allocates nothing.
+    private mutating func keep(_ key: UInt8, _ bytes: Span<UInt8>) {
+        let index = records.firstIndex { $0.key == key }
+        if index == nil { records.append((key, [])) }
+        let place = index ?? records.count - 1
+        records[place].bytes.removeAll(keepingCapacity: true)
+        bytes.withUnsafeBufferPointer { records[place].bytes.append(contentsOf: $0) }
+    }
+
+    private func holds(_ key: UInt8, _ bytes: Span<UInt8>) -> Bool {
+        guard let index = records.firstIndex(where: { $0.key == key }),
+            records[index].bytes.count == bytes.count
+        else { return false }
+        return bytes.indices.allSatisfy { records[index].bytes[$0] == bytes[$0] }
     }
 
     /// Keeps `bytes` under `key`, unless they are there already. False if they are too long or
     /// the journal's live records would not fit into one area.
     @discardableResult
     public mutating func write(_ key: UInt8, _ bytes: [UInt8], _ out: inout Outbox) -> Bool {
+        write(key, bytes.span, &out)
+    }
+
+    /// The same without an array.
+    @discardableResult
+    public mutating func write(_ key: UInt8, _ bytes: Span<UInt8>, _ out: inout Outbox) -> Bool {
         guard let tail, bytes.count <= Self.recordLimit else { return false }
-        if self[key] == bytes { return true }
+        if holds(key, bytes) { return true }
         let needed = Self.recordOverhead + bytes.count
         if tail + needed <= areaSize {
             keep(key, bytes)
@@ -123,9 +143,9 @@ public struct Journal: Sendable {
             self.tail = tail + needed
             return true
         }
-        let others = records.filter { $0.key != key }
-        let live = others.reduce(Self.headerSize + needed) {
-            $0 + Self.recordOverhead + $1.bytes.count
+        var live = Self.headerSize + needed
+        for record in records where record.key != key {
+            live += Self.recordOverhead + record.bytes.count
         }
         guard live <= areaSize else { return false }
         keep(key, bytes)
@@ -139,7 +159,7 @@ public struct Journal: Sendable {
         erase(&out)
         var offset = Self.headerSize
         for record in records {
-            program(record.key, record.bytes, at: base(of: active) + offset, &out)
+            program(record.key, record.bytes.span, at: base(of: active) + offset, &out)
             offset += Self.recordOverhead + record.bytes.count
         }
         tail = offset
@@ -159,19 +179,16 @@ public struct Journal: Sendable {
     }
 
     private func programHeader(_ out: inout Outbox) {
-        var header = ByteBuilder()
-        header.put(UInt64(Self.magic), 4)
-        header.put(UInt64(generation), 4)
-        header.put(UInt64(CRC32.checksum(header.bytes.span)), 4)
-        out.program(header.bytes.span, at: base(of: active))
+        var header = FrameBuffer()
+        header.append(Self.magic)
+        header.append(generation)
+        header.append(CRC32.checksum(header.span))
+        out.program(header.span, at: base(of: active))
     }
 
-    private func program(_ key: UInt8, _ bytes: [UInt8], at address: Int, _ out: inout Outbox) {
-        var record = ByteBuilder()
-        record.put(UInt64(key), 1)
-        record.put(UInt64(bytes.count), 2)
-        record.put(UInt64(Self.check(key, bytes.span)), 4)
-        record.put(bytes)
-        out.program(record.bytes.span, at: address)
+    private func program(_ key: UInt8, _ bytes: Span<UInt8>, at address: Int, _ out: inout Outbox) {
+        var head = Self.head(key, bytes)
+        head.append(Self.check(key, bytes))
+        out.program(head.span, bytes, at: address)
     }
 }

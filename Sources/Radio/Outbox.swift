@@ -80,13 +80,20 @@ public struct Outbox: ~Copyable {
     }
 
     public mutating func program(_ bytes: Span<UInt8>, at address: Int) {
-        guard arena.count + bytes.count <= Self.arenaLimit else {
+        program(bytes, Span(), at: address)
+    }
+
+    /// Programs `head` and, right behind it, `body`, as one write.
+    public mutating func program(_ head: Span<UInt8>, _ body: Span<UInt8>, at address: Int) {
+        let count = head.count + body.count
+        guard arena.count + count <= Self.arenaLimit else {
             lost += 1
             return
         }
         let start = arena.count
-        bytes.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
-        append(.program(address: address, from: start, count: bytes.count))
+        head.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
+        body.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
+        append(.program(address: address, from: start, count: count))
     }
 
     public mutating func send(_ message: WANMessage) {

@@ -8,8 +8,8 @@ extension ZigbeeStack {
     /// depth u8, key 16, key sequence u8, reserved counter u32, trust centre u64; neighbours u8 x
     /// {EUI-64, address u16, relation u8, capability u8}; link keys u8 x {partner u64, key 16,
     /// reserved counter u32}; addresses u8 x {address u16, EUI-64}.
-    public var snapshot: [UInt8] {
-        var bytes = ByteBuilder()
+    public func snapshot(into bytes: inout ByteBuilder) {
+        bytes.removeAll()
         bytes.put(1, 1)
         bytes.put(UInt64(network.channel), 1)
         bytes.put(UInt64(network.pan.rawValue), 2)
@@ -20,9 +20,9 @@ extension ZigbeeStack {
         bytes.put(UInt64(network.keySequence), 1)
         bytes.put(UInt64(network.reservedUpTo), 4)
         bytes.put(network.trustCentre.rawValue, 8)
-        let kept = neighbours.entries.filter { $0.relation != .other && $0.isAuthenticated }
-        bytes.put(UInt64(kept.count), 1)
-        for neighbour in kept {
+        let count = neighbours.entries.count { $0.isKept }
+        bytes.put(UInt64(count), 1)
+        for neighbour in neighbours.entries where neighbour.isKept {
             bytes.put(neighbour.eui64.rawValue, 8)
             bytes.put(UInt64(neighbour.address.rawValue), 2)
             bytes.put(UInt64(neighbour.relation.rawValue), 1)
@@ -40,7 +40,6 @@ extension ZigbeeStack {
             bytes.put(UInt64(entry.address.rawValue), 2)
             bytes.put(entry.eui64.rawValue, 8)
         }
-        return bytes.bytes
     }
 
     /// Puts back a snapshot; throws, and changes nothing, if it is not one.
@@ -93,4 +92,9 @@ extension ZigbeeStack {
         try reader.end(after: "addresses")
         network.isUp = network.address != .unassigned
     }
+}
+
+extension Neighbour {
+    /// Whether it is part of a snapshot.
+    fileprivate var isKept: Bool { relation != .other && isAuthenticated }
 }

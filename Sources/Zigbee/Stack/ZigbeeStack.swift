@@ -5,7 +5,7 @@ import Wire
 /// A node's ZigBee stack: MAC, NWK, APS and ZDO over the radio port, without I/O.
 ///
 /// Its layers live in the folders beside this one, each an extension with its own tables. The
-/// application drains `takeIndication()` after every call, and saves `snapshot` when
+/// application drains `takeIndication()` after every call, and saves a `snapshot` when
 /// `takeSaveRequest()` says so.
 public struct ZigbeeStack {
     public internal(set) var configuration: StackConfiguration
