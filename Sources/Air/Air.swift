@@ -97,13 +97,13 @@ public final class Air {
                 continue
             }
             let node = slot - chips.count
-            let isTurn = take(turn: &turn, of: node)
-            schedule(node)
-            if isTurn {
+            if take(turn: &turn, of: node) {
+                // When it is next due follows from its answer.
                 turn.node = node
                 turn.time = now
                 return true
             }
+            schedule(node)
         }
         return false
     }
@@ -111,8 +111,9 @@ public final class Air {
     /// Carries out what `node` answered.
     public func accept(_ out: borrowing Outbox, from node: Int, nextDeadline: Instant) {
         if out.lost > 0 { note(.outputLost, node, UInt64(out.lost)) }
-        for index in out.actions.indices {
-            carryOut(out.actions[index], of: out, from: node)
+        // An array would hand out copies, and some actions are as big as a frame.
+        out.actions.withUnsafeBufferPointer { actions in
+            for index in actions.indices { carryOut(actions[index], of: out, from: node) }
         }
         let soonest = mailboxes[node].soonestWake(asked: nextDeadline, now: now)
         mailboxes[node].wake =

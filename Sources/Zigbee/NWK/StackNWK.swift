@@ -244,7 +244,7 @@ extension ZigbeeStack {
         }
         switch header.kind {
         case .data:
-            receiveAPS(frame, header, from: payload, sender: sender, at: now, into: &out)
+            receiveAPS(&frame, header, from: payload, sender: sender, at: now, into: &out)
         case .command:
             guard header.isSecured else {
                 out.drop(.nwkUnsecured, from: sender)
