@@ -21,10 +21,13 @@ public struct Turn {
     public var node: Int
     public var time: Instant
     public var input: Input
+    /// The number of the frame received, or 0.
+    public var frame: UInt64
 
     public init() {
         node = 0
         time = .zero
+        frame = 0
         input = .tick
     }
 }
@@ -131,7 +134,11 @@ public final class Air {
 
     /// Takes what is due at `node` now; false if that is nothing for the node itself.
     private func take(turn: inout Turn, of node: Int) -> Bool {
-        if mailboxes[node].takeReport(into: &turn.input) { return true }
+        turn.frame = 0
+        if let frame = mailboxes[node].takeReport(into: &turn.input) {
+            turn.frame = frame
+            return true
+        }
         if let mail = mailboxes[node].takeMail(dueBy: now) {
             return open(mail, of: node, into: &turn.input)
         }
@@ -414,7 +421,8 @@ public final class Air {
                 report: .received(
                     Reception(
                         frame: chips[sender].frame, rssi: link.rssi, lqi: Self.quality(link.rssi),
-                        number: frameCount)))
+                        number: frameCount)),
+                frame: frameCount)
             schedule(receiver)
         }
     }

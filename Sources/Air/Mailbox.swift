@@ -40,15 +40,29 @@ struct Mailbox {
     /// When the node's end of the WAN can take its next message.
     var wanFreeAt = Instant.zero
 
-    private var reports: ContiguousArray<Input> = []
+    private struct Report {
+        var input: Input
+        var frame: UInt64
+    }
+
+    /// Those waiting are from `firstReport` to before `endReport`; the rest is memory.
+    private var reports: ContiguousArray<Report> = []
     private var firstReport = 0
+    private var endReport = 0
     /// In order of time, then of posting.
     private var letters: ContiguousArray<Letter> = []
 
     /// Takes a report of the chip's at the present instant; a node that is off hears nothing.
-    mutating func put(report: Input) {
+    /// `frame` is the number of the frame it brings, or 0.
+    mutating func put(report: Input, frame: UInt64 = 0) {
         guard isOn else { return }
-        reports.append(report)
+        if endReport < reports.count {
+            reports[endReport].input = report
+            reports[endReport].frame = frame
+        } else {
+            reports.append(Report(input: report, frame: frame))
+        }
+        endReport += 1
     }
 
     mutating func put(_ mail: Mail, at time: Instant) {
@@ -59,24 +73,23 @@ struct Mailbox {
 
     /// When the node is next due.
     func due(now: Instant) -> Instant {
-        if firstReport < reports.count { return now }
+        if firstReport < endReport { return now }
         return min(wake, letters.first?.time ?? .distantFuture)
     }
 
-    /// False if there is no report.
-    mutating func takeReport(into input: inout Input) -> Bool {
-        guard firstReport < reports.count else { return false }
-        if reports.count == 1 {
-            input = reports.removeLast()
-            return true
-        }
-        input = reports[firstReport]
+    /// Takes the next report; the number of the frame it brings, or 0, or nil if there is none.
+    mutating func takeReport(into input: inout Input) -> UInt64? {
+        guard firstReport < endReport else { return nil }
+        input = reports[firstReport].input
+        let frame = reports[firstReport].frame
         firstReport += 1
-        if firstReport == reports.count {
-            reports.removeAll(keepingCapacity: true)
-            firstReport = 0
-        }
-        return true
+        if firstReport == endReport { forgetReports() }
+        return frame
+    }
+
+    private mutating func forgetReports() {
+        firstReport = 0
+        endReport = 0
     }
 
     mutating func takeMail(dueBy now: Instant) -> Mail? {
@@ -99,7 +112,6 @@ struct Mailbox {
     mutating func switchOff() {
         isOn = false
         wake = .distantFuture
-        reports.removeAll(keepingCapacity: true)
-        firstReport = 0
+        forgetReports()
     }
 }

@@ -33,18 +33,16 @@ public final class Simulation<N: Node> {
         out.now = turn.time
         out.flash = air.flashView(of: turn.node)
         out.wantsDetail = air.wantsDetail
-        if case .received(let reception) = turn.input {
-            out.frame = reception.number
-        } else {
-            out.frame = 0
-        }
-        let deadline = take(turn, &nodes[turn.node])
+        out.frame = turn.frame
+        let deadline = Self.take(turn, &nodes[turn.node], into: &out)
         air.accept(out, from: turn.node, nextDeadline: deadline)
         return true
     }
 
     /// Works on the node where it lies: reading an element of an array copies it.
-    private func take(_ turn: borrowing Turn, _ node: inout N) -> Instant {
+    private static func take(
+        _ turn: borrowing Turn, _ node: inout N, into out: inout Outbox
+    ) -> Instant {
         node.handle(turn.input, at: turn.time, into: &out)
         return node.nextDeadline
     }

@@ -49,8 +49,7 @@ struct MACLayer: Sendable {
     var sequence: UInt8 = 0
     private var handle: UInt8 = 0
     /// Ready for the chip, first come, first served.
-    private(set) var queue: ContiguousArray<OutgoingFrame> = []
-    private var head = 0
+    private var queue = Ring<OutgoingFrame>(limit: queueLimit)
     private(set) var indirect: ContiguousArray<IndirectFrame> = []
     /// What the chip is or was last busy with; it stays here until the next frame takes its place.
     private(set) var current = OutgoingFrame(
@@ -62,12 +61,8 @@ struct MACLayer: Sendable {
     /// Frames lately taken, by sender and sequence number.
     private var taken: ContiguousArray<(source: MACAddress, sequence: UInt8, until: Instant)> = []
 
-    var isQueueEmpty: Bool { head == queue.count }
-    var queued: Int { queue.count - head }
-
     init(sequence: UInt8) {
         self.sequence = sequence
-        queue.reserveCapacity(2 * Self.queueLimit)
         indirect.reserveCapacity(Self.indirectLimit)
         delayed.reserveCapacity(Self.queueLimit)
         taken.reserveCapacity(Self.takenLimit)
@@ -79,29 +74,13 @@ struct MACLayer: Sendable {
     }
 
     /// False if the queue is full.
-    mutating func enqueue(_ frame: OutgoingFrame) -> Bool {
-        guard queued < Self.queueLimit else { return false }
-        if head > 0, queue.count == 2 * Self.queueLimit {
-            queue.removeFirst(head)
-            head = 0
-        }
-        queue.append(frame)
-        return true
-    }
+    mutating func enqueue(_ frame: OutgoingFrame) -> Bool { queue.append(frame) }
 
     /// Makes the next frame the `current` one: the caller transmits it under the handle returned.
     mutating func dequeue() -> UInt8? {
-        guard isChipFree, head < queue.count else { return nil }
-        if queue.count == 1 {
-            current = queue.removeLast()
-            return nextHandle()
-        }
-        current = queue[head]
-        head += 1
-        if head == queue.count {
-            queue.removeAll(keepingCapacity: true)
-            head = 0
-        }
+        guard isChipFree, !queue.isEmpty else { return nil }
+        current = queue.first
+        queue.removeFirst()
         return nextHandle()
     }
 

@@ -23,11 +23,10 @@ public struct ZigbeeStack {
     var trustCentre = TrustCentre()
     var zdoSequence: UInt8 = 0
     var dice: SeededStream
-    private var indications: ContiguousArray<Indication> = []
-    private var firstIndication = 0
+    private var indications = Ring<Indication>(limit: indicationLimit)
     private var wantsSave = false
 
-    /// An application that does not drain loses the oldest beyond this.
+    /// An application that does not drain loses what comes beyond this.
     static let indicationLimit = 64
 
     public init(configuration: StackConfiguration, crypto: CryptoEngine, seed: Seed) {
@@ -38,7 +37,6 @@ public struct ZigbeeStack {
         mac = MACLayer(sequence: UInt8(truncatingIfNeeded: start.next()))
         network.sequence = UInt8(truncatingIfNeeded: start.next())
         aps.counter = UInt8(truncatingIfNeeded: start.next())
-        indications.reserveCapacity(Self.indicationLimit)
     }
 
     // MARK: - The application's side
@@ -51,21 +49,12 @@ public struct ZigbeeStack {
     public var networkKey: Key128? { network.key }
 
     public mutating func takeIndication() -> Indication? {
-        if indications.count == 1 { return indications.removeLast() }
-        guard firstIndication < indications.count else { return nil }
-        let indication = indications[firstIndication]
-        firstIndication += 1
-        if firstIndication == indications.count {
-            indications.removeAll(keepingCapacity: true)
-            firstIndication = 0
-        }
-        return indication
+        guard !indications.isEmpty else { return nil }
+        defer { indications.removeFirst() }
+        return indications.first
     }
 
-    mutating func indicate(_ indication: Indication) {
-        guard indications.count - firstIndication < Self.indicationLimit else { return }
-        indications.append(indication)
-    }
+    mutating func indicate(_ indication: Indication) { _ = indications.append(indication) }
 
     /// True once after something changed that must survive a restart.
     public mutating func takeSaveRequest() -> Bool {
