@@ -40,13 +40,10 @@ struct Mailbox {
     /// When the node's end of the WAN can take its next message.
     var wanFreeAt = Instant.zero
 
-    private struct Report {
-        var input: Input
-        var frame: UInt64
-    }
-
     /// Those waiting are from `firstReport` to before `endReport`; the rest is memory.
-    private var reports: ContiguousArray<Report> = []
+    private var reports: ContiguousArray<Input> = []
+    /// Beside each, the number of the frame it brings, or 0.
+    private var frames: ContiguousArray<UInt64> = []
     private var firstReport = 0
     private var endReport = 0
     /// In order of time, then of posting.
@@ -57,10 +54,11 @@ struct Mailbox {
     mutating func put(report: Input, frame: UInt64 = 0) {
         guard isOn else { return }
         if endReport < reports.count {
-            reports[endReport].input = report
-            reports[endReport].frame = frame
+            reports[endReport] = report
+            frames[endReport] = frame
         } else {
-            reports.append(Report(input: report, frame: frame))
+            reports.append(report)
+            frames.append(frame)
         }
         endReport += 1
     }
@@ -80,8 +78,8 @@ struct Mailbox {
     /// Takes the next report; the number of the frame it brings, or 0, or nil if there is none.
     mutating func takeReport(into input: inout Input) -> UInt64? {
         guard firstReport < endReport else { return nil }
-        input = reports[firstReport].input
-        let frame = reports[firstReport].frame
+        input = reports[firstReport]
+        let frame = frames[firstReport]
         firstReport += 1
         if firstReport == endReport { forgetReports() }
         return frame

@@ -124,14 +124,19 @@ public struct CommunicationsHub: Node {
         case .order, .observed: break
         }
         settle(at: now, into: &out)
+        reckonDeadline()
     }
 
-    public var nextDeadline: Instant {
-        switch phase {
-        case .off, .restarting: .distantFuture
-        case .booting: timer
-        case .running: min(stack.nextDeadline, nextRead)
-        }
+    /// As of the end of the last input: to ask for it costs nothing.
+    public private(set) var nextDeadline = Instant.distantFuture
+
+    private mutating func reckonDeadline() {
+        nextDeadline =
+            switch phase {
+            case .off, .restarting: .distantFuture
+            case .booting: timer
+            case .running: min(stack.nextDeadline, nextRead)
+            }
     }
 
     private mutating func powerOn(at now: Instant, into out: inout Outbox) {
@@ -175,12 +180,19 @@ public struct CommunicationsHub: Node {
             stack.isJoined
         {
             stack.resume(at: now, into: &out)
+            saveNetwork(&out)
         } else {
             stack.form(at: now, into: &out)
         }
         for entry in deviceLog.entries {
             stack.setLinkKey(entry.linkKey, partner: entry.eui64)
         }
+    }
+
+    private mutating func saveNetwork(_ out: inout Outbox) {
+        guard stack.takeSaveRequest() else { return }
+        stack.snapshot(into: &snapshot)
+        journal.write(Record.network, snapshot.bytes, &out)
     }
 
     private mutating func settle(at now: Instant, into out: inout Outbox) {
@@ -192,13 +204,11 @@ public struct CommunicationsHub: Node {
             case .message(let message): receive(message, at: now, into: &out)
             case .deviceAnnounced(let device, _, _):
                 if pendingReads.contains(device) { readVersions(at: now, into: &out) }
-            case .joined, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
+            case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
             }
         }
-        if stack.takeSaveRequest(), stack.isJoined {
-            stack.snapshot(into: &snapshot)
-            journal.write(Record.network, snapshot.bytes, &out)
-        }
+        saveNetwork(&out)
+        stack.goOn(at: now, into: &out)
     }
 }
 

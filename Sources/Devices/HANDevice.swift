@@ -34,6 +34,8 @@ public struct HANDevice: Node {
         case off
         case booting
         case running
+        /// Its leaving the network is being said; then it starts anew, with no network.
+        case leaving
         /// The new firmware is written; power goes off and on.
         case restarting
     }
@@ -121,24 +123,30 @@ public struct HANDevice: Node {
         case .powerOn: powerOn(at: now, into: &out)
         case .tick: tick(at: now, into: &out)
         case .received(let reception):
-            if phase == .running { stack.received(reception, at: now, into: &out) }
+            if isOnAir { stack.received(reception, at: now, into: &out) }
         case .transmitted(let result):
-            if phase == .running { stack.transmitted(result, at: now, into: &out) }
+            if isOnAir { stack.transmitted(result, at: now, into: &out) }
         case .order(let order): obey(order, at: now, into: &out)
         case .energy, .wan, .observed: break
         }
         settle(at: now, into: &out)
+        reckonDeadline()
     }
 
-    public var nextDeadline: Instant {
-        switch phase {
-        case .off, .restarting: .distantFuture
-        case .booting: timer
-        case .running:
-            min(
-                min(timer, stack.nextDeadline),
-                min(hasOTAClient ? client.nextDeadline : .distantFuture, sleeper.nextDeadline))
-        }
+    /// As of the end of the last input: to ask for it costs nothing.
+    public private(set) var nextDeadline = Instant.distantFuture
+
+    private mutating func reckonDeadline() {
+        nextDeadline =
+            switch phase {
+            case .off, .restarting: .distantFuture
+            case .booting: timer
+            case .leaving: min(timer, stack.nextDeadline)
+            case .running:
+                min(
+                    min(timer, stack.nextDeadline),
+                    min(hasOTAClient ? client.nextDeadline : .distantFuture, sleeper.nextDeadline))
+            }
     }
 
     private mutating func powerOn(at now: Instant, into out: inout Outbox) {
@@ -169,7 +177,7 @@ public struct HANDevice: Node {
     }
 
     private mutating func tick(at now: Instant, into out: inout Outbox) {
-        if phase == .running {
+        if isOnAir {
             stack.tick(at: now, into: &out)
             sleeper.wakeIfDue(at: now, profile.sleep)
         }
@@ -178,6 +186,7 @@ public struct HANDevice: Node {
         switch phase {
         case .off, .restarting: break
         case .booting: start(at: now, into: &out)
+        case .leaving: forgetNetwork(&out)
         case .running:
             if isChecking {
                 finishChecking(at: now, into: &out)
@@ -187,6 +196,22 @@ public struct HANDevice: Node {
         }
     }
 
+    private var isOnAir: Bool { phase == .running || phase == .leaving }
+
+    /// Half a second for the word of its leaving to get out.
+    private mutating func leave(at now: Instant) {
+        phase = .leaving
+        timer = now + .milliseconds(500)
+    }
+
+    /// The counters stay: they never go back, whatever network comes next.
+    private mutating func forgetNetwork(_ out: inout Outbox) {
+        stack.forgetNetwork()
+        saveNetwork(&out)
+        phase = .restarting
+        out.append(.restart(after: .milliseconds(10)))
+    }
+
     private mutating func start(at now: Instant, into out: inout Outbox) {
         phase = .running
         if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
@@ -194,10 +219,17 @@ public struct HANDevice: Node {
             stack.isJoined
         {
             stack.resume(at: now, into: &out)
+            saveNetwork(&out)
         } else {
-            stack.setLinkKey(identity.linkKey, partner: .unknown)
+            stack.expectTrustCentre(with: identity.linkKey)
             stack.join(at: now, into: &out)
         }
+    }
+
+    private mutating func saveNetwork(_ out: inout Outbox) {
+        guard stack.takeSaveRequest() else { return }
+        stack.snapshot(into: &snapshot)
+        journal.write(Record.network, snapshot.bytes, &out)
     }
 
     /// Follows up whatever an input has stirred until nothing is left to do.
@@ -209,10 +241,8 @@ public struct HANDevice: Node {
         // First, so that a sleeper whose budget is spent asks for nothing more.
         manageSleep(at: now)
         stepClient(at: now, into: &out)
-        if stack.takeSaveRequest(), stack.isJoined {
-            stack.snapshot(into: &snapshot)
-            journal.write(Record.network, snapshot.bytes, &out)
-        }
+        saveNetwork(&out)
+        stack.goOn(at: now, into: &out)
         manageSleep(at: now)
     }
 
@@ -238,6 +268,7 @@ public struct HANDevice: Node {
             client.bind(to: eui64, at: now, after: .seconds(1))
         case .message(let message): receive(message, at: now, into: &out)
         case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
+        case .left: leave(at: now)
         case .formed, .joinFailed, .keySent, .deviceAnnounced: break
         }
     }

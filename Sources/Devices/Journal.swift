@@ -13,7 +13,7 @@ public struct Journal: Sendable {
     private static let headerSize = 12
     private static let recordOverhead = 7
     /// The longest record.
-    public static let recordLimit = 2048
+    public static let recordLimit = 4096
 
     private let start: Int
     private let pages: Int
@@ -79,7 +79,7 @@ public struct Journal: Sendable {
             if key == 0xFF, length == 0xFFFF { break }
             let end = offset + Self.recordOverhead + length
             guard length <= Self.recordLimit, end <= areaSize,
-                Self.check(key, area.span.extracting(offset + Self.recordOverhead..<end))
+                Self.check(key, area.span.extracting(end - length..<end))
                     == Self.word(area, at: offset + 3)
             else {
                 // Torn by a power cut: nothing can follow it here.
@@ -124,8 +124,9 @@ public struct Journal: Sendable {
         return bytes.indices.allSatisfy { records[index].bytes[$0] == bytes[$0] }
     }
 
-    /// Keeps `bytes` under `key`, unless they are there already. False if they are too long or
-    /// the journal's live records would not fit into one area.
+    /// Keeps `bytes` under `key`, unless they are there already. False, with nothing changed, if
+    /// they are too long, the journal's live records would not fit into one area, or the outbox
+    /// has no room left for them.
     @discardableResult
     public mutating func write(_ key: UInt8, _ bytes: [UInt8], _ out: inout Outbox) -> Bool {
         write(key, bytes.span, &out)
@@ -138,8 +139,10 @@ public struct Journal: Sendable {
         if holds(key, bytes) { return true }
         let needed = Self.recordOverhead + bytes.count
         if tail + needed <= areaSize {
-            keep(key, bytes)
+            let lost = out.lost
             program(key, bytes, at: base(of: active) + tail, &out)
+            guard out.lost == lost else { return false }
+            keep(key, bytes)
             self.tail = tail + needed
             return true
         }
@@ -148,11 +151,15 @@ public struct Journal: Sendable {
             live += Self.recordOverhead + record.bytes.count
         }
         guard live <= areaSize else { return false }
+        let isNew = !records.contains { $0.key == key }
+        let actions = pages + records.count + (isNew ? 1 : 0) + 1
+        guard out.hasRoom(actions: actions, bytes: live) else { return false }
         keep(key, bytes)
         compact(&out)
         return true
     }
 
+    /// Copies the live records to the other area, for which the outbox must have room.
     private mutating func compact(_ out: inout Outbox) {
         active = 1 - active
         generation &+= 1

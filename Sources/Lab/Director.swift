@@ -367,7 +367,7 @@ public struct Director: Node {
         case .poweredOff, .restarting:
             members[node].isInNetwork = false
             if node == hub { hubIsBack = false }
-        case .panFormed, .networkResumed, .joined:
+        case .panFormed, .networkResumed, .joined, .rejoined:
             members[node].isInNetwork = true
             if node == hub {
                 hubIsBack = true

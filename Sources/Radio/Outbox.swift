@@ -79,6 +79,14 @@ public struct Outbox: ~Copyable {
         append(.transmit(handle: handle, frame: frame))
     }
 
+    /// Whether so many actions and bytes to program still fit. If not, it counts as a loss.
+    public mutating func hasRoom(actions more: Int, bytes: Int) -> Bool {
+        let fits =
+            actions.count + more <= Self.actionLimit && arena.count + bytes <= Self.arenaLimit
+        if !fits { lost += 1 }
+        return fits
+    }
+
     public mutating func program(_ bytes: Span<UInt8>, at address: Int) {
         program(bytes, Span(), at: address)
     }

@@ -34,16 +34,16 @@ public final class Simulation<N: Node> {
         out.flash = air.flashView(of: turn.node)
         out.wantsDetail = air.wantsDetail
         out.frame = turn.frame
-        let deadline = Self.take(turn, &nodes[turn.node], into: &out)
+        let deadline = Self.give(turn.input, to: &nodes[turn.node], at: turn.time, into: &out)
         air.accept(out, from: turn.node, nextDeadline: deadline)
         return true
     }
 
     /// Works on the node where it lies: reading an element of an array copies it.
-    private static func take(
-        _ turn: borrowing Turn, _ node: inout N, into out: inout Outbox
+    private static func give(
+        _ input: borrowing Input, to node: inout N, at now: Instant, into out: inout Outbox
     ) -> Instant {
-        node.handle(turn.input, at: turn.time, into: &out)
+        node.handle(input, at: now, into: &out)
         return node.nextDeadline
     }
 

@@ -27,9 +27,9 @@ public struct Ring<Element>: Sendable where Element: Sendable {
         guard filled < limit else { return false }
         // A queue that runs empty every time begins at the front again and stays in the cache.
         if filled == 0 { head = 0 }
-        let place = head + filled < limit ? head + filled : head + filled - limit
-        if place < elements.count {
-            elements[place] = element
+        let end = place(filled)
+        if end < elements.count {
+            elements[end] = element
         } else {
             elements.append(element)
         }
@@ -40,8 +40,10 @@ public struct Ring<Element>: Sendable where Element: Sendable {
     /// The one that has waited longest; there must be one.
     @inlinable
     public var first: Element {
-        precondition(filled > 0)
-        return elements[head]
+        _read {
+            precondition(filled > 0)
+            yield elements[head]
+        }
     }
 
     /// Takes `first` away.
@@ -52,6 +54,24 @@ public struct Ring<Element>: Sendable where Element: Sendable {
         filled -= 1
     }
 
+    /// How many wait before the first that is meant.
+    public func firstIndex(where isMeant: (Element) -> Bool) -> Int? {
+        (0..<filled).first { isMeant(elements[place($0)]) }
+    }
+
+    /// Takes out the one before which `index` others wait.
+    public mutating func remove(at index: Int) -> Element {
+        precondition(index >= 0 && index < filled)
+        let element = elements[place(index)]
+        for later in index + 1..<max(index + 1, filled) {
+            elements[place(later - 1)] = elements[place(later)]
+        }
+        filled -= 1
+        return element
+    }
+
     @inlinable
-    public mutating func removeAll() { filled = 0 }
+    func place(_ index: Int) -> Int {
+        head + index < limit ? head + index : head + index - limit
+    }
 }

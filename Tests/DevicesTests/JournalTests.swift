@@ -25,6 +25,8 @@ final class Life {
     var startActions: [Int] = []
     var pagesPerArea = 2
     var prepare: ((inout Outbox) -> Void)?
+    /// How much of the outbox other things have taken when a write comes, by its number.
+    var clutter: [Int: Int] = [:]
 }
 
 struct Keeper: Node {
@@ -49,6 +51,9 @@ struct Keeper: Node {
         }
         while next < life.entries.count, life.entries[next].time <= now {
             let entry = life.entries[next]
+            if let count = life.clutter[next] {
+                out.program([UInt8](repeating: 0, count: count).span, at: 1 << 20)
+            }
             life.taken.append(journal.write(entry.key, entry.bytes, &out))
             next += 1
         }
@@ -275,6 +280,27 @@ struct JournalTests {
         #expect(contents[2] == [UInt8](repeating: 5, count: 22))
         #expect(contents[0]?.count == 100)
         #expect(contents[4] == nil)
+    }
+
+    @Test("a write that the outbox has no room for is refused, and spoils nothing")
+    func crowded() {
+        for (number, clutter) in [(2, Outbox.arenaLimit - 5), (5, Outbox.arenaLimit - 90)] {
+            let life = Life()
+            for index in 0..<8 {
+                life.entries.append(
+                    Life.Entry(
+                        time: .zero + .milliseconds(Int64(3 + index)), key: UInt8(index % 2),
+                        bytes: [UInt8](repeating: UInt8(index), count: 40)))
+            }
+            life.clutter[number] = clutter
+            life.cuts = [.zero + .milliseconds(40)]
+            Self.run(life)
+            #expect(life.taken == (0..<8).map { $0 != number })
+            #expect(
+                life.found[1] == [
+                    0: [UInt8](repeating: 6, count: 40), 1: [UInt8](repeating: 7, count: 40),
+                ])
+        }
     }
 
     @Test("the same bytes again cost nothing")

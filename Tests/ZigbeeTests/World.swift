@@ -27,6 +27,8 @@ final class Desk {
     var raw: [FrameBuffer] = []
     var attacker: RadioConfiguration?
     var results: [TransmitResult] = []
+    /// Whether stacks keep their state in flash.
+    var persists = false
 }
 
 /// A ZigBee stack with next to nothing above it.
@@ -35,11 +37,15 @@ struct StackNode: Node {
     let desk: Desk
     var stack: ZigbeeStack
     var beat = Instant.zero
+    var nextSlot = 0
 
     mutating func handle(_ input: borrowing Input, at now: Instant, into out: inout Outbox) {
         switch copy input {
         case .powerOn:
-            if index == 0 {
+            if desk.persists, restore(out.flash) {
+                stack.resume(at: now, into: &out)
+                save(&out)
+            } else if index == 0 {
                 stack.setLinkKey(World.linkKey, partner: World.deviceEUI64)
                 stack.form(at: now, into: &out)
                 stack.permitJoining(.hours(1), at: now, into: &out)
@@ -66,11 +72,43 @@ struct StackNode: Node {
             default: break
             }
         }
-        _ = stack.takeSaveRequest()
+        save(&out)
+        stack.goOn(at: now, into: &out)
         if beat <= now { beat = now + .milliseconds(5) }
     }
 
     var nextDeadline: Instant { min(beat, stack.nextDeadline) }
+
+    // MARK: - What survives: snapshots in slots of 512 bytes, each {length u16, CRC u32, bytes}
+
+    static let slot = 512
+
+    private mutating func save(_ out: inout Outbox) {
+        guard stack.takeSaveRequest(), desk.persists, stack.isJoined else { return }
+        let snapshot = stack.snapshot
+        var record = ByteBuilder()
+        record.put(UInt64(snapshot.count), 2)
+        record.put(UInt64(CRC32.checksum(snapshot.span)), 4)
+        record.put(snapshot)
+        out.program(record.bytes.span, at: nextSlot * Self.slot)
+        nextSlot += 1
+    }
+
+    /// Puts back the newest whole snapshot; false if there is none.
+    private mutating func restore(_ flash: FlashView) -> Bool {
+        var newest: [UInt8]?
+        nextSlot = 0
+        while flash[nextSlot * Self.slot] != 0xFF || flash[nextSlot * Self.slot + 1] != 0xFF {
+            let head = flash.read(nextSlot * Self.slot, count: 6)
+            let length = Int(head[0]) | Int(head[1]) << 8
+            let check = (0..<4).reduce(UInt32(0)) { $0 | UInt32(head[2 + $1]) << UInt32(8 * $1) }
+            let bytes = flash.read(nextSlot * Self.slot + 6, count: min(length, Self.slot))
+            if CRC32.checksum(bytes.span) == check { newest = bytes }
+            nextSlot += 1
+        }
+        guard let newest else { return false }
+        return (try? stack.restore(newest)) != nil && stack.isJoined
+    }
 }
 
 /// A radio without a stack that sends what the test gives it.
@@ -139,11 +177,16 @@ final class World {
     var counter: UInt32 = 0x0001_0000
     var sequence: UInt8 = 0
 
-    init(sleepy: Bool = false, seed: UInt64 = 1) {
+    init(sleepy: Bool = false, persists: Bool = false, seed: UInt64 = 1) {
+        desk.persists = persists
         let desk = desk
         let crypto = crypto
         let air = Air(
-            members: Array(repeating: AirMember(flash: FlashGeometry(size: 4096)), count: 3),
+            members: Array(
+                repeating: AirMember(
+                    // Slow to program, so that a frame can overtake the write that covers it.
+                    flash: FlashGeometry(size: 512 * 512, programPerByte: .microseconds(100))),
+                count: 3),
             settings: AirSettings(), links: LinkTable(members: 3, common: Link(rssi: -60)),
             seed: Seed(seed), sink: tape)
         simulation = Simulation<WorldNode>(air: air, members: 3) { index in

@@ -81,11 +81,18 @@ extension ZigbeeStack {
     mutating func takeLinkCounter(_ index: Int) -> UInt32 {
         let counter = aps.linkKeys[index].outgoingCounter
         aps.linkKeys[index].outgoingCounter += 1
-        if counter &+ configuration.counterReserve / 2 >= aps.linkKeys[index].reservedUpTo {
-            aps.linkKeys[index].reservedUpTo = counter &+ configuration.counterReserve
-            requestSave()
-        }
+        reserveLinkCounters(index)
         return counter
+    }
+
+    /// As `reserveCounters`, for one link key.
+    mutating func reserveLinkCounters(_ index: Int) {
+        let next = aps.linkKeys[index].outgoingCounter
+        guard next &+ configuration.counterReserve / 2 >= aps.linkKeys[index].reservedUpTo else {
+            return
+        }
+        aps.linkKeys[index].reservedUpTo = next &+ configuration.counterReserve
+        requestSave()
     }
 
     /// Sends an APS command to the trust centre under the link key shared with it.

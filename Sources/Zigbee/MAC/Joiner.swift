@@ -55,6 +55,10 @@ extension ZigbeeStack {
         configureChip(
             channel: configuration.channels[joiner.channelIndex], receiverOn: true, into: &out)
         joiner.deadline = now + configuration.scanDuration
+        sendBeaconRequest(at: now, into: &out)
+    }
+
+    mutating func sendBeaconRequest(at now: Instant, into out: inout Outbox) {
         var header = MACHeader(
             kind: .command, sequence: mac.nextSequence(), destination: .short(.everyone),
             source: .none)
@@ -75,13 +79,19 @@ extension ZigbeeStack {
     mutating func receiveBeacon(
         _ reception: Reception, _ header: MACHeader, from start: Int, into out: inout Outbox
     ) {
-        guard joiner.phase == .scanning, case .short(let address) = header.source else { return }
+        guard joiner.phase == .scanning || rejoiner.isAway,
+            case .short(let address) = header.source
+        else { return }
         let beacon: Beacon
         do {
             var reader = ByteReader(reception.frame.span.extracting(start...))
             beacon = try Beacon(parsing: &reader)
         } catch {
             out.drop(.macMalformed)
+            return
+        }
+        if rejoiner.isAway {
+            considerForRejoin(beacon, header, address: address, lqi: reception.lqi)
             return
         }
         guard beacon.associationPermitted, beacon.stackProfile == 2,
@@ -180,8 +190,11 @@ extension ZigbeeStack {
             failJoining(.noResponse, at: now, into: &out)
             return
         }
-        joiner.deadline = now + configuration.associationWait
-        expectAnswers(until: joiner.deadline, at: now)
+        // The answer is fetched when macResponseWaitTime is over (7.5.3.1), and may take as long
+        // again to come.
+        joiner.deadline = now + configuration.associationWait * 2
+        poll.fastUntil = joiner.deadline
+        poll.deadline = now + configuration.associationWait
     }
 
     mutating func associationAnswered(
@@ -221,6 +234,10 @@ extension ZigbeeStack {
         network.trustCentre = trustCentre
         if neighbours.parent?.eui64 != trustCentre { addresses.put(.coordinator, trustCentre) }
         out.note(.networkKeyReceived, UInt64(sequence))
+        if rejoiner.isAwaitingKey {
+            finishRejoin(at: now, into: &out)
+            return
+        }
         guard joiner.phase == .awaitingKey else {
             requestSave()
             return
@@ -234,19 +251,23 @@ extension ZigbeeStack {
         let parent = neighbours.parent?.address ?? .coordinator
         out.note(.joined, UInt64(network.address.rawValue), UInt64(parent.rawValue))
         announce(at: now, into: &out)
+        keepAlive(at: now, into: &out)
         indicate(.joined(isNew: true))
     }
 
-    /// Takes up a network again from a snapshot, without joining.
+    /// Takes up a network again from a snapshot, without joining. It sends nothing yet: the
+    /// application saves the snapshot at once, ahead of the first frame, or a power cut before
+    /// that could have the same counters used again.
     public mutating func resume(at now: Instant, into out: inout Outbox) {
         guard network.isUp else { return }
-        configureChip(
-            channel: network.channel,
-            receiverOn: configuration.role != .endDevice || configuration.receiverOnWhenIdle,
-            into: &out)
+        reserveCounters()
+        for index in aps.linkKeys.indices { reserveLinkCounters(index) }
+        configureForOperation(into: &out)
+        neighbours.markHeard(at: now)
         out.note(
             .networkResumed, UInt64(network.pan.rawValue), UInt64(network.address.rawValue),
             UInt64(network.outgoingCounter))
+        keepAlive(at: now, into: &out)
         indicate(configuration.role == .coordinator ? .formed : .joined(isNew: false))
     }
 }

@@ -20,6 +20,8 @@ struct OutgoingFrame: Sendable {
     /// How often the NWK layer has tried it again.
     var retries = 0
 
+    var isMACFrame: Bool { if case .mac = content { true } else { false } }
+
     enum Purpose: Sendable, Equatable {
         case none
         case poll
@@ -58,8 +60,12 @@ struct MACLayer: Sendable {
     private var inFlightIndirect: PendingAddress?
     /// NWK unicasts that failed and are to be tried again.
     private var delayed: ContiguousArray<(due: Instant, frame: OutgoingFrame)> = []
+    /// Children that have polled while the chip was busy, and until when they listen.
+    private var waitingPolls: ContiguousArray<(holder: PendingAddress, until: Instant)> = []
     /// Frames lately taken, by sender and sequence number.
     private var taken: ContiguousArray<(source: MACAddress, sequence: UInt8, until: Instant)> = []
+    /// Where the oldest of them is once there are as many as are kept.
+    private var oldestTaken = 0
 
     init(sequence: UInt8) {
         self.sequence = sequence
@@ -77,10 +83,18 @@ struct MACLayer: Sendable {
     mutating func enqueue(_ frame: OutgoingFrame) -> Bool { queue.append(frame) }
 
     /// Makes the next frame the `current` one: the caller transmits it under the handle returned.
-    mutating func dequeue() -> UInt8? {
+    ///
+    /// With `commandsOnly`, a frame of the network's own stays where it is: the radio is on
+    /// another channel.
+    mutating func dequeue(commandsOnly: Bool = false) -> UInt8? {
         guard isChipFree, !queue.isEmpty else { return nil }
-        current = queue.first
-        queue.removeFirst()
+        if commandsOnly {
+            guard let index = queue.firstIndex(where: \.isMACFrame) else { return nil }
+            current = queue.remove(at: index)
+        } else {
+            current = queue.first
+            queue.removeFirst()
+        }
         return nextHandle()
     }
 
@@ -109,6 +123,22 @@ struct MACLayer: Sendable {
             found = true
         }
         return false
+    }
+
+    mutating func rememberPoll(of holder: PendingAddress, until: Instant) {
+        waitingPolls.removeAll { $0.holder == holder }
+        if waitingPolls.count < Self.indirectLimit { waitingPolls.append((holder, until)) }
+    }
+
+    /// The first child that still listens for the frame its poll was promised, if the chip is
+    /// free for it.
+    mutating func takeWaitingPoll(at now: Instant) -> PendingAddress? {
+        guard isChipFree, !waitingPolls.isEmpty else { return nil }
+        while !waitingPolls.isEmpty {
+            let first = waitingPolls.removeFirst()
+            if first.until > now { return first.holder }
+        }
+        return nil
     }
 
     /// Makes the oldest frame held for `holder` the `current` one, as `dequeue` does; it stays held
@@ -169,8 +199,13 @@ struct MACLayer: Sendable {
         where entry.sequence == sequence && entry.until > now && entry.source == source {
             return false
         }
-        if taken.count == Self.takenLimit { taken.removeFirst() }
-        taken.append((source, sequence, now + Self.duplicateMemory))
+        let entry = (source, sequence, now + Self.duplicateMemory)
+        if taken.count < Self.takenLimit {
+            taken.append(entry)
+        } else {
+            taken[oldestTaken] = entry
+            oldestTaken = (oldestTaken + 1) % Self.takenLimit
+        }
         return true
     }
 
@@ -188,6 +223,8 @@ struct MACLayer: Sendable {
         }
     }
 
+    // Out of line, the whole layer would be copied for the call.
+    @inline(__always)
     var nextExpiry: Instant {
         var first = Instant.distantFuture
         for entry in delayed where entry.due < first { first = entry.due }

@@ -57,11 +57,20 @@ extension ZigbeeStack {
     }
 
     /// A child polls: its oldest frame goes out ahead of everything else.
-    private mutating func releaseHeld(
+    ///
+    /// If the chip is busy, or counters are still to be saved, it goes out as soon as that is
+    /// over, for as long as the child listens.
+    mutating func releaseHeld(
         for holder: PendingAddress, at now: Instant, into out: inout Outbox
     ) {
         if case .short(let address) = holder, let index = neighbours.index(of: address) {
             neighbours.update(index) { $0.lastHeard = now }
+        }
+        guard mac.isChipFree, !hasUnsaved else {
+            if mac.holdsAny(for: holder) {
+                mac.rememberPoll(of: holder, until: now + configuration.pollWait)
+            }
+            return
         }
         let hasMore = mac.holdsMoreThanOne(for: holder)
         guard let handle = mac.release(for: holder) else { return }
@@ -171,7 +180,10 @@ extension ZigbeeStack {
     }
 
     private mutating func sendPoll(at now: Instant, into out: inout Outbox) {
-        guard let parent = joiner.pollTarget ?? neighbours.parent.map({ .short($0.address) }) else {
+        guard
+            let parent = joiner.pollTarget ?? rejoiner.pollTarget
+                ?? neighbours.parent.map({ .short($0.address) })
+        else {
             poll.deadline = .distantFuture
             return
         }

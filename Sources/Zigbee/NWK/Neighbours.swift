@@ -64,6 +64,11 @@ public struct NeighbourTable: Sendable {
 
     mutating func remove(_ eui64: EUI64) { entries.removeAll { $0.eui64 == eui64 } }
 
+    /// After a restart nobody has been silent yet.
+    mutating func markHeard(at now: Instant) {
+        for index in entries.indices { entries[index].lastHeard = now }
+    }
+
     mutating func update(_ index: Int, _ change: (inout Neighbour) -> Void) {
         change(&entries[index])
     }

@@ -15,6 +15,7 @@ extension ZigbeeStack {
             radius: radius ?? configuration.radius, sequence: network.nextSequence())
         header.isSecured = secured
         header.discoverRoute = kind == .data && !destination.isBroadcast
+        header.endDeviceInitiator = configuration.role == .endDevice
         return header
     }
 
@@ -30,6 +31,10 @@ extension ZigbeeStack {
             destination: .short(.everyone))
         if header.destination.isBroadcast {
             _ = broadcasts.admit(header.source, header.sequence, at: now)
+            // An end device leaves the broadcasting to its parent (ZigBee 3.6.5).
+            if configuration.role == .endDevice, let parent = neighbours.parent {
+                frame.destination = .short(parent.address)
+            }
             enqueue(frame, into: &out)
             if header.destination == .everyone { holdForSleepers(frame, at: now, into: &out) }
             return
@@ -58,6 +63,9 @@ extension ZigbeeStack {
 
     /// Who gets a frame for `destination` next: an end device's parent, a neighbour itself, the
     /// hop a route names, or the parent.
+    ///
+    /// Inlined, or the whole stack would be copied for the call.
+    @inline(__always)
     func nextHop(to destination: ShortAddress) -> ShortAddress? {
         if configuration.role == .endDevice { return neighbours.parent?.address }
         if let neighbour = neighbours[destination],
@@ -226,6 +234,9 @@ extension ZigbeeStack {
             return
         }
         guard header.source != network.address else { return }
+        if header.isSecured, !header.destination.isBroadcast {
+            sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
+        }
         if header.source != sender, header.isSecured, configuration.role != .endDevice,
             neighbours[header.source]?.relation != .child,
             routes.learn(header.source, via: sender)
@@ -246,10 +257,6 @@ extension ZigbeeStack {
         case .data:
             receiveAPS(&frame, header, from: payload, sender: sender, at: now, into: &out)
         case .command:
-            guard header.isSecured else {
-                out.drop(.nwkUnsecured, from: sender)
-                return
-            }
             receiveNWKCommand(frame, header, from: payload, at: now, into: &out)
         }
     }
@@ -257,8 +264,15 @@ extension ZigbeeStack {
     /// Unsecured NWK frames carry nothing but the transport of a key to a device that has none,
     /// which APS secures (ZigBee 4.4.1.3).
     private func acceptsUnsecured(_ header: NWKHeader) -> Bool {
-        header.kind == .data && header.destination == network.address
-            && joiner.phase == .awaitingKey
+        switch header.kind {
+        case .data:
+            header.destination == network.address
+                && (joiner.phase == .awaitingKey || rejoiner.isAwaitingKey)
+        case .command:
+            // A rejoin through the trust centre, and its answer.
+            header.destination == network.address
+                && (configuration.role != .endDevice || rejoiner.isAsking(secured: false))
+        }
     }
 
     /// Sends on a frame that is not, or not only, for this node.
@@ -279,12 +293,6 @@ extension ZigbeeStack {
         onward.encode(into: &body)
         let length = body.count
         body.append(frame.span.extracting(payload...))
-        let isLastRouter =
-            header.destination.isBroadcast
-            && !neighbours.entries.contains {
-                $0.address != header.source && ($0.relation == .child || $0.capability.isRouter)
-            }
-        if isLastRouter { return }
         sendNWK(body, headerLength: length, header: onward, at: now, into: &out)
     }
 
@@ -292,13 +300,28 @@ extension ZigbeeStack {
         _ frame: FrameBuffer, _ header: NWKHeader, from payload: Int, at now: Instant,
         into out: inout Outbox
     ) {
+        let command: NWKCommand
         do {
             var reader = ByteReader(frame.span.extracting(payload...))
-            _ = try NWKCommand(parsing: &reader)
+            command = try NWKCommand(parsing: &reader)
         } catch {
             out.drop(.nwkMalformed, from: header.source)
             return
         }
-        out.drop(.nwkUnexpected, from: header.source)
+        switch command {
+        case .rejoinRequest(let capability):
+            rejoinRequested(capability, header: header, at: now, into: &out)
+        case .rejoinResponse(let address, let status):
+            rejoinAnswered(address, status: status, header: header, at: now, into: &out)
+        case _ where !header.isSecured: out.drop(.nwkUnsecured, from: header.source)
+        case .endDeviceTimeoutRequest(let timeout):
+            timeoutRequested(timeout, header: header, at: now, into: &out)
+        case .endDeviceTimeoutResponse: keepAlivesMissed = 0
+        case .leave(let rejoin, let request, _):
+            leaveReceived(
+                rejoin: rejoin, request: request, header: header, at: now, into: &out)
+        case .routeRequest, .routeReply, .networkStatus, .other:
+            out.drop(.nwkUnexpected, from: header.source)
+        }
     }
 }

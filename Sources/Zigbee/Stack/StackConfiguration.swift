@@ -35,6 +35,14 @@ public struct StackConfiguration: Sendable {
     public var unicastRetries = 3
     /// nwkcUnicastRetryDelay. assumption: 50 ms.
     public var unicastRetryDelay = Interval.milliseconds(50)
+    /// Transmissions to the parent that fail in a row before an end device or router looks for
+    /// its network anew. assumption: 12; `stack.parentFailures`.
+    public var parentFailures = 12
+    /// How long it waits after it found nobody. assumption: 60 s; `stack.rejoinRetry`.
+    public var rejoinRetry = Interval.seconds(60)
+    /// nwkEndDeviceTimeoutDefault: how long an end device may be silent, as an index: 0 for 10
+    /// seconds, n for 2^n minutes. 8 is 256 minutes.
+    public var endDeviceTimeout: UInt8 = 8
     /// macTransactionPersistenceTime: how long a parent holds a frame for a sleeping child.
     public var indirectPersistence = Interval.milliseconds(7_680)
     /// How often a sleepy device polls while it awaits something. assumption: 100 ms;
@@ -96,6 +104,8 @@ public enum Indication: Sendable {
     /// This device has the network key and an address.
     case joined(isNew: Bool)
     case joinFailed(RefusalReason)
+    /// This device has left its network, or was told to.
+    case left
     /// A device in the trust centre's care has got its network key sent.
     case keySent(EUI64, ShortAddress)
     case deviceAnnounced(EUI64, ShortAddress, CapabilityInformation)

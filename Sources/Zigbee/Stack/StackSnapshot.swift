@@ -42,6 +42,10 @@ extension ZigbeeStack {
         }
     }
 
+    /// A node whose counters have come so far must get new keys before they end (ZigBee 4.3.1.2):
+    /// a snapshot beyond it is not taken.
+    private static let counterLimit: UInt32 = 0xFFF0_0000
+
     /// Puts back a snapshot; throws, and changes nothing, if it is not one.
     public mutating func restore(_ bytes: [UInt8]) throws(WireError) {
         var restored = self
@@ -60,6 +64,9 @@ extension ZigbeeStack {
         network.key = try reader.key("network key")
         network.keySequence = try reader.u8("key sequence number")
         network.reservedUpTo = try reader.u32("network counter")
+        guard network.reservedUpTo <= Self.counterLimit else {
+            throw WireError(.invalid, "network counter", at: reader.offset - 4)
+        }
         network.outgoingCounter = network.reservedUpTo
         network.trustCentre = try reader.eui64("trust centre")
         neighbours = NeighbourTable()
@@ -79,10 +86,11 @@ extension ZigbeeStack {
         for _ in 0..<(try reader.u8("link key count")) {
             let partner = try reader.eui64("partner")
             let key = try reader.key("link key")
-            aps.linkKeys.append(
-                LinkKey(
-                    partner: partner, key: key,
-                    outgoingCounter: try reader.u32("link key counter")))
+            let counter = try reader.u32("link key counter")
+            guard counter <= Self.counterLimit else {
+                throw WireError(.invalid, "link key counter", at: reader.offset - 4)
+            }
+            aps.linkKeys.append(LinkKey(partner: partner, key: key, outgoingCounter: counter))
         }
         addresses = AddressMap()
         for _ in 0..<(try reader.u8("address count")) {

@@ -19,6 +19,9 @@ public struct ZigbeeStack {
     var broadcasts = BroadcastTable()
     var aps = APSLayer()
     var joiner = Joiner()
+    var rejoiner = Rejoiner()
+    var nextKeepAlive = Instant.distantFuture
+    var keepAlivesMissed = 0
     var poll = PollState()
     var trustCentre = TrustCentre()
     var zdoSequence: UInt8 = 0
@@ -26,7 +29,7 @@ public struct ZigbeeStack {
     private var indications = Ring<Indication>(limit: indicationLimit)
     private var wantsSave = false
 
-    /// An application that does not drain loses what comes beyond this.
+    /// What an application that does not drain gets beyond this is lost.
     static let indicationLimit = 64
 
     public init(configuration: StackConfiguration, crypto: CryptoEngine, seed: Seed) {
@@ -50,19 +53,28 @@ public struct ZigbeeStack {
 
     public mutating func takeIndication() -> Indication? {
         guard !indications.isEmpty else { return nil }
-        defer { indications.removeFirst() }
-        return indications.first
+        let indication = indications.first
+        indications.removeFirst()
+        return indication
     }
 
     mutating func indicate(_ indication: Indication) { _ = indications.append(indication) }
 
-    /// True once after something changed that must survive a restart.
+    /// True once after something changed that must survive a restart. Until then no frame of
+    /// the network's leaves: what it has used up, a counter or a key, might be used again after a
+    /// power cut. The application saves `snapshot` and calls `goOn`.
     public mutating func takeSaveRequest() -> Bool {
         defer { wantsSave = false }
         return wantsSave
     }
 
+    /// What had to be saved is ordered to be written: frames that waited for it may leave.
+    public mutating func goOn(at now: Instant, into out: inout Outbox) {
+        pump(at: now, into: &out)
+    }
+
     mutating func requestSave() { wantsSave = true }
+    var hasUnsaved: Bool { wantsSave }
 
     /// The EUI-64 behind a short address, if known.
     public func eui64(of address: ShortAddress) -> EUI64? {
@@ -100,22 +112,31 @@ public struct ZigbeeStack {
         mac.requeueDelayed(at: now)
         retryAPS(at: now, into: &out)
         stepJoiner(at: now, into: &out)
+        stepRejoiner(at: now, into: &out)
+        if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
+        if nextAgeing <= now { ageChildren(at: now, into: &out) }
         stepPoll(at: now, into: &out)
         if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
         pump(at: now, into: &out)
     }
 
+    @inline(__always)
     public var nextDeadline: Instant {
         min(
             min(mac.nextExpiry, aps.nextDeadline),
-            min(min(joiner.deadline, poll.deadline), trustCentre.nextPermit))
+            min(
+                min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
+                min(trustCentre.nextPermit, nextAgeing)))
     }
 
     // MARK: - Towards the chip
 
     /// Gives the chip its next frame if it is free.
     mutating func pump(at now: Instant, into out: inout Outbox) {
-        guard let handle = mac.dequeue() else { return }
+        while let holder = mac.takeWaitingPoll(at: now) {
+            releaseHeld(for: holder, at: now, into: &out)
+        }
+        guard let handle = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave) else { return }
         transmitCurrent(handle, framePending: false, into: &out)
     }
 
@@ -159,7 +180,15 @@ public struct ZigbeeStack {
         let (isCurrent, emptied) = mac.finish(result)
         guard isCurrent else { return }
         if let emptied { out.append(.pending(emptied, false)) }
-        switch mac.current.purpose {
+        // What follows may give the chip another frame.
+        let (purpose, destination) = (mac.current.purpose, mac.current.destination)
+        let failed = result.status == .success ? nil : mac.current
+        if case .short(let address) = destination, !rejoiner.isAway,
+            address == neighbours.parent?.address
+        {
+            noteParent(result, at: now, into: &out)
+        }
+        switch purpose {
         case .none: break
         case .poll: finishPoll(result, at: now, into: &out)
         case .beaconRequest: break
@@ -167,14 +196,11 @@ public struct ZigbeeStack {
         case .associationResponse(let eui64):
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
         }
-        // What has a purpose is no NWK frame, so the current frame is still the one that failed.
-        guard result.status != .success, case .short(let address) = mac.current.destination,
-            case .nwk = mac.current.content
+        guard var failed, case .short(let address) = failed.destination, case .nwk = failed.content
         else { return }
-        if mac.current.retries < configuration.unicastRetries, !mac.holds(mac.current) {
-            var again = mac.current
-            again.retries += 1
-            if mac.delay(again, until: now + configuration.unicastRetryDelay) { return }
+        if failed.retries < configuration.unicastRetries, !mac.holds(failed) {
+            failed.retries += 1
+            if mac.delay(failed, until: now + configuration.unicastRetryDelay) { return }
         }
         out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
         routes.forget(via: address)

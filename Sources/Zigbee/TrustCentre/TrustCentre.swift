@@ -100,6 +100,27 @@ extension ZigbeeStack {
         requestSave()
     }
 
+    /// A device that has no network yet: whoever sends it a key under its install code's link
+    /// key is its trust centre. Counters it has used before go on.
+    public mutating func expectTrustCentre(with key: Key128) {
+        if let index = aps.linkKeys.firstIndex(where: { $0.key == key }) {
+            aps.linkKeys[index].partner = .unknown
+        } else {
+            setLinkKey(key, partner: .unknown)
+        }
+    }
+
+    /// Forgets the network it was in, but not which frame counters it has used.
+    public mutating func forgetNetwork() {
+        let (counter, reserved) = (network.outgoingCounter, network.reservedUpTo)
+        network = NetworkState()
+        network.outgoingCounter = counter
+        network.reservedUpTo = reserved
+        neighbours = NeighbourTable()
+        addresses = AddressMap()
+        requestSave()
+    }
+
     // MARK: - Joining devices
 
     mutating func associationRequested(
@@ -109,12 +130,13 @@ extension ZigbeeStack {
         guard network.isUp, configuration.role != .endDevice else { return }
         var status: UInt8 = 0
         var address = neighbours[eui64]?.address ?? freeAddress()
-        if !trustCentre.permitsJoining(at: now) {
-            status = 2
-            address = .everyone
+        guard trustCentre.permitsJoining(at: now) else {
+            // The MAC of a closed network does not answer (IEEE 802.15.4 7.5.3.1).
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.joiningClosed.rawValue))
-        } else if !admit(eui64, address, capability, at: now) {
+            return
+        }
+        if !admit(eui64, address, capability, at: now) {
             status = 1
             address = .everyone
             out.note(.associationRefused, eui64.rawValue, UInt64(RefusalReason.panFull.rawValue))
@@ -149,7 +171,7 @@ extension ZigbeeStack {
     }
 
     /// A random address that nobody known has (ZigBee 3.6.1.7).
-    private mutating func freeAddress() -> ShortAddress {
+    mutating func freeAddress() -> ShortAddress {
         while true {
             let address = ShortAddress(UInt16(dice.below(0xFFF6)) + 1)
             if neighbours[address] == nil, addresses[address] == nil { return address }
@@ -183,7 +205,14 @@ extension ZigbeeStack {
     ) {
         out.note(
             .deviceUpdated, eui64.rawValue, UInt64(address.rawValue), UInt64(status))
-        guard status == 1, let key = network.key else { return }
+        if status == 0 {
+            // It has rejoined with the key it has.
+            neighbours.remove(eui64)
+            addresses.put(address, eui64)
+            _ = routes.learn(address, via: nextHop(to: router) ?? router)
+            requestSave()
+        }
+        guard status == 1 || status == 3, let key = network.key else { return }
         guard let index = aps.linkKey(with: eui64) else {
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))

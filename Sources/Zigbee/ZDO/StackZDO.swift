@@ -44,6 +44,19 @@ extension ZigbeeStack {
             options: .acknowledged, at: now, into: &out)
     }
 
+    /// Tells a device to leave the network, or to rejoin it (ZigBee 2.4.3.3.5).
+    public mutating func requestLeave(
+        of device: EUI64, rejoin: Bool, at now: Instant, into out: inout Outbox
+    ) {
+        guard let address = address(of: device) else { return }
+        var body = FrameBuffer()
+        body.append(device)
+        body.append((rejoin ? 0x80 : 0) as UInt8)
+        sendZDO(
+            ZDOCluster.managementLeaveRequest, body, to: address, transaction: nil,
+            options: .acknowledged, at: now, into: &out)
+    }
+
     /// Tells every router for how long devices may associate with it (ZigBee 2.4.3.3.7).
     mutating func sendPermitJoining(seconds: UInt8, at now: Instant, into out: inout Outbox) {
         var body = FrameBuffer()
@@ -78,6 +91,8 @@ extension ZigbeeStack {
                 try receiveResponse(message, &reader, into: &out)
             } else if message.cluster == ZDOCluster.deviceAnnounce {
                 try receiveAnnounce(&reader, at: now, into: &out)
+            } else if message.cluster == ZDOCluster.managementLeaveRequest {
+                try leaveRequested(message, transaction, &reader, at: now, into: &out)
             } else if message.cluster == ZDOCluster.managementPermitJoiningRequest {
                 let seconds = try reader.u8("permit duration")
                 try permitJoining(message, seconds, transaction, at: now, into: &out)
@@ -90,6 +105,32 @@ extension ZigbeeStack {
             }
         } catch {
             out.drop(.zdoMalformed, from: message.source)
+        }
+    }
+
+    private mutating func leaveRequested(
+        _ message: APSMessage, _ transaction: UInt8, _ reader: inout ByteReader,
+        at now: Instant, into out: inout Outbox
+    ) throws(WireError) {
+        let device = try reader.eui64("device")
+        let flags = try reader.u8("leave flags")
+        let isSelf = device == configuration.eui64 || device == EUI64(0)
+        let isAllowed =
+            message.sourceEUI64 == network.trustCentre && configuration.role != .coordinator
+        if !message.isBroadcast {
+            var body = FrameBuffer()
+            body.append(
+                (!isAllowed
+                    ? ZDOStatus.notAuthorized : isSelf ? .success : .notSupported).rawValue)
+            sendZDO(
+                message.cluster | ZDOCluster.response, body, to: message.source,
+                transaction: transaction, options: [], at: now, into: &out)
+        }
+        guard isAllowed, isSelf else { return }
+        if flags & 0x80 != 0 {
+            rejoin(at: now, into: &out)
+        } else {
+            leave(at: now, into: &out)
         }
     }
 
@@ -273,7 +314,8 @@ extension ZigbeeStack {
         }
         if found.isEmpty, message.isBroadcast { return nil }
         var body = FrameBuffer()
-        body.append(found.isEmpty ? ZDOStatus.noMatch.rawValue : ZDOStatus.success.rawValue)
+        // No match is a success with an empty list (ZigBee 2.4.4.2.7).
+        body.append(ZDOStatus.success.rawValue)
         body.append(network.address)
         body.append(UInt8(found.count))
         body.append(found.span)

@@ -267,6 +267,7 @@ public struct OTAClient: Sendable {
         return .send(command: OTACommandID.queryNextImageRequest, payload: payload)
     }
 
+    @inline(__always)
     private mutating func request(at now: Instant) -> Step {
         guard let image else { return .none }
         lastRequest = now
@@ -302,6 +303,7 @@ public struct OTAClient: Sendable {
         image = nil
         size = 0
         offset = 0
+        minimumBlockPeriod = 0
         status = .normal
         verdictOnImage = .success
         phase = server == .unknown ? .unbound : .idle
@@ -398,7 +400,7 @@ public struct OTAClient: Sendable {
             }
             return .store(offset: at, count: Int(taken))
         case .wait(let current, let request, let period):
-            if let period { minimumBlockPeriod = period }
+            if let period, settings.supportsBlockPeriod { minimumBlockPeriod = period }
             let delay = Interval.seconds(Int64(request > current ? request - current : 0))
             phase = .pausing
             tries = 0

@@ -1,0 +1,147 @@
+import Radio
+import Wire
+
+/// End devices tell their parent how long they may be silent, and parents forget those that are
+/// silent for longer (ZigBee 3.6.10).
+extension ZigbeeStack {
+    /// The timeout that an index of the End Device Timeout Request stands for: 10 seconds, or
+    /// 2^n minutes (ZigBee 3.4.11.3.1).
+    static func timeout(index: UInt8) -> Interval? {
+        switch index {
+        case 0: .seconds(10)
+        case 1...14: .minutes(1 << Int64(index))
+        default: nil
+        }
+    }
+
+    /// Timeout requests in a row without an answer before a device rejoins. assumption.
+    private static let keepAliveLimit = 3
+
+    /// Tells the parent the timeout, and, where polls do not show that the device is there, does
+    /// so again three times in each timeout.
+    mutating func keepAlive(at now: Instant, into out: inout Outbox) {
+        guard configuration.role == .endDevice, network.isUp, let parent = neighbours.parent,
+            let timeout = Self.timeout(index: configuration.endDeviceTimeout)
+        else {
+            nextKeepAlive = .distantFuture
+            return
+        }
+        guard keepAlivesMissed < Self.keepAliveLimit else {
+            // The parent hears, as its acknowledgements show, but does not understand: the
+            // network may have a new key.
+            keepAlivesMissed = 0
+            rejoin(at: now, into: &out)
+            return
+        }
+        keepAlivesMissed += 1
+        nextKeepAlive =
+            configuration.receiverOnWhenIdle
+            ? now + Interval(microseconds: timeout.microseconds / 3) : .distantFuture
+        sendNWKCommand(
+            .endDeviceTimeoutRequest(timeout: configuration.endDeviceTimeout),
+            to: parent.address, at: now, into: &out)
+        expectAnswers(until: now + .milliseconds(500), at: now)
+    }
+
+    /// A child names its timeout.
+    mutating func timeoutRequested(
+        _ index: UInt8, header: NWKHeader, at now: Instant, into out: inout Outbox
+    ) {
+        guard let child = neighbours.index(of: header.source),
+            neighbours.entries[child].relation == .child
+        else {
+            out.drop(.nwkUnexpected, from: header.source)
+            return
+        }
+        let timeout = Self.timeout(index: index)
+        if let timeout { neighbours.update(child) { $0.timeout = timeout } }
+        // Status 1: incorrect value. Parent information: polls and timeout requests both count
+        // as signs of life.
+        sendNWKCommand(
+            .endDeviceTimeoutResponse(status: timeout == nil ? 1 : 0, parentInformation: 3),
+            to: header.source, at: now, into: &out)
+    }
+
+    /// When the first child will have been silent for too long.
+    var nextAgeing: Instant {
+        var first = Instant.distantFuture
+        for entry in neighbours.entries where entry.relation == .child && !entry.capability.isRouter
+        {
+            first = min(first, entry.lastHeard + entry.timeout)
+        }
+        return first
+    }
+
+    mutating func ageChildren(at now: Instant, into out: inout Outbox) {
+        while let aged = neighbours.entries.first(where: {
+            $0.relation == .child && !$0.capability.isRouter && $0.lastHeard + $0.timeout <= now
+        }) {
+            out.note(.childAged, aged.eui64.rawValue, UInt64(aged.address.rawValue))
+            forget(aged, into: &out)
+        }
+    }
+
+    /// Drops a neighbour and whatever waits for it.
+    mutating func forget(_ neighbour: Neighbour, into out: inout Outbox) {
+        neighbours.remove(neighbour.eui64)
+        mac.forget(.short(neighbour.address))
+        out.append(.pending(.short(neighbour.address), false))
+        requestSave()
+    }
+
+    /// An end device that is no child of ours, any more, sends through us: it is told to look for
+    /// a parent anew (ZigBee 3.6.10.3).
+    mutating func sendAwayIfNoChild(
+        _ header: NWKHeader, sender: ShortAddress, at now: Instant, into out: inout Outbox
+    ) {
+        guard configuration.role != .endDevice, header.endDeviceInitiator,
+            header.source == sender, neighbours[sender]?.relation == .other
+        else { return }
+        let header = nwkHeader(.command, to: sender, radius: 1)
+        var body = FrameBuffer()
+        header.encode(into: &body)
+        let length = body.count
+        NWKCommand.leave(rejoin: true, request: true, removeChildren: false).encode(into: &body)
+        enqueue(
+            OutgoingFrame(
+                content: .nwk(secured: true), body: body, auxiliaryOffset: length,
+                destination: .short(sender)), into: &out)
+    }
+
+    // MARK: - Leaving
+
+    /// A NWK Leave (ZigBee 3.4.4): a request to go, from the parent or the trust centre, or word
+    /// that a neighbour has gone.
+    mutating func leaveReceived(
+        rejoin: Bool, request: Bool, header: NWKHeader, at now: Instant, into out: inout Outbox
+    ) {
+        if request {
+            let isAllowed =
+                configuration.role != .coordinator
+                && (header.source == .coordinator || header.source == neighbours.parent?.address)
+            guard isAllowed else {
+                out.drop(.nwkUnexpected, from: header.source)
+                return
+            }
+            if rejoin {
+                self.rejoin(at: now, into: &out)
+            } else {
+                leave(at: now, into: &out)
+            }
+        } else if let gone = neighbours[header.source] {
+            out.note(.left, gone.eui64.rawValue, UInt64(gone.address.rawValue))
+            forget(gone, into: &out)
+        }
+    }
+
+    /// Says that it leaves the network; the application forgets it when the word is out.
+    mutating func leave(at now: Instant, into out: inout Outbox) {
+        guard configuration.role != .coordinator, network.isUp else { return }
+        sendNWKCommand(
+            .leave(rejoin: false, request: false, removeChildren: false), to: .receiversOn,
+            at: now, into: &out)
+        out.note(
+            .left, configuration.eui64.rawValue, UInt64(network.address.rawValue))
+        indicate(.left)
+    }
+}

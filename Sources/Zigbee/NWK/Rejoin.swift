@@ -1,0 +1,267 @@
+import Radio
+import Wire
+
+/// How a device that has lost its parent gets back into its network (ZigBee 3.6.1.4.2): first
+/// with the network key it has, then, if nobody answers, through the trust centre.
+struct Rejoiner: Sendable {
+    enum Phase: Sendable {
+        case idle
+        case scanning
+        /// A rejoin request is out, secured or not.
+        case asking(secured: Bool)
+        /// The parent has let it in unsecured; the trust centre's key is still to come.
+        case awaitingKey
+        /// Nobody was heard or nobody answered; the next try begins at the deadline.
+        case resting
+    }
+
+    var phase = Phase.idle
+    var deadline = Instant.distantFuture
+    var channelIndex = 0
+    var best: Joiner.Candidate?
+    /// Transmissions to the parent that have failed in a row.
+    var failures = 0
+
+    /// The radio is elsewhere: nothing but beacon requests may leave.
+    var isAway: Bool { if case .scanning = phase { true } else { false } }
+
+    var isAwaitingKey: Bool { if case .awaitingKey = phase { true } else { false } }
+
+    func isAsking(secured wanted: Bool) -> Bool {
+        if case .asking(let secured) = phase { secured == wanted } else { false }
+    }
+
+    /// Whom to poll while the answer is outstanding.
+    var pollTarget: MACAddress? {
+        switch phase {
+        case .asking, .awaitingKey: best.map { .short($0.address) }
+        case .idle, .scanning, .resting: nil
+        }
+    }
+}
+
+extension ZigbeeStack {
+    // MARK: - The device's side
+
+    /// Counts what becomes of transmissions to the parent; too many failures in a row and the
+    /// device looks for its network anew.
+    mutating func noteParent(_ result: TransmitResult, at now: Instant, into out: inout Outbox) {
+        guard configuration.role != .coordinator, network.isUp else { return }
+        if result.status == .success {
+            rejoiner.failures = 0
+            if case .resting = rejoiner.phase {
+                rejoiner.phase = .idle
+                rejoiner.deadline = .distantFuture
+            }
+            return
+        }
+        rejoiner.failures += 1
+        if case .idle = rejoiner.phase, rejoiner.failures >= configuration.parentFailures {
+            rejoin(at: now, into: &out)
+        }
+    }
+
+    /// Begins to look for the network this device belongs to.
+    mutating func rejoin(at now: Instant, into out: inout Outbox) {
+        guard network.isUp, configuration.role != .coordinator else { return }
+        nextKeepAlive = .distantFuture
+        rejoiner.phase = .scanning
+        rejoiner.channelIndex = 0
+        rejoiner.best = nil
+        scanForNetwork(at: now, into: &out)
+    }
+
+    private mutating func scanForNetwork(at now: Instant, into out: inout Outbox) {
+        configureChip(
+            channel: configuration.channels[rejoiner.channelIndex], receiverOn: true, into: &out)
+        rejoiner.deadline = now + configuration.scanDuration
+        sendBeaconRequest(at: now, into: &out)
+    }
+
+    /// A beacon while looking: any router of the same network will do, joining permitted or not.
+    mutating func considerForRejoin(
+        _ beacon: Beacon, _ header: MACHeader, address: ShortAddress, lqi: UInt8
+    ) {
+        guard beacon.extendedPAN == network.extendedPAN, beacon.stackProfile == 2 else { return }
+        if let best = rejoiner.best, best.lqi >= lqi { return }
+        rejoiner.best = Joiner.Candidate(
+            pan: header.sourcePAN, extendedPAN: beacon.extendedPAN,
+            channel: configuration.channels[rejoiner.channelIndex], address: address,
+            depth: beacon.depth, lqi: lqi)
+    }
+
+    mutating func stepRejoiner(at now: Instant, into out: inout Outbox) {
+        guard rejoiner.deadline <= now else { return }
+        switch rejoiner.phase {
+        case .idle: rejoiner.deadline = .distantFuture
+        case .scanning:
+            rejoiner.channelIndex += 1
+            if rejoiner.channelIndex < configuration.channels.count {
+                scanForNetwork(at: now, into: &out)
+            } else if let best = rejoiner.best {
+                network.channel = best.channel
+                network.pan = best.pan
+                askToRejoin(best, secured: true, at: now, into: &out)
+            } else {
+                restBeforeRejoin(.noBeacon, at: now, into: &out)
+            }
+        case .asking(secured: true):
+            guard let best = rejoiner.best else { return }
+            askToRejoin(best, secured: false, at: now, into: &out)
+        case .asking(secured: false): restBeforeRejoin(.noResponse, at: now, into: &out)
+        case .awaitingKey: restBeforeRejoin(.keyNotReceived, at: now, into: &out)
+        case .resting: rejoin(at: now, into: &out)
+        }
+    }
+
+    private mutating func restBeforeRejoin(
+        _ reason: RefusalReason, at now: Instant, into out: inout Outbox
+    ) {
+        configureForOperation(into: &out)
+        rejoiner.phase = .resting
+        rejoiner.deadline = now + configuration.rejoinRetry
+        out.note(
+            .joinFailed, UInt64(reason.rawValue),
+            UInt64(configuration.rejoinRetry.microseconds))
+    }
+
+    /// The chip as this node runs in its network.
+    mutating func configureForOperation(into out: inout Outbox) {
+        configureChip(
+            channel: network.channel,
+            receiverOn: configuration.role != .endDevice || configuration.receiverOnWhenIdle,
+            into: &out)
+    }
+
+    private mutating func askToRejoin(
+        _ best: Joiner.Candidate, secured: Bool, at now: Instant, into out: inout Outbox
+    ) {
+        rejoiner.phase = .asking(secured: secured)
+        rejoiner.deadline = now + configuration.associationWait
+        configureForOperation(into: &out)
+        var header = nwkHeader(.command, to: best.address, secured: secured, radius: 1)
+        header.sourceEUI64 = configuration.eui64
+        var body = FrameBuffer()
+        header.encode(into: &body)
+        let length = body.count
+        NWKCommand.rejoinRequest(configuration.capability).encode(into: &body)
+        enqueue(
+            OutgoingFrame(
+                content: .nwk(secured: secured), body: body, auxiliaryOffset: length,
+                destination: .short(best.address)), into: &out)
+        expectAnswers(until: rejoiner.deadline, at: now)
+    }
+
+    /// The answer of the parent asked.
+    mutating func rejoinAnswered(
+        _ address: ShortAddress, status: UInt8, header: NWKHeader, at now: Instant,
+        into out: inout Outbox
+    ) {
+        guard case .asking(let secured) = rejoiner.phase, secured == header.isSecured,
+            header.source == rejoiner.best?.address, let parent = header.sourceEUI64,
+            header.destinationEUI64 == configuration.eui64
+        else {
+            out.drop(.nwkUnexpected, from: header.source)
+            return
+        }
+        guard status == 0, !address.isBroadcast else {
+            restBeforeRejoin(.panFull, at: now, into: &out)
+            return
+        }
+        for neighbour in neighbours.entries where neighbour.relation == .parent {
+            neighbours.remove(neighbour.eui64)
+        }
+        var entry = Neighbour(
+            eui64: parent, address: header.source, relation: .parent,
+            capability: .init(isRouter: true, isMainsPowered: true, receiverOnWhenIdle: true),
+            isAuthenticated: true)
+        if let known = neighbours[parent] {
+            entry.lastCounter = known.lastCounter
+            entry.keySequence = known.keySequence
+        }
+        neighbours.put(entry)
+        if parent != network.trustCentre { addresses.put(.coordinator, network.trustCentre) }
+        network.address = address
+        network.depth = (rejoiner.best?.depth ?? 0) &+ 1
+        configureForOperation(into: &out)
+        if secured {
+            finishRejoin(at: now, into: &out)
+        } else {
+            rejoiner.phase = .awaitingKey
+            rejoiner.deadline = now + configuration.keyWait
+            expectAnswers(until: rejoiner.deadline, at: now)
+        }
+    }
+
+    mutating func finishRejoin(at now: Instant, into out: inout Outbox) {
+        rejoiner = Rejoiner()
+        requestSave()
+        out.note(
+            .rejoined, UInt64(network.address.rawValue),
+            UInt64(neighbours.parent?.address.rawValue ?? 0))
+        announce(at: now, into: &out)
+        keepAlive(at: now, into: &out)
+        indicate(.joined(isNew: false))
+    }
+
+    // MARK: - The parent's side
+
+    /// A device of the network asks to be let in here (ZigBee 3.6.1.4.2.3).
+    mutating func rejoinRequested(
+        _ capability: CapabilityInformation, header: NWKHeader, at now: Instant,
+        into out: inout Outbox
+    ) {
+        guard configuration.role != .endDevice, let eui64 = header.sourceEUI64 else {
+            out.drop(.nwkUnexpected, from: header.source)
+            return
+        }
+        let holder = neighbours[header.source]?.eui64
+        let address =
+            header.source.isBroadcast || (holder != nil && holder != eui64)
+            ? freeAddress() : header.source
+        var child = Neighbour(
+            eui64: eui64, address: address, relation: .child, capability: capability,
+            isAuthenticated: header.isSecured)
+        child.lastHeard = now
+        if let known = neighbours[eui64] {
+            child.lastCounter = known.lastCounter
+            child.keySequence = known.keySequence
+            child.timeout = known.timeout
+        }
+        guard neighbours.put(child) else {
+            out.drop(.queueFull, from: header.source)
+            return
+        }
+        routes.forget(address)
+        answerRejoin(child, header, at: now, into: &out)
+        requestSave()
+        switch (configuration.role, header.isSecured) {
+        case (.coordinator, true): addresses.put(address, eui64)
+        case (.coordinator, false): authorise(eui64, address, at: now, into: &out)
+        case (_, let secured):
+            sendLinkSecured(
+                .updateDevice(eui64, address, status: secured ? 0 : 3), at: now, into: &out)
+        }
+    }
+
+    private mutating func answerRejoin(
+        _ child: Neighbour, _ request: NWKHeader, at now: Instant, into out: inout Outbox
+    ) {
+        var header = nwkHeader(
+            .command, to: request.source, secured: request.isSecured, radius: 1)
+        header.destinationEUI64 = child.eui64
+        header.sourceEUI64 = configuration.eui64
+        var body = FrameBuffer()
+        header.encode(into: &body)
+        let length = body.count
+        NWKCommand.rejoinResponse(child.address, status: 0).encode(into: &body)
+        let frame = OutgoingFrame(
+            content: .nwk(secured: request.isSecured), body: body, auxiliaryOffset: length,
+            destination: .short(request.source))
+        if child.isSleepyChild {
+            hold(frame, for: .short(request.source), at: now, into: &out)
+        } else {
+            enqueue(frame, into: &out)
+        }
+    }
+}
