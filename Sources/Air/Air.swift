@@ -135,10 +135,7 @@ public final class Air {
     /// Takes what is due at `node` now; false if that is nothing for the node itself.
     private func take(turn: inout Turn, of node: Int) -> Bool {
         turn.frame = 0
-        if let frame = mailboxes[node].takeReport(into: &turn.input) {
-            turn.frame = frame
-            return true
-        }
+        if mailboxes[node].takeReport(into: &turn) { return true }
         if let mail = mailboxes[node].takeMail(dueBy: now) {
             return open(mail, of: node, into: &turn.input)
         }
@@ -273,8 +270,7 @@ public final class Air {
             let header = FilterHeader(frame.span)
         else {
             mailboxes[node].put(
-                report: .transmitted(
-                    TransmitResult(handle: handle, status: .refused, framePending: false)))
+                TransmitResult(handle: handle, status: .refused, framePending: false))
             return
         }
         chips[node].frame = frame
@@ -380,9 +376,8 @@ public final class Air {
         if !chips[node].receiverOn { chips[node].listeningSince = .distantFuture }
         setDeadline(node, .distantFuture)
         mailboxes[node].put(
-            report: .transmitted(
-                TransmitResult(
-                    handle: chips[node].handle, status: status, framePending: framePending)))
+            TransmitResult(
+                handle: chips[node].handle, status: status, framePending: framePending))
         schedule(node)
     }
 
@@ -392,8 +387,7 @@ public final class Air {
             at: node, on: channel, from: chips[node].sentFrom, to: now, links: links)
         chips[node].phase = .idle
         setDeadline(node, .distantFuture)
-        mailboxes[node].put(
-            report: .energy(channel: channel, level: level ?? settings.sensitivity))
+        mailboxes[node].put(energy: level ?? settings.sensitivity, on: channel)
         schedule(node)
     }
 
@@ -418,11 +412,9 @@ public final class Air {
             guard isHeard(at: receiver, from: sender, start: start, link, header) else { continue }
             if header.wantsAck, !header.isBroadcast { acknowledge(receiver, header) }
             mailboxes[receiver].put(
-                report: .received(
-                    Reception(
-                        frame: chips[sender].frame, rssi: link.rssi, lqi: Self.quality(link.rssi),
-                        number: frameCount)),
-                frame: frameCount)
+                Reception(
+                    frame: chips[sender].frame, rssi: link.rssi, lqi: Self.quality(link.rssi),
+                    number: frameCount))
             schedule(receiver)
         }
     }

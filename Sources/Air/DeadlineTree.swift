@@ -38,11 +38,12 @@ package struct DeadlineTree: ~Copyable {
             entries[node].time = newValue.microseconds
             while node > 1 {
                 node /= 2
-                let (left, right) = (entries[2 * node], entries[2 * node + 1])
-                let winner = right.time < left.time ? right : left
+                let right = entries[unchecked: 2 * node + 1]
+                var winner = entries[unchecked: 2 * node]
+                if right.time < winner.time { winner = right }
                 // Another slot wins here as before: nothing changes further up.
-                if winner == entries[node] { return }
-                entries[node] = winner
+                if winner == entries[unchecked: node] { return }
+                entries[unchecked: node] = winner
             }
         }
     }

@@ -3,6 +3,14 @@ import Wire
 
 /// What waits for one node: its chip's reports of this instant, mail for later, and its wake-up.
 struct Mailbox {
+    /// What comes from the chip. A frame lies beside, because an enum as big as a frame is copied
+    /// whole wherever it is looked at.
+    private enum Report {
+        case received
+        case transmitted(TransmitResult)
+        case energy(channel: UInt8, level: Int8)
+    }
+
     enum Mail {
         case power(Bool)
         /// The node cuts its own power, for this long.
@@ -41,24 +49,41 @@ struct Mailbox {
     var wanFreeAt = Instant.zero
 
     /// Those waiting are from `firstReport` to before `endReport`; the rest is memory.
-    private var reports: ContiguousArray<Input> = []
-    /// Beside each, the number of the frame it brings, or 0.
-    private var frames: ContiguousArray<UInt64> = []
+    private var reports: ContiguousArray<Report> = []
     private var firstReport = 0
     private var endReport = 0
+    /// The frames of those that are `received`, in order; kept in the same way.
+    private var receptions: ContiguousArray<Reception> = []
+    private var firstReception = 0
+    private var endReception = 0
     /// In order of time, then of posting.
     private var letters: ContiguousArray<Letter> = []
 
     /// Takes a report of the chip's at the present instant; a node that is off hears nothing.
-    /// `frame` is the number of the frame it brings, or 0.
-    mutating func put(report: Input, frame: UInt64 = 0) {
+    mutating func put(_ reception: Reception) {
         guard isOn else { return }
+        if endReception < receptions.count {
+            receptions[endReception] = reception
+        } else {
+            receptions.append(reception)
+        }
+        endReception += 1
+        put(.received)
+    }
+
+    mutating func put(_ result: TransmitResult) {
+        if isOn { put(.transmitted(result)) }
+    }
+
+    mutating func put(energy level: Int8, on channel: UInt8) {
+        if isOn { put(.energy(channel: channel, level: level)) }
+    }
+
+    private mutating func put(_ report: Report) {
         if endReport < reports.count {
             reports[endReport] = report
-            frames[endReport] = frame
         } else {
             reports.append(report)
-            frames.append(frame)
         }
         endReport += 1
     }
@@ -75,19 +100,27 @@ struct Mailbox {
         return min(wake, letters.first?.time ?? .distantFuture)
     }
 
-    /// Takes the next report; the number of the frame it brings, or 0, or nil if there is none.
-    mutating func takeReport(into input: inout Input) -> UInt64? {
-        guard firstReport < endReport else { return nil }
-        input = reports[firstReport]
-        let frame = frames[firstReport]
+    /// Takes the next report; false if there is none.
+    mutating func takeReport(into turn: inout Turn) -> Bool {
+        guard firstReport < endReport else { return false }
+        switch reports[firstReport] {
+        case .received:
+            turn.frame = receptions[firstReception].number
+            turn.input = .received(receptions[firstReception])
+            firstReception += 1
+        case .transmitted(let result): turn.input = .transmitted(result)
+        case .energy(let channel, let level): turn.input = .energy(channel: channel, level: level)
+        }
         firstReport += 1
         if firstReport == endReport { forgetReports() }
-        return frame
+        return true
     }
 
     private mutating func forgetReports() {
         firstReport = 0
         endReport = 0
+        firstReception = 0
+        endReception = 0
     }
 
     mutating func takeMail(dueBy now: Instant) -> Mail? {

@@ -135,7 +135,7 @@ public struct CommunicationsHub: Node {
             switch phase {
             case .off, .restarting: .distantFuture
             case .booting: timer
-            case .running: min(stack.nextDeadline, nextRead)
+            case .running: min(stack.reckonDeadline(), nextRead)
             }
     }
 
@@ -197,7 +197,8 @@ public struct CommunicationsHub: Node {
 
     private mutating func settle(at now: Instant, into out: inout Outbox) {
         guard phase == .running else { return }
-        while let indication = stack.takeIndication() {
+        var indication = Indication.formed
+        while stack.takeIndication(into: &indication) {
             switch indication {
             case .formed:
                 stack.permitJoining(profile.permitJoining, at: now, into: &out)

@@ -141,10 +141,10 @@ public struct HANDevice: Node {
             switch phase {
             case .off, .restarting: .distantFuture
             case .booting: timer
-            case .leaving: min(timer, stack.nextDeadline)
+            case .leaving: min(timer, stack.reckonDeadline())
             case .running:
                 min(
-                    min(timer, stack.nextDeadline),
+                    min(timer, stack.reckonDeadline()),
                     min(hasOTAClient ? client.nextDeadline : .distantFuture, sleeper.nextDeadline))
             }
     }
@@ -235,7 +235,8 @@ public struct HANDevice: Node {
     /// Follows up whatever an input has stirred until nothing is left to do.
     private mutating func settle(at now: Instant, into out: inout Outbox) {
         guard phase == .running else { return }
-        while let indication = stack.takeIndication() {
+        var indication = Indication.formed
+        while stack.takeIndication(into: &indication) {
             heed(indication, at: now, into: &out)
         }
         // First, so that a sleeper whose budget is spent asks for nothing more.

@@ -10,6 +10,8 @@ public final class Simulation<N: Node> {
     /// Whose turn it was last.
     public private(set) var lastNode = 0
     private let make: (Int) -> N
+    /// In memory of its own, where an input that is as big as a frame is handed over uncopied.
+    private let turn: UnsafeMutablePointer<Turn>
     private var out = Outbox()
 
     /// `make` builds a node as it is when its power comes on, with nothing but its flash.
@@ -17,6 +19,13 @@ public final class Simulation<N: Node> {
         self.air = air
         self.make = make
         nodes = ContiguousArray((0..<members).map(make))
+        turn = .allocate(capacity: 1)
+        turn.initialize(to: Turn())
+    }
+
+    deinit {
+        turn.deinitialize(count: 1)
+        turn.deallocate()
     }
 
     public var now: Instant { air.now }
@@ -24,18 +33,18 @@ public final class Simulation<N: Node> {
     /// Lets the next thing happen; false when nothing is left at or before `limit`.
     @discardableResult
     public func step(until limit: Instant = .distantFuture) -> Bool {
-        var turn = Turn()
-        guard air.next(until: limit, into: &turn) else { return false }
-        lastNode = turn.node
-        if case .powerOn = turn.input { nodes[turn.node] = make(turn.node) }
+        guard air.next(until: limit, into: &turn.pointee) else { return false }
+        let (node, now) = (turn.pointee.node, turn.pointee.time)
+        lastNode = node
+        if case .powerOn = turn.pointee.input { nodes[node] = make(node) }
         out.removeAll()
-        out.node = UInt16(turn.node)
-        out.now = turn.time
-        out.flash = air.flashView(of: turn.node)
+        out.node = UInt16(node)
+        out.now = now
+        out.flash = air.flashView(of: node)
         out.wantsDetail = air.wantsDetail
-        out.frame = turn.frame
-        let deadline = Self.give(turn.input, to: &nodes[turn.node], at: turn.time, into: &out)
-        air.accept(out, from: turn.node, nextDeadline: deadline)
+        out.frame = turn.pointee.frame
+        let deadline = Self.give(turn.pointee.input, to: &nodes[node], at: now, into: &out)
+        air.accept(out, from: node, nextDeadline: deadline)
         return true
     }
 

@@ -52,10 +52,16 @@ public struct ZigbeeStack {
     public var networkKey: Key128? { network.key }
 
     public mutating func takeIndication() -> Indication? {
-        guard !indications.isEmpty else { return nil }
-        let indication = indications.first
+        var indication = Indication.formed
+        return takeIndication(into: &indication) ? indication : nil
+    }
+
+    /// The same with one copy of what may be a whole message; false if there is none.
+    public mutating func takeIndication(into indication: inout Indication) -> Bool {
+        guard !indications.isEmpty else { return false }
+        indication = indications.first
         indications.removeFirst()
-        return indication
+        return true
     }
 
     mutating func indicate(_ indication: Indication) { _ = indications.append(indication) }
@@ -114,19 +120,25 @@ public struct ZigbeeStack {
         stepJoiner(at: now, into: &out)
         stepRejoiner(at: now, into: &out)
         if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
-        if nextAgeing <= now { ageChildren(at: now, into: &out) }
+        if neighbours.nextAgeing <= now { ageChildren(at: now, into: &out) }
         stepPoll(at: now, into: &out)
         if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
         pump(at: now, into: &out)
     }
 
-    @inline(__always)
     public var nextDeadline: Instant {
+        var copy = self
+        return copy.reckonDeadline()
+    }
+
+    /// `nextDeadline` without the copy of the whole stack that asking a property takes. Changes
+    /// nothing.
+    public mutating func reckonDeadline() -> Instant {
         min(
             min(mac.nextExpiry, aps.nextDeadline),
             min(
                 min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
-                min(trustCentre.nextPermit, nextAgeing)))
+                min(trustCentre.nextPermit, neighbours.nextAgeing)))
     }
 
     // MARK: - Towards the chip
@@ -180,9 +192,31 @@ public struct ZigbeeStack {
         let (isCurrent, emptied) = mac.finish(result)
         guard isCurrent else { return }
         if let emptied { out.append(.pending(emptied, false)) }
-        // What follows may give the chip another frame.
-        let (purpose, destination) = (mac.current.purpose, mac.current.destination)
-        let failed = result.status == .success ? nil : mac.current
+        // What follows may give the chip another frame, so a failed one is taken aside first.
+        guard result.status != .success else {
+            follow(
+                result, purpose: mac.current.purpose, to: mac.current.destination, at: now,
+                into: &out)
+            return
+        }
+        var failed = mac.current
+        follow(result, purpose: failed.purpose, to: failed.destination, at: now, into: &out)
+        guard case .short(let address) = failed.destination, case .nwk = failed.content else {
+            return
+        }
+        if failed.retries < configuration.unicastRetries, !mac.holds(failed) {
+            failed.retries += 1
+            if mac.delay(failed, until: now + configuration.unicastRetryDelay) { return }
+        }
+        out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
+        routes.forget(via: address)
+    }
+
+    /// Tells whoever sent a frame what became of it.
+    private mutating func follow(
+        _ result: TransmitResult, purpose: OutgoingFrame.Purpose, to destination: MACAddress,
+        at now: Instant, into out: inout Outbox
+    ) {
         if case .short(let address) = destination, !rejoiner.isAway,
             address == neighbours.parent?.address
         {
@@ -196,14 +230,6 @@ public struct ZigbeeStack {
         case .associationResponse(let eui64):
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
         }
-        guard var failed, case .short(let address) = failed.destination, case .nwk = failed.content
-        else { return }
-        if failed.retries < configuration.unicastRetries, !mac.holds(failed) {
-            failed.retries += 1
-            if mac.delay(failed, until: now + configuration.unicastRetryDelay) { return }
-        }
-        out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
-        routes.forget(via: address)
     }
 }
 
