@@ -5,45 +5,53 @@ import Wire
 /// a walk to the root and nothing is ever queued twice or left behind. Ties go to the lower slot,
 /// which is what makes the order of events total.
 package struct DeadlineTree: ~Copyable {
-    private struct Entry: Equatable {
-        var time: Int64
-        var slot: Int
-    }
-
-    /// The leaves are the slots, from `leaves` on; above them each node k has the winner of 2k and
-    /// 2k + 1, the root is 1.
-    private let entries: Slots<Entry>
     private let leaves: Int
+    /// Microseconds by slot. Plain memory here and below: this is the air's innermost loop.
+    private let times: UnsafeMutablePointer<Int64>
+    /// `winners[k]` is the winning slot below node k: the root is 1, the leaf of a slot is
+    /// `leaves` + slot.
+    private let winners: UnsafeMutablePointer<Int>
 
     package init(slots: Int) {
         var leaves = 2
         while leaves < slots { leaves *= 2 }
         self.leaves = leaves
-        entries = Slots(repeating: Entry(time: .max, slot: 0), count: 2 * leaves)
-        for slot in 0..<leaves { entries[leaves + slot].slot = slot }
+        times = .allocate(capacity: leaves)
+        times.initialize(repeating: .max, count: leaves)
+        winners = .allocate(capacity: 2 * leaves)
+        winners.initialize(repeating: 0, count: 2 * leaves)
+        for slot in 0..<leaves { winners[leaves + slot] = slot }
         for inner in stride(from: leaves - 1, through: 1, by: -1) {
-            entries[inner] = entries[2 * inner]
+            winners[inner] = winners[2 * inner]
         }
     }
 
+    deinit {
+        times.deallocate()
+        winners.deallocate()
+    }
+
     /// The slot whose deadline comes first.
-    package var first: Int { entries[1].slot }
-    package var firstTime: Instant { Instant(microseconds: entries[1].time) }
+    package var first: Int { winners[1] }
+    package var firstTime: Instant { Instant(microseconds: times[winners[1]]) }
 
     package subscript(slot: Int) -> Instant {
-        get { Instant(microseconds: entries[leaves + slot].time) }
+        get {
+            precondition(slot >= 0 && slot < leaves)
+            return Instant(microseconds: times[slot])
+        }
         set {
-            var node = leaves + slot
-            guard entries[node].time != newValue.microseconds else { return }
-            entries[node].time = newValue.microseconds
-            while node > 1 {
-                node /= 2
-                let right = entries[unchecked: 2 * node + 1]
-                var winner = entries[unchecked: 2 * node]
-                if right.time < winner.time { winner = right }
+            precondition(slot >= 0 && slot < leaves)
+            guard times[slot] != newValue.microseconds else { return }
+            times[slot] = newValue.microseconds
+            var node = (leaves + slot) >> 1
+            while node > 0 {
+                let (left, right) = (winners[2 &* node], winners[2 &* node &+ 1])
+                let winner = times[right] < times[left] ? right : left
                 // Another slot wins here as before: nothing changes further up.
-                if winner == entries[unchecked: node] { return }
-                entries[unchecked: node] = winner
+                if winner != slot, winner == winners[node] { return }
+                winners[node] = winner
+                node >>= 1
             }
         }
     }

@@ -17,12 +17,6 @@ struct Slots<Element>: ~Copyable {
 
     var indices: Range<Int> { 0..<count }
 
-    /// Without a check that there is such an element.
-    subscript(unchecked index: Int) -> Element {
-        _read { yield base[index] }
-        nonmutating _modify { yield &base[index] }
-    }
-
     subscript(index: Int) -> Element {
         _read {
             precondition(indices.contains(index))
