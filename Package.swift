@@ -57,6 +57,17 @@ let package = Package(
             dependencies: ["Wire", "Crypto", "GBCS", "Devices", "Evidence", "Lab", argumentParser],
             swiftSettings: strict),
 
+        // Only `Tools/bench` builds these two; nothing else depends on them.
+        .target(
+            name: "BenchmarkSupport", dependencies: ["COpenSSL"], path: "Tools/benchmarks/support",
+            linkerSettings: [.linkedLibrary("crypto")]),
+        .executableTarget(
+            name: "hanbench",
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
+                "Evidence", "Lab", "BenchmarkSupport", argumentParser,
+            ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),
+
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "WireTests", dependencies: ["Wire"],

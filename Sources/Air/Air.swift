@@ -21,12 +21,21 @@ public struct Turn {
     public var node: Int
     public var time: Instant
     public var input: Input
+    /// The number of the frame received, or 0.
+    public var frame: UInt64
+
+    public init() {
+        node = 0
+        time = .zero
+        frame = 0
+        input = .tick
+    }
 }
 
 /// The air: the medium, every node's virtual radio chip, its flash and its mail, and the one
 /// total order of all that happens. It knows nothing of what a node is.
 ///
-/// A carrier takes turns from `next()`, lets the node handle each and gives the answer to
+/// A carrier takes turns from `next(until:into:)`, lets the node handle each and gives the answer to
 /// `accept(_:from:nextDeadline:)`. Order: time first, then chips before nodes, then the roster's
 /// order, then each node's own sequence.
 public final class Air {
@@ -43,9 +52,9 @@ public final class Air {
     private let lossDice: Seed
     private let flashDice: Seed
 
-    private var chips: ContiguousArray<Chip>
+    private let chips: Slots<Chip>
     private var medium = Medium()
-    private var mailboxes: ContiguousArray<Mailbox>
+    private let mailboxes: Slots<Mailbox>
     private var flash: [FlashMemory]
     private var deadlines: DeadlineTree
     private var observers: [Int]
@@ -62,8 +71,8 @@ public final class Air {
         backoffDice = seed.named("air.backoff")
         lossDice = seed.named("air.loss")
         flashDice = seed.named("air.flash")
-        chips = ContiguousArray(repeating: Chip(), count: members.count)
-        mailboxes = ContiguousArray(repeating: Mailbox(), count: members.count)
+        chips = Slots(repeating: Chip(), count: members.count)
+        mailboxes = Slots(repeating: Mailbox(), count: members.count)
         flash = members.map { FlashMemory(geometry: $0.flash) }
         deadlines = DeadlineTree(slots: 2 * members.count)
         observers = members.indices.filter { members[$0].observes }
@@ -77,12 +86,12 @@ public final class Air {
 
     public var wantsDetail: Bool { sink != nil }
 
-    /// The next input for any node, or nil when the run has ended or nothing is left to happen
-    /// at or before `limit`.
-    public func next(until limit: Instant) -> Turn? {
+    /// Writes the next input for any node into `turn`. False when the run has ended or nothing is
+    /// left to happen at or before `limit`.
+    public func next(until limit: Instant, into turn: inout Turn) -> Bool {
         while !hasEnded {
             let time = deadlines.firstTime
-            guard time != .distantFuture, time <= limit else { return nil }
+            guard time != .distantFuture, time <= limit else { return false }
             precondition(time >= now, "the air's time runs backwards")
             now = time
             let slot = deadlines.first
@@ -90,16 +99,24 @@ public final class Air {
                 step(chip: slot)
                 continue
             }
-            if let turn = turn(for: slot - chips.count) { return turn }
+            let node = slot - chips.count
+            if take(turn: &turn, of: node) {
+                // When it is next due follows from its answer.
+                turn.node = node
+                turn.time = now
+                return true
+            }
+            schedule(node)
         }
-        return nil
+        return false
     }
 
     /// Carries out what `node` answered.
     public func accept(_ out: borrowing Outbox, from node: Int, nextDeadline: Instant) {
         if out.lost > 0 { note(.outputLost, node, UInt64(out.lost)) }
-        for index in out.actions.indices {
-            carryOut(out.actions[index], of: out, from: node)
+        // An array would hand out copies, and some actions are as big as a frame.
+        out.actions.withUnsafeBufferPointer { actions in
+            for index in actions.indices { carryOut(actions[index], of: out, from: node) }
         }
         let soonest = mailboxes[node].soonestWake(asked: nextDeadline, now: now)
         mailboxes[node].wake =
@@ -115,50 +132,39 @@ public final class Air {
 
     // MARK: - Turns
 
-    private func turn(for node: Int) -> Turn? {
-        defer { schedule(node) }
-        if let report = mailboxes[node].takeReport() {
-            switch report {
-            case .received(let reception):
-                return Turn(node: node, time: now, input: .received(reception))
-            case .transmitted(let result):
-                return Turn(node: node, time: now, input: .transmitted(result))
-            case .energy(let channel, let level):
-                return Turn(node: node, time: now, input: .energy(channel: channel, level: level))
-            }
-        }
+    /// Takes what is due at `node` now; false if that is nothing for the node itself.
+    private func take(turn: inout Turn, of node: Int) -> Bool {
+        turn.frame = 0
+        if mailboxes[node].takeReport(into: &turn) { return true }
         if let mail = mailboxes[node].takeMail(dueBy: now) {
-            switch mail {
-            case .power(true):
-                guard !mailboxes[node].isOn else { return nil }
-                mailboxes[node].isOn = true
-                return Turn(node: node, time: now, input: .powerOn)
-            case .power(false):
-                mailboxes[node].forgetRestart()
-                cutPower(of: node)
-                return nil
-            case .restart(let delay):
-                cutPower(of: node)
-                mailboxes[node].put(.restarted, at: now + delay)
-                return nil
-            case .restarted:
-                guard !mailboxes[node].isOn else { return nil }
-                mailboxes[node].isOn = true
-                return Turn(node: node, time: now, input: .powerOn)
-            case .wan(let message):
-                guard mailboxes[node].isOn else { return nil }
-                return Turn(node: node, time: now, input: .wan(message))
-            case .order(let order):
-                guard mailboxes[node].isOn else { return nil }
-                return Turn(node: node, time: now, input: .order(order))
-            case .observed(let event):
-                guard mailboxes[node].isOn else { return nil }
-                return Turn(node: node, time: now, input: .observed(event))
-            }
+            return open(mail, of: node, into: &turn.input)
         }
-        guard mailboxes[node].wake <= now else { return nil }
+        guard mailboxes[node].wake <= now else { return false }
         mailboxes[node].lastTick = now
-        return Turn(node: node, time: now, input: .tick)
+        turn.input = .tick
+        return true
+    }
+
+    private func open(_ mail: Mailbox.Mail, of node: Int, into input: inout Input) -> Bool {
+        switch mail {
+        case .power(true), .restarted:
+            guard !mailboxes[node].isOn else { return false }
+            mailboxes[node].isOn = true
+            input = .powerOn
+            return true
+        case .power(false):
+            mailboxes[node].forgetRestart()
+            cutPower(of: node)
+            return false
+        case .restart(let delay):
+            cutPower(of: node)
+            mailboxes[node].put(.restarted, at: now + delay)
+            return false
+        case .wan(let message): input = .wan(message)
+        case .order(let order): input = .order(order)
+        case .observed(let event): input = .observed(event)
+        }
+        return mailboxes[node].isOn
     }
 
     private func schedule(_ node: Int) {
@@ -268,12 +274,11 @@ public final class Air {
             let header = FilterHeader(frame.span)
         else {
             mailboxes[node].put(
-                .transmitted(TransmitResult(handle: handle, status: .refused, framePending: false)),
-                now: now)
+                TransmitResult(handle: handle, status: .refused, framePending: false))
             return
         }
         chips[node].frame = frame
-        chips[node].frame.append(CRC16.frameCheckSequence(frame.span))
+        chips[node].header = header
         chips[node].handle = handle
         chips[node].wantsAck = header.wantsAck && !header.isBroadcast
         chips[node].retries = 0
@@ -299,10 +304,9 @@ public final class Air {
     }
 
     private func backOff(_ node: Int, from start: Instant) {
-        let chip = chips[node]
-        let attempt = UInt64(chip.retries) << 8 | UInt64(chip.backoffs)
-        let die = backoffDice.throwDice(UInt64(node), chip.counter, attempt)
-        let slots = die & (1 << UInt64(chip.backoffExponent) - 1)
+        let attempt = UInt64(chips[node].retries) << 8 | UInt64(chips[node].backoffs)
+        let die = backoffDice.throwDice(UInt64(node), chips[node].counter, attempt)
+        let slots = die & (1 << UInt64(chips[node].backoffExponent) - 1)
         setDeadline(node, start + settings.phy.backoff * Int(slots) + settings.phy.assessment)
     }
 
@@ -331,7 +335,7 @@ public final class Air {
             chips[node].phase = .sending
             chips[node].sentFrom = now + phy.turnaround
             chips[node].listeningSince = .distantFuture
-            let end = chips[node].sentFrom + phy.airtime(chips[node].frame.count)
+            let end = chips[node].sentFrom + phy.airtime(chips[node].length)
             medium.add(
                 .init(sender: node, channel: channel, start: chips[node].sentFrom, end: end),
                 now: now)
@@ -349,7 +353,7 @@ public final class Air {
     }
 
     private func finishSending(_ node: Int) {
-        let length = chips[node].frame.count
+        let length = chips[node].length
         chips[node].listeningSince =
             chips[node].receiverOn || chips[node].wantsAck ? now : .distantFuture
         deliver(
@@ -377,10 +381,8 @@ public final class Air {
         if !chips[node].receiverOn { chips[node].listeningSince = .distantFuture }
         setDeadline(node, .distantFuture)
         mailboxes[node].put(
-            .transmitted(
-                TransmitResult(
-                    handle: chips[node].handle, status: status, framePending: framePending)),
-            now: now)
+            TransmitResult(
+                handle: chips[node].handle, status: status, framePending: framePending))
         schedule(node)
     }
 
@@ -390,35 +392,34 @@ public final class Air {
             at: node, on: channel, from: chips[node].sentFrom, to: now, links: links)
         chips[node].phase = .idle
         setDeadline(node, .distantFuture)
-        mailboxes[node].put(.energy(channel, level ?? settings.sensitivity), now: now)
+        mailboxes[node].put(energy: level ?? settings.sensitivity, on: channel)
         schedule(node)
     }
 
     /// Hands the frame that `sender` has just ended to everybody who could hear all of it.
     private func deliver(from sender: Int, start: Instant, isAck: Bool) {
         let channel = chips[sender].configuration.channel
-        guard let header = FilterHeader(chips[sender].frame.span) else { return }
+        guard let header = chips[sender].header else { return }
         frameCount += 1
         if sink != nil { record(sender, start, chips[sender].frame, header) }
-        var bare = chips[sender].frame
-        bare.truncate(to: bare.count - 2)
         for receiver in chips.indices where receiver != sender {
-            let chip = chips[receiver]
-            guard chip.isConfigured, chip.configuration.channel == channel else { continue }
+            guard chips[receiver].isConfigured,
+                chips[receiver].configuration.channel == channel
+            else { continue }
             let link = links[sender, receiver]
-            guard link.rssi >= settings.sensitivity, chip.accepts(header) else { continue }
-            guard chip.listeningSince <= start, chip.receiverOn else {
+            guard link.rssi >= settings.sensitivity, chips[receiver].accepts(header) else {
+                continue
+            }
+            guard chips[receiver].listeningSince <= start, chips[receiver].receiverOn else {
                 if !header.isBroadcast { lose(at: receiver, .receiverOff, header) }
                 continue
             }
             guard isHeard(at: receiver, from: sender, start: start, link, header) else { continue }
             if header.wantsAck, !header.isBroadcast { acknowledge(receiver, header) }
             mailboxes[receiver].put(
-                .received(
-                    Reception(
-                        frame: bare, rssi: link.rssi, lqi: Self.quality(link.rssi),
-                        number: frameCount)),
-                now: now)
+                Reception(
+                    frame: chips[sender].frame, rssi: link.rssi, lqi: Self.quality(link.rssi),
+                    number: frameCount))
             schedule(receiver)
         }
     }
@@ -454,8 +455,12 @@ public final class Air {
     }
 
     private func record(
-        _ sender: Int, _ start: Instant, _ psdu: FrameBuffer, _ header: FilterHeader?
+        _ sender: Int, _ start: Instant, _ frame: FrameBuffer, _ header: FilterHeader?
     ) {
+        // Nobody but the evidence reads a frame check sequence: no chip here gets a frame that
+        // came to harm.
+        var psdu = frame
+        psdu.append(CRC16.frameCheckSequence(frame.span))
         var link: Link?
         if let header, !header.isBroadcast {
             let addressee = chips.indices.first { index in
@@ -516,7 +521,6 @@ public final class Air {
             var frame = FrameBuffer()
             frame.append(chips[node].ackPending ? 0x0012 as UInt16 : 0x0002)
             frame.append(chips[node].ackSequence)
-            frame.append(CRC16.frameCheckSequence(frame.span))
             record(node, start, frame, nil)
         }
         for waiting in chips.indices
@@ -529,7 +533,7 @@ public final class Air {
                 isAckHeard(at: waiting, from: node, start: start, end: end, link)
             else { continue }
             chips[waiting].spacedUntil =
-                now + settings.phy.spacing(after: chips[waiting].frame.count)
+                now + settings.phy.spacing(after: chips[waiting].length)
             finish(waiting, .success, framePending: chips[node].ackPending)
         }
     }

@@ -26,7 +26,9 @@ struct Chip {
 
     var phase = Phase.idle
     var deadline = Instant.distantFuture
+    /// Without its frame check sequence.
     var frame = FrameBuffer()
+    var header: FilterHeader?
     var handle: UInt8 = 0
     var wantsAck = false
     var backoffs = 0
@@ -45,6 +47,9 @@ struct Chip {
     var ackPending = false
 
     var nextDeadline: Instant { min(deadline, ackEnds) }
+
+    /// Bytes of the frame on the air, its check sequence included.
+    var length: Int { frame.count + 2 }
 
     static let pendingLimit = 64
 

@@ -27,6 +27,9 @@ final class FlashMemory {
         self.geometry = geometry
         bytes = .allocate(byteCount: geometry.size, alignment: 16)
         bytes.initializeMemory(as: UInt8.self, repeating: 0xFF)
+        // For what a journal erases and writes at once, so that it need not be found in mid-run.
+        unfinished.reserveCapacity(32)
+        overwritten.reserveCapacity(8 * geometry.pageSize)
     }
 
     deinit { bytes.deallocate() }
@@ -45,9 +48,9 @@ final class FlashMemory {
             Write(
                 address: address, count: count, start: start, end: end,
                 saved: overwritten.count, isErase: false))
-        for index in 0..<count {
-            overwritten.append(bytes[address + index])
-            bytes[address + index] &= data[from + index]
+        keep(address, count)
+        data.withUnsafeBufferPointer { data in
+            for index in 0..<count { bytes[address + index] &= data[from + index] }
         }
         busyUntil = end
     }
@@ -62,11 +65,16 @@ final class FlashMemory {
             Write(
                 address: address, count: geometry.pageSize, start: start, end: end,
                 saved: overwritten.count, isErase: true))
-        for index in address..<address + geometry.pageSize {
-            overwritten.append(bytes[index])
-            bytes[index] = 0xFF
-        }
+        keep(address, geometry.pageSize)
+        UnsafeMutableRawBufferPointer(rebasing: bytes[address..<address + geometry.pageSize])
+            .initializeMemory(as: UInt8.self, repeating: 0xFF)
         busyUntil = end
+    }
+
+    /// Remembers what is about to be overwritten.
+    private func keep(_ address: Int, _ count: Int) {
+        overwritten.append(
+            contentsOf: UnsafeRawBufferPointer(rebasing: bytes[address..<address + count]))
     }
 
     /// Takes back what had not been done at `now`. A half-programmed run keeps its finished

@@ -3,10 +3,12 @@ import Wire
 
 /// What waits for one node: its chip's reports of this instant, mail for later, and its wake-up.
 struct Mailbox {
-    enum Report {
-        case received(Reception)
+    /// What comes from the chip. A frame lies beside, because an enum as big as a frame is copied
+    /// whole wherever it is looked at.
+    private enum Report {
+        case received
         case transmitted(TransmitResult)
-        case energy(UInt8, Int8)
+        case energy(channel: UInt8, level: Int8)
     }
 
     enum Mail {
@@ -46,15 +48,44 @@ struct Mailbox {
     /// When the node's end of the WAN can take its next message.
     var wanFreeAt = Instant.zero
 
+    /// Those waiting are from `firstReport` to before `endReport`; the rest is memory.
     private var reports: ContiguousArray<Report> = []
     private var firstReport = 0
+    private var endReport = 0
+    /// The frames of those that are `received`, in order; kept in the same way.
+    private var receptions: ContiguousArray<Reception> = []
+    private var firstReception = 0
+    private var endReception = 0
     /// In order of time, then of posting.
     private var letters: ContiguousArray<Letter> = []
 
     /// Takes a report of the chip's at the present instant; a node that is off hears nothing.
-    mutating func put(_ report: Report, now: Instant) {
+    mutating func put(_ reception: Reception) {
         guard isOn else { return }
-        reports.append(report)
+        if endReception < receptions.count {
+            receptions[endReception] = reception
+        } else {
+            receptions.append(reception)
+        }
+        endReception += 1
+        put(.received)
+    }
+
+    mutating func put(_ result: TransmitResult) {
+        if isOn { put(.transmitted(result)) }
+    }
+
+    mutating func put(energy level: Int8, on channel: UInt8) {
+        if isOn { put(.energy(channel: channel, level: level)) }
+    }
+
+    private mutating func put(_ report: Report) {
+        if endReport < reports.count {
+            reports[endReport] = report
+        } else {
+            reports.append(report)
+        }
+        endReport += 1
     }
 
     mutating func put(_ mail: Mail, at time: Instant) {
@@ -65,19 +96,31 @@ struct Mailbox {
 
     /// When the node is next due.
     func due(now: Instant) -> Instant {
-        if firstReport < reports.count { return now }
+        if firstReport < endReport { return now }
         return min(wake, letters.first?.time ?? .distantFuture)
     }
 
-    mutating func takeReport() -> Report? {
-        guard firstReport < reports.count else { return nil }
-        let report = reports[firstReport]
-        firstReport += 1
-        if firstReport == reports.count {
-            reports.removeAll(keepingCapacity: true)
-            firstReport = 0
+    /// Takes the next report; false if there is none.
+    mutating func takeReport(into turn: inout Turn) -> Bool {
+        guard firstReport < endReport else { return false }
+        switch reports[firstReport] {
+        case .received:
+            turn.frame = receptions[firstReception].number
+            turn.input = .received(receptions[firstReception])
+            firstReception += 1
+        case .transmitted(let result): turn.input = .transmitted(result)
+        case .energy(let channel, let level): turn.input = .energy(channel: channel, level: level)
         }
-        return report
+        firstReport += 1
+        if firstReport == endReport { forgetReports() }
+        return true
+    }
+
+    private mutating func forgetReports() {
+        firstReport = 0
+        endReport = 0
+        firstReception = 0
+        endReception = 0
     }
 
     mutating func takeMail(dueBy now: Instant) -> Mail? {
@@ -100,7 +143,6 @@ struct Mailbox {
     mutating func switchOff() {
         isOn = false
         wake = .distantFuture
-        reports.removeAll(keepingCapacity: true)
-        firstReport = 0
+        forgetReports()
     }
 }

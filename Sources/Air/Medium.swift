@@ -10,18 +10,33 @@ struct Medium {
         var end: Instant
     }
 
+    /// In order of their beginnings, more or less; those before `head` are over and done with.
     private var transmissions: ContiguousArray<Transmission> = []
+    private var head = 0
 
     /// Longer than any frame lasts: what ended before cannot overlap anything that still matters.
     private static let memory = Interval.milliseconds(10)
+
+    /// So many that are over go at once, because each time all that are left move.
+    private static let pruning = 16
 
     /// What an energy measurement under way still has to look back on.
     private var heldFrom = Instant.distantFuture
     private var heldUntil = Instant.zero
 
+    init() { transmissions.reserveCapacity(4 * Self.pruning) }
+
     mutating func add(_ transmission: Transmission, now: Instant) {
         if heldUntil < now { heldFrom = .distantFuture }
-        transmissions.removeAll { $0.end + Self.memory < now && $0.end < heldFrom }
+        while head < transmissions.count, transmissions[head].end + Self.memory < now,
+            transmissions[head].end < heldFrom
+        {
+            head += 1
+        }
+        if head >= Self.pruning {
+            transmissions.removeFirst(head)
+            head = 0
+        }
         transmissions.append(transmission)
     }
 
@@ -33,7 +48,7 @@ struct Medium {
 
     /// Takes a sender's transmission that is still going on off the air: its power was cut.
     mutating func silence(_ sender: Int, at now: Instant) {
-        for index in transmissions.indices
+        for index in head..<transmissions.count
         where transmissions[index].sender == sender && transmissions[index].end > now {
             transmissions[index].end = max(now, transmissions[index].start)
         }
@@ -45,7 +60,7 @@ struct Medium {
         for listener: Int, on channel: UInt8, from start: Instant, to end: Instant,
         links: borrowing LinkTable, sensitivity: Int8
     ) -> Bool {
-        for other in transmissions
+        for other in transmissions[head...]
         where other.channel == channel && other.start < end && other.end > start {
             if other.sender == listener || links[other.sender, listener].rssi >= sensitivity {
                 return true
@@ -60,7 +75,7 @@ struct Medium {
         links: borrowing LinkTable
     ) -> Int8? {
         var strongest: Int8?
-        for other in transmissions
+        for other in transmissions[head...]
         where other.channel == channel && other.start < end && other.end > start
             && other.sender != listener
         {
@@ -75,7 +90,7 @@ struct Medium {
         links: borrowing LinkTable, settings: borrowing AirSettings
     ) -> Bool {
         let wanted = Int(links[sender, listener].rssi)
-        for other in transmissions
+        for other in transmissions[head...]
         where other.channel == channel && other.start < end && other.end > start
             && other.sender != sender && other.sender != listener
         {

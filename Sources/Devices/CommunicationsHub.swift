@@ -78,6 +78,8 @@ public struct CommunicationsHub: Node {
     var phase = Phase.off
     var timer = Instant.distantFuture
     var zclSequence: UInt8 = 0
+    /// Memory for the stack's snapshots, which are written often.
+    private var snapshot = ByteBuilder()
     /// Devices whose version the WAN has asked for and that have not answered yet.
     var pendingReads: [PendingRead] = []
     var nextRead = Instant.distantFuture
@@ -134,14 +136,19 @@ public struct CommunicationsHub: Node {
         case .order, .observed: break
         }
         settle(at: now, into: &out)
+        reckonDeadline()
     }
 
-    public var nextDeadline: Instant {
-        switch phase {
-        case .off, .restarting: .distantFuture
-        case .booting: timer
-        case .running: min(stack.nextDeadline, nextRead)
-        }
+    /// As of the end of the last input: to ask for it costs nothing.
+    public private(set) var nextDeadline = Instant.distantFuture
+
+    private mutating func reckonDeadline() {
+        nextDeadline =
+            switch phase {
+            case .off, .restarting: .distantFuture
+            case .booting: timer
+            case .running: min(stack.reckonDeadline(), nextRead)
+            }
     }
 
     private mutating func powerOn(at now: Instant, into out: inout Outbox) {
@@ -195,12 +202,15 @@ public struct CommunicationsHub: Node {
     }
 
     private mutating func saveNetwork(_ out: inout Outbox) {
-        if stack.takeSaveRequest() { journal.write(Record.network, stack.snapshot, &out) }
+        guard stack.takeSaveRequest() else { return }
+        stack.snapshot(into: &snapshot)
+        journal.write(Record.network, snapshot.bytes, &out)
     }
 
     private mutating func settle(at now: Instant, into out: inout Outbox) {
         guard phase == .running else { return }
-        while let indication = stack.takeIndication() {
+        var indication = Indication.formed
+        while stack.takeIndication(into: &indication) {
             switch indication {
             case .formed:
                 stack.permitJoining(profile.permitJoining, at: now, into: &out)

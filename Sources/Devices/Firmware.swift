@@ -53,12 +53,16 @@ struct DownloadState: Sendable, Equatable {
     var size: UInt32
     var offset: UInt32
 
-    var bytes: [UInt8] {
-        var builder = ByteBuilder()
-        builder.put(image)
-        builder.put(UInt64(size), 4)
-        builder.put(UInt64(offset), 4)
-        return builder.bytes
+    /// Layout, little-endian: manufacturer u16, image type u16, version u32, size u32, offset u32.
+    /// In a frame, because it is written every few blocks and a frame allocates nothing.
+    var encoded: FrameBuffer {
+        var frame = FrameBuffer()
+        frame.append(image.manufacturer)
+        frame.append(image.imageType)
+        frame.append(image.version)
+        frame.append(size)
+        frame.append(offset)
+        return frame
     }
 
     init(image: ImageIdentity, size: UInt32, offset: UInt32) {

@@ -66,6 +66,8 @@ public struct HANDevice: Node {
     var isChecking = false
     var sleeper = Sleeper()
     var zclSequence: UInt8 = 0
+    /// Memory for the stack's snapshots, which are written often.
+    private var snapshot = ByteBuilder()
     /// Flash behind the journal is erased from its start up to here.
     var erasedUpTo = 0
     var blocksSinceSave = 0
@@ -133,18 +135,23 @@ public struct HANDevice: Node {
         case .energy, .wan, .observed: break
         }
         settle(at: now, into: &out)
+        reckonDeadline()
     }
 
-    public var nextDeadline: Instant {
-        switch phase {
-        case .off, .restarting: .distantFuture
-        case .booting: timer
-        case .leaving, .activating: min(timer, stack.nextDeadline)
-        case .running:
-            min(
-                min(timer, stack.nextDeadline),
-                min(hasOTAClient ? client.nextDeadline : .distantFuture, sleeper.nextDeadline))
-        }
+    /// As of the end of the last input: to ask for it costs nothing.
+    public private(set) var nextDeadline = Instant.distantFuture
+
+    private mutating func reckonDeadline() {
+        nextDeadline =
+            switch phase {
+            case .off, .restarting: .distantFuture
+            case .booting: timer
+            case .leaving, .activating: min(timer, stack.reckonDeadline())
+            case .running:
+                min(
+                    min(timer, stack.reckonDeadline()),
+                    min(hasOTAClient ? client.nextDeadline : .distantFuture, sleeper.nextDeadline))
+            }
     }
 
     private mutating func powerOn(at now: Instant, into out: inout Outbox) {
@@ -235,7 +242,9 @@ public struct HANDevice: Node {
     }
 
     private mutating func saveNetwork(_ out: inout Outbox) {
-        if stack.takeSaveRequest() { journal.write(Record.network, stack.snapshot, &out) }
+        guard stack.takeSaveRequest() else { return }
+        stack.snapshot(into: &snapshot)
+        journal.write(Record.network, snapshot.bytes, &out)
     }
 
     /// Follows up whatever an input has stirred until nothing is left to do.
@@ -245,7 +254,8 @@ public struct HANDevice: Node {
             stack.goOn(at: now, into: &out)
         }
         guard phase == .running else { return }
-        while let indication = stack.takeIndication() {
+        var indication = Indication.formed
+        while stack.takeIndication(into: &indication) {
             heed(indication, at: now, into: &out)
         }
         // First, so that a sleeper whose budget is spent asks for nothing more.

@@ -245,9 +245,8 @@ extension HANDevice {
     mutating func saveDownload(_ out: inout Outbox) {
         guard let image = client.image, client.isDownloading else { return }
         blocksSinceSave = 0
-        journal.write(
-            Record.download,
-            DownloadState(image: image, size: client.size, offset: client.offset).bytes, &out)
+        let state = DownloadState(image: image, size: client.size, offset: client.offset)
+        journal.write(Record.download, state.encoded.span, &out)
     }
 
     private mutating func forgetDownload(_ out: inout Outbox) {

@@ -24,8 +24,6 @@ public struct Journal: Sendable {
     private var tail: Int?
     /// The newest record of each key, in order of first appearance.
     private var records: [(key: UInt8, bytes: [UInt8])] = []
-    /// One record as it is written or checked, kept for its memory.
-    private var scratch: [UInt8] = []
 
     private var areaSize: Int { pages * pageSize }
 
@@ -81,13 +79,14 @@ public struct Journal: Sendable {
             if key == 0xFF, length == 0xFFFF { break }
             let end = offset + Self.recordOverhead + length
             guard length <= Self.recordLimit, end <= areaSize,
-                check(area.span, at: offset, length: length) == Self.word(area, at: offset + 3)
+                Self.check(key, area.span.extracting(end - length..<end))
+                    == Self.word(area, at: offset + 3)
             else {
                 // Torn by a power cut: nothing can follow it here.
                 tail = areaSize
                 return
             }
-            keep(key, Array(area[offset + Self.recordOverhead..<end]))
+            keep(key, area.span.extracting(offset + Self.recordOverhead..<end))
             offset = end
         }
         tail = offset
@@ -97,21 +96,32 @@ public struct Journal: Sendable {
         (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
     }
 
-    /// The check of the record whose {key, length, CRC, bytes} begin at `offset`.
-    private mutating func check(_ area: Span<UInt8>, at offset: Int, length: Int) -> UInt32 {
-        scratch.removeAll(keepingCapacity: true)
-        for index in offset..<offset + 3 { scratch.append(area[index]) }
-        let data = offset + Self.recordOverhead
-        for index in data..<data + length { scratch.append(area[index]) }
-        return CRC32.checksum(scratch.span)
+    /// The first three fields of a record, which its CRC covers too.
+    private static func head(_ key: UInt8, _ bytes: Span<UInt8>) -> FrameBuffer {
+        var head = FrameBuffer()
+        head.append(key)
+        head.append(UInt16(truncatingIfNeeded: bytes.count))
+        return head
     }
 
-    private mutating func keep(_ key: UInt8, _ bytes: [UInt8]) {
-        if let index = records.firstIndex(where: { $0.key == key }) {
-            records[index].bytes = bytes
-        } else {
-            records.append((key, bytes))
-        }
+    private static func check(_ key: UInt8, _ bytes: Span<UInt8>) -> UInt32 {
+        CRC32.checksum(head(key, bytes).span, bytes)
+    }
+
+    /// In place where it can be: a record that is written often allocates nothing.
+    private mutating func keep(_ key: UInt8, _ bytes: Span<UInt8>) {
+        let index = records.firstIndex { $0.key == key }
+        if index == nil { records.append((key, [])) }
+        let place = index ?? records.count - 1
+        records[place].bytes.removeAll(keepingCapacity: true)
+        bytes.withUnsafeBufferPointer { records[place].bytes.append(contentsOf: $0) }
+    }
+
+    private func holds(_ key: UInt8, _ bytes: Span<UInt8>) -> Bool {
+        guard let index = records.firstIndex(where: { $0.key == key }),
+            records[index].bytes.count == bytes.count
+        else { return false }
+        return bytes.indices.allSatisfy { records[index].bytes[$0] == bytes[$0] }
     }
 
     /// Keeps `bytes` under `key`, unless they are there already. False, with nothing changed, if
@@ -119,8 +129,14 @@ public struct Journal: Sendable {
     /// has no room left for them.
     @discardableResult
     public mutating func write(_ key: UInt8, _ bytes: [UInt8], _ out: inout Outbox) -> Bool {
+        write(key, bytes.span, &out)
+    }
+
+    /// The same without an array.
+    @discardableResult
+    public mutating func write(_ key: UInt8, _ bytes: Span<UInt8>, _ out: inout Outbox) -> Bool {
         guard let tail, bytes.count <= Self.recordLimit else { return false }
-        if self[key] == bytes { return true }
+        if holds(key, bytes) { return true }
         let needed = Self.recordOverhead + bytes.count
         if tail + needed <= areaSize {
             let lost = out.lost
@@ -130,36 +146,31 @@ public struct Journal: Sendable {
             self.tail = tail + needed
             return true
         }
-        let others = records.filter { $0.key != key }
-        let live = others.reduce(Self.headerSize + needed) {
-            $0 + Self.recordOverhead + $1.bytes.count
+        var live = Self.headerSize + needed
+        for record in records where record.key != key {
+            live += Self.recordOverhead + record.bytes.count
         }
         guard live <= areaSize else { return false }
-        let before = self
+        let isNew = !records.contains { $0.key == key }
+        let actions = pages + records.count + (isNew ? 1 : 0) + 1
+        guard out.hasRoom(actions: actions, bytes: live) else { return false }
         keep(key, bytes)
-        guard compact(&out) else {
-            self = before
-            return false
-        }
+        compact(&out)
         return true
     }
 
-    /// Copies the live records to the other area. False if the outbox could not take all of it:
-    /// then that area has no header, and the old one counts still.
-    private mutating func compact(_ out: inout Outbox) -> Bool {
-        let lost = out.lost
+    /// Copies the live records to the other area, for which the outbox must have room.
+    private mutating func compact(_ out: inout Outbox) {
         active = 1 - active
         generation &+= 1
         erase(&out)
         var offset = Self.headerSize
         for record in records {
-            program(record.key, record.bytes, at: base(of: active) + offset, &out)
+            program(record.key, record.bytes.span, at: base(of: active) + offset, &out)
             offset += Self.recordOverhead + record.bytes.count
         }
-        guard out.lost == lost else { return false }
         tail = offset
         programHeader(&out)
-        return out.lost == lost
     }
 
     private mutating func format(_ out: inout Outbox) {
@@ -175,25 +186,16 @@ public struct Journal: Sendable {
     }
 
     private func programHeader(_ out: inout Outbox) {
-        var header = ByteBuilder()
-        header.put(UInt64(Self.magic), 4)
-        header.put(UInt64(generation), 4)
-        header.put(UInt64(CRC32.checksum(header.bytes.span)), 4)
-        out.program(header.bytes.span, at: base(of: active))
+        var header = FrameBuffer()
+        header.append(Self.magic)
+        header.append(generation)
+        header.append(CRC32.checksum(header.span))
+        out.program(header.span, at: base(of: active))
     }
 
-    private mutating func program(
-        _ key: UInt8, _ bytes: [UInt8], at address: Int, _ out: inout Outbox
-    ) {
-        scratch.removeAll(keepingCapacity: true)
-        scratch.append(key)
-        scratch.append(UInt8(truncatingIfNeeded: bytes.count))
-        scratch.append(UInt8(truncatingIfNeeded: bytes.count >> 8))
-        scratch.append(contentsOf: bytes)
-        let check = CRC32.checksum(scratch.span)
-        for place in 0..<4 {
-            scratch.insert(UInt8(truncatingIfNeeded: check >> UInt32(8 * place)), at: 3 + place)
-        }
-        out.program(scratch.span, at: address)
+    private func program(_ key: UInt8, _ bytes: Span<UInt8>, at address: Int, _ out: inout Outbox) {
+        var head = Self.head(key, bytes)
+        head.append(Self.check(key, bytes))
+        out.program(head.span, bytes, at: address)
     }
 }

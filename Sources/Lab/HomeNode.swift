@@ -16,12 +16,22 @@ public struct HomeNode: Node {
     public mutating func handle(
         _ input: borrowing Input, at now: Instant, into out: inout Outbox
     ) {
-        device?.handle(input, at: now, into: &out)
-        hub?.handle(input, at: now, into: &out)
-        director?.handle(input, at: now, into: &out)
+        if device != nil {
+            nextDeadline = Self.run(&device!, input, at: now, into: &out)
+        } else if hub != nil {
+            nextDeadline = Self.run(&hub!, input, at: now, into: &out)
+        } else if director != nil {
+            nextDeadline = Self.run(&director!, input, at: now, into: &out)
+        }
     }
 
-    public var nextDeadline: Instant {
-        device?.nextDeadline ?? hub?.nextDeadline ?? director?.nextDeadline ?? .distantFuture
+    /// As the node gave it after its last input: asking through the optional would copy the node.
+    public private(set) var nextDeadline = Instant.distantFuture
+
+    private static func run<N: Node>(
+        _ node: inout N, _ input: borrowing Input, at now: Instant, into out: inout Outbox
+    ) -> Instant {
+        node.handle(input, at: now, into: &out)
+        return node.nextDeadline
     }
 }

@@ -78,18 +78,17 @@ public final class Runner {
             roster: roster, start: scenario.start, steps: scenario.steps.map(\.title),
             folder: folder)
         let sink = EvidenceTee(recorder: recorder, observer: observer)
-        let air = Air(
-            members: members, settings: home.air, links: links, seed: seed, sink: sink)
-        let simulation = Simulation(air: air, members: roster.members.count, make: makeNode)
+        let simulation = makeSimulation(sink: sink)
         var seen = 0
         var noted = 0
         while simulation.step(until: .zero + scenario.timeLimit) {
+            // Only then, because looking at a node's state copies the node.
             guard simulation.lastNode == directorIndex,
                 let changes = simulation.nodes[directorIndex].director?.changes, changes != seen
             else { continue }
             seen = changes
             simulation.change(directorIndex) { node in
-                note(air.frameCount, in: &node, from: &noted)
+                note(simulation.air.frameCount, in: &node, from: &noted)
             }
         }
         try recorder.finish()
@@ -101,6 +100,13 @@ public final class Runner {
         return RunResult(
             summary: summary, failure: failure(simulation.nodes[directorIndex].director),
             folder: folder)
+    }
+
+    /// The home on its air, before anything has happened; without a sink nothing is recorded.
+    package func makeSimulation(sink: EvidenceSink?) -> Simulation<HomeNode> {
+        let air = Air(
+            members: members, settings: home.air, links: links, seed: seed, sink: sink)
+        return Simulation(air: air, members: roster.members.count, make: makeNode)
     }
 
     /// Writes the air's frame count beside attempts that have just begun or ended.

@@ -50,7 +50,13 @@ public struct FlashView: @unchecked Sendable {
     public func read(_ address: Int, count: Int) -> [UInt8] {
         guard count > 0 else { return [] }
         return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            for index in 0..<count { buffer[index] = self[address + index] }
+            buffer.initialize(repeating: 0xFF)
+            let (from, to) = (max(address, 0), min(address + count, base?.count ?? 0))
+            if let base, from < to {
+                let target = UnsafeMutableBufferPointer(rebasing: buffer[(from - address)...])
+                UnsafeMutableRawBufferPointer(target).copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: base[from..<to]))
+            }
             filled = count
         }
     }
@@ -58,6 +64,10 @@ public struct FlashView: @unchecked Sendable {
     /// Appends `count` bytes from `address` to a frame.
     @inlinable
     public func append(_ address: Int, count: Int, to frame: inout FrameBuffer) {
-        for index in 0..<count { frame.append(self[address + index]) }
+        if let base, count > 0, address >= 0, address <= base.count - count {
+            frame.append(UnsafeRawBufferPointer(rebasing: base[address..<address + count]))
+        } else {
+            for index in 0..<max(0, count) { frame.append(self[address + index]) }
+        }
     }
 }

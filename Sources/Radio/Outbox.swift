@@ -57,8 +57,13 @@ public struct Outbox: ~Copyable {
 
     /// Empties it for the next call.
     public mutating func removeAll() {
-        actions.removeAll(keepingCapacity: true)
-        arena.removeAll(keepingCapacity: true)
+        // To empty what is empty costs more than to look.
+        if actions.count == 1 {
+            actions.removeLast()
+        } else if !actions.isEmpty {
+            actions.removeAll(keepingCapacity: true)
+        }
+        if !arena.isEmpty { arena.removeAll(keepingCapacity: true) }
         if !messages.isEmpty { messages.removeAll(keepingCapacity: true) }
         if !orders.isEmpty { orders.removeAll(keepingCapacity: true) }
         lost = 0
@@ -78,14 +83,29 @@ public struct Outbox: ~Copyable {
         append(.transmit(handle: handle, frame: frame, isIndirect: isIndirect))
     }
 
+    /// Whether so many actions and bytes to program still fit. If not, it counts as a loss.
+    public mutating func hasRoom(actions more: Int, bytes: Int) -> Bool {
+        let fits =
+            actions.count + more <= Self.actionLimit && arena.count + bytes <= Self.arenaLimit
+        if !fits { lost += 1 }
+        return fits
+    }
+
     public mutating func program(_ bytes: Span<UInt8>, at address: Int) {
-        guard arena.count + bytes.count <= Self.arenaLimit else {
+        program(bytes, Span(), at: address)
+    }
+
+    /// Programs `head` and, right behind it, `body`, as one write.
+    public mutating func program(_ head: Span<UInt8>, _ body: Span<UInt8>, at address: Int) {
+        let count = head.count + body.count
+        guard arena.count + count <= Self.arenaLimit else {
             lost += 1
             return
         }
         let start = arena.count
-        for index in bytes.indices { arena.append(bytes[index]) }
-        append(.program(address: address, from: start, count: bytes.count))
+        head.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
+        body.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
+        append(.program(address: address, from: start, count: count))
     }
 
     public mutating func send(_ message: WANMessage) {

@@ -3,8 +3,10 @@
 /// ZigBee is little-endian throughout; the `bigEndian` forms are for GBCS and certificates.
 public struct ByteReader: ~Escapable {
     @usableFromInline let bytes: Span<UInt8>
+    @usableFromInline var position = 0
     /// How many bytes have been read.
-    public private(set) var offset = 0
+    @inlinable
+    public var offset: Int { position }
 
     @inlinable
     @_lifetime(copy bytes)
@@ -14,6 +16,7 @@ public struct ByteReader: ~Escapable {
     public var remaining: Int { bytes.count - offset }
 
     @inlinable
+    @inline(__always)
     public mutating func u8(_ field: StaticString) throws(WireError) -> UInt8 {
         guard remaining >= 1 else { throw WireError(.truncated, field, at: offset) }
         let value = bytes[offset]
@@ -22,6 +25,7 @@ public struct ByteReader: ~Escapable {
     }
 
     @inlinable
+    @inline(__always)
     public mutating func u16(_ field: StaticString) throws(WireError) -> UInt16 {
         guard remaining >= 2 else { throw WireError(.truncated, field, at: offset) }
         let value = UInt16(bytes[offset]) | UInt16(bytes[offset + 1]) << 8
@@ -30,6 +34,7 @@ public struct ByteReader: ~Escapable {
     }
 
     @inlinable
+    @inline(__always)
     public mutating func u32(_ field: StaticString) throws(WireError) -> UInt32 {
         guard remaining >= 4 else { throw WireError(.truncated, field, at: offset) }
         var value: UInt32 = 0
@@ -39,6 +44,7 @@ public struct ByteReader: ~Escapable {
     }
 
     @inlinable
+    @inline(__always)
     public mutating func u64(_ field: StaticString) throws(WireError) -> UInt64 {
         guard remaining >= 8 else { throw WireError(.truncated, field, at: offset) }
         var value: UInt64 = 0
@@ -97,6 +103,6 @@ public struct ByteReader: ~Escapable {
         guard remaining == 0 else { throw WireError(.trailing, field, at: offset) }
     }
 
-    @usableFromInline
-    mutating func advance(_ count: Int) { offset += count }
+    @inlinable
+    mutating func advance(_ count: Int) { position += count }
 }

@@ -32,12 +32,19 @@ public enum CRC16 {
 
 /// CRC-32 (IEEE 802.3, reflected 0xEDB88320), which seals the records of the flash journal.
 public enum CRC32 {
-    public static func checksum(_ bytes: Span<UInt8>) -> UInt32 {
-        var crc: UInt32 = .max
+    public static func checksum(_ bytes: Span<UInt8>) -> UInt32 { ~run(bytes, from: .max) }
+
+    /// The checksum of `head` and `body` in a row.
+    public static func checksum(_ head: Span<UInt8>, _ body: Span<UInt8>) -> UInt32 {
+        ~run(body, from: run(head, from: .max))
+    }
+
+    private static func run(_ bytes: Span<UInt8>, from start: UInt32) -> UInt32 {
+        var crc = start
         for index in bytes.indices {
             crc ^= UInt32(bytes[index])
             for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
         }
-        return ~crc
+        return crc
     }
 }

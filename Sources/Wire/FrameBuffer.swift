@@ -132,8 +132,24 @@ public struct FrameBuffer: Sendable {
     @inlinable
     public mutating func append(_ bytes: Span<UInt8>) {
         guard room >= bytes.count else { return overflow() }
+        bytes.withUnsafeBytes { appendFitting($0) }
+    }
+
+    /// Bytes of any memory; see the other `append`s.
+    @inlinable
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard room >= bytes.count else { return overflow() }
+        appendFitting(bytes)
+    }
+
+    @inlinable
+    mutating func appendFitting(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress else { return }
         let at = Int(length)
-        for index in bytes.indices { storage[at + index] = bytes[index] }
+        var target = storage.mutableSpan
+        target.withUnsafeMutableBytes { target in
+            target.baseAddress!.advanced(by: at).copyMemory(from: source, byteCount: bytes.count)
+        }
         length += UInt8(bytes.count)
     }
 

@@ -33,10 +33,12 @@ enum Checkout {
         String(path.prefix { $0 != "/" })
     }
 
-    /// The second component of a path in Sources or Tests: the name of the target.
+    /// The name of the target: the second component of a path in Sources or Tests, the third of
+    /// one in Tools/benchmarks.
     static func target(of path: String) -> String? {
         let parts = path.split(separator: "/")
-        return parts.count > 2 ? String(parts[1]) : nil
+        let place = path.hasPrefix("Tools/benchmarks/") ? 2 : 1
+        return parts.count > place + 1 ? String(parts[place]) : nil
     }
 
     /// The file's text, or nil if it is not text.

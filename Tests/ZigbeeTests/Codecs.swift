@@ -171,7 +171,8 @@ struct Vector: Sendable, CustomTestStringConvertible {
         Vector(.nwkCommand, "01000712340a"), Vector(.nwkCommand, "020007123478560a"),
         Vector(.nwkCommand, "030b3412"), Vector(.nwkCommand, "0420"), Vector(.nwkCommand, "04c0"),
         Vector(.nwkCommand, "068e"), Vector(.nwkCommand, "07341200"),
-        Vector(.nwkCommand, "0b0800"), Vector(.nwkCommand, "0c0003"), Vector(.nwkCommand, "0861123411"),
+        Vector(.nwkCommand, "0b0800"), Vector(.nwkCommand, "0c0003"),
+        Vector(.nwkCommand, "0861123411"),
         // Unicast data with acknowledgement and link key; broadcast; group; command; its
         // acknowledgement; the acknowledgement of data; fragments and their acknowledgement.
         Vector(.aps, "600119000901012a"), Vector(.aps, "080013000000002a"),

@@ -85,7 +85,9 @@ struct StackNode: Node {
 
     private mutating func save(_ out: inout Outbox) {
         guard stack.takeSaveRequest(), desk.persists, stack.isJoined else { return }
-        let snapshot = stack.snapshot
+        var builder = ByteBuilder()
+        stack.snapshot(into: &builder)
+        let snapshot = builder.bytes
         var record = ByteBuilder()
         record.put(UInt64(snapshot.count), 2)
         record.put(UInt64(CRC32.checksum(snapshot.span)), 4)

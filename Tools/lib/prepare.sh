@@ -1,4 +1,4 @@
-# What Tools/han and Tools/test share: Debian packages, the toolchain, the build and its lock.
+# What Tools/han, Tools/test and Tools/bench share: Debian packages, the toolchain, the build and its lock.
 # Sourced by bash, with `set -u`. Sets root, binary and swift. Writes to standard error only.
 
 # A descriptor that the caller closed would be handed to the next file that is opened, and that

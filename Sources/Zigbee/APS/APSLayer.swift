@@ -48,6 +48,8 @@ struct APSLayer: Sendable {
     var linkKeys: ContiguousArray<LinkKey> = []
     private(set) var pending: ContiguousArray<PendingTransmission> = []
     private var seen: ContiguousArray<Seen> = []
+    /// Where the oldest of them is once there are as many as are kept.
+    private var oldestSeen = 0
 
     init() {
         pending.reserveCapacity(Self.pendingLimit)
@@ -61,12 +63,17 @@ struct APSLayer: Sendable {
 
     /// True if the frame has not been taken before; it is remembered.
     mutating func admit(_ source: ShortAddress, _ counter: UInt8, at now: Instant) -> Bool {
-        if !seen.isEmpty, seen[0].expires <= now { seen.removeAll { $0.expires <= now } }
-        for entry in seen where entry.source == source && entry.counter == counter {
+        for entry in seen
+        where entry.counter == counter && entry.source == source && entry.expires > now {
             return false
         }
-        if seen.count == Self.duplicateLimit { seen.removeFirst() }
-        seen.append(Seen(source: source, counter: counter, expires: now + Self.duplicateMemory))
+        let entry = Seen(source: source, counter: counter, expires: now + Self.duplicateMemory)
+        if seen.count < Self.duplicateLimit {
+            seen.append(entry)
+        } else {
+            seen[oldestSeen] = entry
+            oldestSeen = (oldestSeen + 1) % Self.duplicateLimit
+        }
         return true
     }
 
@@ -89,6 +96,8 @@ struct APSLayer: Sendable {
         return index.map { pending.remove(at: $0) }
     }
 
+    // Out of line, the whole layer would be copied for the call.
+    @inline(__always)
     var nextDeadline: Instant {
         var first = Instant.distantFuture
         for entry in pending where entry.deadline < first { first = entry.deadline }

@@ -162,11 +162,11 @@ extension ZigbeeStack {
 
     // MARK: - Receiving
 
+    /// `frame` is opened where it is.
     mutating func receiveAPS(
-        _ received: FrameBuffer, _ nwk: NWKHeader, from start: Int, sender: ShortAddress,
+        _ frame: inout FrameBuffer, _ nwk: NWKHeader, from start: Int, sender: ShortAddress,
         at now: Instant, into out: inout Outbox
     ) {
-        var frame = received
         let header: APSHeader
         let headerEnd: Int
         do {

@@ -63,11 +63,12 @@ struct MACLayer: Sendable {
     var sequence: UInt8 = 0
     private var handle: UInt8 = 0
     /// Ready for the chip, first come, first served.
-    private(set) var queue: ContiguousArray<OutgoingFrame> = []
-    private var head = 0
+    private var queue = Ring<OutgoingFrame>(limit: queueLimit)
     private(set) var indirect: ContiguousArray<IndirectFrame> = []
-    /// What the chip is busy with.
-    private(set) var inFlight: OutgoingFrame?
+    /// What the chip is or was last busy with; it stays here until the next frame takes its place.
+    private(set) var current = OutgoingFrame(
+        content: .mac, body: FrameBuffer(), destination: .none)
+    private(set) var isChipFree = true
     private var inFlightIndirect: PendingAddress?
     /// NWK unicasts that failed and are to be tried again.
     private var delayed: ContiguousArray<(due: Instant, frame: OutgoingFrame)> = []
@@ -75,14 +76,11 @@ struct MACLayer: Sendable {
     private var waitingPolls: ContiguousArray<(holder: PendingAddress, until: Instant)> = []
     /// Frames lately taken, by sender and sequence number.
     private var taken: ContiguousArray<(source: MACAddress, sequence: UInt8, until: Instant)> = []
-
-    var isChipFree: Bool { inFlight == nil }
-    var isQueueEmpty: Bool { head == queue.count }
-    var queued: Int { queue.count - head }
+    /// Where the oldest of them is once there are as many as are kept.
+    private var oldestTaken = 0
 
     init(sequence: UInt8) {
         self.sequence = sequence
-        queue.reserveCapacity(2 * Self.queueLimit)
         indirect.reserveCapacity(Self.indirectLimit)
         delayed.reserveCapacity(Self.queueLimit)
         taken.reserveCapacity(Self.takenLimit)
@@ -94,38 +92,26 @@ struct MACLayer: Sendable {
     }
 
     /// False if the queue is full.
-    mutating func enqueue(_ frame: OutgoingFrame) -> Bool {
-        guard queued < Self.queueLimit else { return false }
-        if head > 0, queue.count == 2 * Self.queueLimit {
-            queue.removeFirst(head)
-            head = 0
-        }
-        queue.append(frame)
-        return true
-    }
+    mutating func enqueue(_ frame: OutgoingFrame) -> Bool { queue.append(frame) }
 
-    /// Hands the next frame to the chip: the caller transmits it under the handle returned.
+    /// Makes the next frame the `current` one: the caller transmits it under the handle returned.
     ///
     /// With `commandsOnly`, a frame of the network's own stays where it is: the radio is on
     /// another channel.
-    mutating func dequeue(commandsOnly: Bool = false) -> (OutgoingFrame, UInt8)? {
-        guard inFlight == nil, head < queue.count else { return nil }
+    mutating func dequeue(commandsOnly: Bool = false) -> UInt8? {
+        guard isChipFree, !queue.isEmpty else { return nil }
         if commandsOnly {
-            guard let index = queue[head...].firstIndex(where: \.isMACFrame) else { return nil }
-            let frame = queue.remove(at: index)
-            return (frame, take(frame))
+            guard let index = queue.firstIndex(where: \.isMACFrame) else { return nil }
+            current = queue.remove(at: index)
+        } else {
+            current = queue.first
+            queue.removeFirst()
         }
-        let frame = queue[head]
-        head += 1
-        if head == queue.count {
-            queue.removeAll(keepingCapacity: true)
-            head = 0
-        }
-        return (frame, take(frame))
+        return nextHandle()
     }
 
-    private mutating func take(_ frame: OutgoingFrame) -> UInt8 {
-        inFlight = frame
+    private mutating func nextHandle() -> UInt8 {
+        isChipFree = false
         handle &+= 1
         return handle
     }
@@ -168,7 +154,7 @@ struct MACLayer: Sendable {
     /// The first child that still listens for the frame its poll was promised, if the chip is
     /// free for it.
     mutating func takeWaitingPoll(at now: Instant) -> PendingAddress? {
-        guard inFlight == nil, !waitingPolls.isEmpty else { return nil }
+        guard isChipFree, !waitingPolls.isEmpty else { return nil }
         while !waitingPolls.isEmpty {
             let first = waitingPolls.removeFirst()
             if first.until > now { return first.holder }
@@ -176,16 +162,16 @@ struct MACLayer: Sendable {
         return nil
     }
 
-    /// Takes the oldest frame held for `holder` to the chip; it stays held until it is
-    /// acknowledged.
-    mutating func release(for holder: PendingAddress) -> (OutgoingFrame, UInt8)? {
-        guard inFlight == nil,
+    /// Makes the oldest frame held for `holder` the `current` one, as `dequeue` does; it stays held
+    /// until it is acknowledged.
+    mutating func release(for holder: PendingAddress) -> UInt8? {
+        guard isChipFree,
             let index = indirect.firstIndex(where: { $0.holder == holder && !$0.isOnAir })
         else { return nil }
         indirect[index].isOnAir = true
         inFlightIndirect = holder
-        let frame = indirect[index].frame
-        return (frame, take(frame))
+        current = indirect[index].frame
+        return nextHandle()
     }
 
     /// Whether a frame is still held for a sleeping child, who will ask for it again.
@@ -194,13 +180,11 @@ struct MACLayer: Sendable {
         return holdsAny(for: .short(address))
     }
 
-    /// The chip is done. Returns what it was, if the handle is that of the frame in flight, and
-    /// whose indirect queue is empty now.
-    mutating func finish(_ result: TransmitResult) -> (
-        frame: OutgoingFrame, emptied: PendingAddress?
-    )? {
-        guard result.handle == handle, let frame = inFlight else { return nil }
-        inFlight = nil
+    /// The chip is done. False if the handle is not that of the frame in flight; with it, whose
+    /// indirect queue is empty now.
+    mutating func finish(_ result: TransmitResult) -> (isCurrent: Bool, emptied: PendingAddress?) {
+        guard result.handle == handle, !isChipFree else { return (false, nil) }
+        isChipFree = true
         var emptied: PendingAddress?
         if let holder = inFlightIndirect {
             inFlightIndirect = nil
@@ -213,7 +197,7 @@ struct MACLayer: Sendable {
                 }
             }
         }
-        return (frame, emptied)
+        return (true, emptied)
     }
 
     /// The first frame that has waited too long, taken out.
@@ -236,8 +220,13 @@ struct MACLayer: Sendable {
         where entry.sequence == sequence && entry.until > now && entry.source == source {
             return false
         }
-        if taken.count == Self.takenLimit { taken.removeFirst() }
-        taken.append((source, sequence, now + Self.duplicateMemory))
+        let entry = (source, sequence, now + Self.duplicateMemory)
+        if taken.count < Self.takenLimit {
+            taken.append(entry)
+        } else {
+            taken[oldestTaken] = entry
+            oldestTaken = (oldestTaken + 1) % Self.takenLimit
+        }
         return true
     }
 
@@ -255,6 +244,8 @@ struct MACLayer: Sendable {
         }
     }
 
+    // Out of line, the whole layer would be copied for the call.
+    @inline(__always)
     var nextExpiry: Instant {
         var first = Instant.distantFuture
         for entry in delayed where entry.due < first { first = entry.due }

@@ -73,9 +73,9 @@ extension ZigbeeStack {
             return
         }
         let hasMore = mac.holdsMoreThanOne(for: holder)
-        guard let (frame, handle) = mac.release(for: holder) else { return }
+        guard let handle = mac.release(for: holder) else { return }
         // Sealed once: asked for again, it is the same frame with the same sequence number.
-        guard var body = seal(frame) else { return }
+        var body = sealedCurrent()
         mac.keepSealed(body, for: holder)
         if hasMore { body[0] |= 0x10 }
         out.transmit(body, handle: handle, isIndirect: true)

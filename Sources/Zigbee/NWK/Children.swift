@@ -62,16 +62,6 @@ extension ZigbeeStack {
             to: header.source, at: now, into: &out)
     }
 
-    /// When the first child will have been silent for too long.
-    var nextAgeing: Instant {
-        var first = Instant.distantFuture
-        for entry in neighbours.entries where entry.relation == .child && !entry.capability.isRouter
-        {
-            first = min(first, entry.lastHeard + entry.timeout)
-        }
-        return first
-    }
-
     mutating func ageChildren(at now: Instant, into out: inout Outbox) {
         while let aged = neighbours.entries.first(where: {
             $0.relation == .child && !$0.capability.isRouter && $0.lastHeard + $0.timeout <= now
@@ -143,5 +133,16 @@ extension ZigbeeStack {
         out.note(
             .left, configuration.eui64.rawValue, UInt64(network.address.rawValue))
         indicate(.left)
+    }
+}
+
+extension NeighbourTable {
+    /// When the first child will have been silent for too long.
+    var nextAgeing: Instant {
+        var first = Instant.distantFuture
+        for entry in entries where entry.relation == .child && !entry.capability.isRouter {
+            first = min(first, entry.lastHeard + entry.timeout)
+        }
+        return first
     }
 }

@@ -63,6 +63,9 @@ extension ZigbeeStack {
 
     /// Who gets a frame for `destination` next: an end device's parent, a neighbour itself, the
     /// hop a route names, or the parent.
+    ///
+    /// Inlined, or the whole stack would be copied for the call.
+    @inline(__always)
     func nextHop(to destination: ShortAddress) -> ShortAddress? {
         if configuration.role == .endDevice { return neighbours.parent?.address }
         if let neighbour = neighbours[destination],
@@ -87,24 +90,25 @@ extension ZigbeeStack {
 
     // MARK: - Security
 
-    /// Appends a frame to `psdu`, sealed with the network key.
-    mutating func sealNWK(_ frame: OutgoingFrame, into psdu: inout FrameBuffer) {
+    /// Appends the MAC's current frame to `psdu`, sealed with the network key.
+    mutating func sealCurrent(into psdu: inout FrameBuffer) {
         guard let key = network.key else { return }
         let counter = takeNetworkCounter()
         let start = psdu.count
-        psdu.append(frame.body.span.extracting(0..<frame.auxiliaryOffset))
+        let offset = mac.current.auxiliaryOffset
+        psdu.append(mac.current.body.span.extracting(0..<offset))
         let auxiliary = AuxiliaryHeader(
             key: .network, frameCounter: counter, source: configuration.eui64,
             keySequence: network.keySequence)
         auxiliary.encodeForSealing(into: &psdu)
         let payload = psdu.count
-        psdu.append(frame.body.span.extracting(frame.auxiliaryOffset...))
+        psdu.append(mac.current.body.span.extracting(offset...))
         guard !psdu.isOverflowed else { return }
         crypto.seal(
             &psdu, from: start, payload: payload, key: key,
             nonce: CCMNonce(
                 source: configuration.eui64, counter: counter, control: auxiliary.fullControl))
-        psdu.clearSecurityLevel(at: start + frame.auxiliaryOffset)
+        psdu.clearSecurityLevel(at: start + offset)
     }
 
     private mutating func takeNetworkCounter() -> UInt32 {
@@ -255,7 +259,7 @@ extension ZigbeeStack {
         }
         switch header.kind {
         case .data:
-            receiveAPS(frame, header, from: payload, sender: sender, at: now, into: &out)
+            receiveAPS(&frame, header, from: payload, sender: sender, at: now, into: &out)
         case .command:
             receiveNWKCommand(frame, header, from: payload, at: now, into: &out)
         }

@@ -6,11 +6,11 @@ extension ZigbeeStack {
     ///
     /// Layout, little-endian: format u8 (1), channel u8, PAN u16, extended PAN u64, address u16,
     /// depth u8, key 16, key sequence u8, reserved counter u32, trust centre u64; neighbours u8 x
-    /// {EUI-64, address u16, relation u8, capability u8, last incoming counter + 1 u32}; link keys u8 x {partner u64, key 16,
-    /// reserved counter u32, last incoming counter + 1 u32}; addresses u8 x {address u16, EUI-64};
-    /// routes u8 x {destination u16, next hop u16}.
-    public var snapshot: [UInt8] {
-        var bytes = ByteBuilder()
+    /// {EUI-64, address u16, relation u8, capability u8, last incoming counter + 1 u32}; link keys
+    /// u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1 u32}; addresses
+    /// u8 x {address u16, EUI-64}; routes u8 x {destination u16, next hop u16}.
+    public func snapshot(into bytes: inout ByteBuilder) {
+        bytes.removeAll()
         bytes.put(1, 1)
         bytes.put(UInt64(network.channel), 1)
         bytes.put(UInt64(network.pan.rawValue), 2)
@@ -21,11 +21,9 @@ extension ZigbeeStack {
         bytes.put(UInt64(network.keySequence), 1)
         bytes.put(UInt64(network.reservedUpTo), 4)
         bytes.put(network.trustCentre.rawValue, 8)
-        let kept = neighbours.entries.filter {
-            $0.relation == .parent || ($0.relation == .child && $0.isAuthenticated)
-        }
-        bytes.put(UInt64(kept.count), 1)
-        for neighbour in kept {
+        let count = neighbours.entries.count { $0.isKept }
+        bytes.put(UInt64(count), 1)
+        for neighbour in neighbours.entries where neighbour.isKept {
             bytes.put(neighbour.eui64.rawValue, 8)
             bytes.put(UInt64(neighbour.address.rawValue), 2)
             bytes.put(UInt64(neighbour.relation.rawValue), 1)
@@ -50,7 +48,6 @@ extension ZigbeeStack {
             bytes.put(UInt64(route.destination.rawValue), 2)
             bytes.put(UInt64(route.nextHop.rawValue), 2)
         }
-        return bytes.bytes
     }
 
     /// A node whose counters have come so far must get new keys before they end (ZigBee 4.3.1.2):
@@ -125,5 +122,12 @@ extension ZigbeeStack {
         network.sequence = UInt8(truncatingIfNeeded: start.next())
         aps.counter = UInt8(truncatingIfNeeded: start.next())
         network.isUp = network.address != .unassigned
+    }
+}
+
+extension Neighbour {
+    /// Whether it is part of a snapshot.
+    fileprivate var isKept: Bool {
+        relation == .parent || (relation == .child && isAuthenticated)
     }
 }

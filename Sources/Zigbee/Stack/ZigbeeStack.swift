@@ -5,7 +5,7 @@ import Wire
 /// A node's ZigBee stack: MAC, NWK, APS and ZDO over the radio port, without I/O.
 ///
 /// Its layers live in the folders beside this one, each an extension with its own tables. The
-/// application drains `takeIndication()` after every call, and saves `snapshot` when
+/// application drains `takeIndication()` after every call, and saves a `snapshot` when
 /// `takeSaveRequest()` says so.
 public struct ZigbeeStack {
     public internal(set) var configuration: StackConfiguration
@@ -29,8 +29,7 @@ public struct ZigbeeStack {
     /// Requests that have not been answered, the latest eight.
     var zdoRequests: [(target: ShortAddress, cluster: UInt16, transaction: UInt8)] = []
     var dice: SeededStream
-    private var indications: ContiguousArray<Indication> = []
-    private var firstIndication = 0
+    private var indications = Ring<Indication>(limit: indicationLimit)
     private var wantsSave = false
 
     /// What an application that does not drain gets beyond this is lost.
@@ -44,7 +43,6 @@ public struct ZigbeeStack {
         mac = MACLayer(sequence: UInt8(truncatingIfNeeded: start.next()))
         network.sequence = UInt8(truncatingIfNeeded: start.next())
         aps.counter = UInt8(truncatingIfNeeded: start.next())
-        indications.reserveCapacity(Self.indicationLimit)
     }
 
     // MARK: - The application's side
@@ -63,20 +61,19 @@ public struct ZigbeeStack {
     public var networkKey: Key128? { network.key }
 
     public mutating func takeIndication() -> Indication? {
-        guard firstIndication < indications.count else { return nil }
-        let indication = indications[firstIndication]
-        firstIndication += 1
-        if firstIndication == indications.count {
-            indications.removeAll(keepingCapacity: true)
-            firstIndication = 0
-        }
-        return indication
+        var indication = Indication.formed
+        return takeIndication(into: &indication) ? indication : nil
     }
 
-    mutating func indicate(_ indication: Indication) {
-        guard indications.count - firstIndication < Self.indicationLimit else { return }
-        indications.append(indication)
+    /// The same with one copy of what may be a whole message; false if there is none.
+    public mutating func takeIndication(into indication: inout Indication) -> Bool {
+        guard !indications.isEmpty else { return false }
+        indication = indications.first
+        indications.removeFirst()
+        return true
     }
+
+    mutating func indicate(_ indication: Indication) { _ = indications.append(indication) }
 
     /// True once after something changed that must survive a restart. Until then no frame of
     /// the network's leaves: what it has used up, a counter or a key, might be used again after a
@@ -134,31 +131,36 @@ public struct ZigbeeStack {
         stepRejoiner(at: now, into: &out)
         if nextLinkStatus <= now { sendLinkStatus(at: now, into: &out) }
         if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
-        if nextAgeing <= now { ageChildren(at: now, into: &out) }
+        if neighbours.nextAgeing <= now { ageChildren(at: now, into: &out) }
         stepPoll(at: now, into: &out)
         if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
         pump(at: now, into: &out)
     }
 
     public var nextDeadline: Instant {
+        var copy = self
+        return copy.reckonDeadline()
+    }
+
+    /// `nextDeadline` without the copy of the whole stack that asking a property takes. Changes
+    /// nothing.
+    public mutating func reckonDeadline() -> Instant {
         min(
             min(mac.nextExpiry, aps.nextDeadline),
             min(
                 min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
-                min(min(trustCentre.nextPermit, nextLinkStatus), nextAgeing)))
+                min(min(trustCentre.nextPermit, nextLinkStatus), neighbours.nextAgeing)))
     }
 
     // MARK: - Towards the chip
 
     /// Gives the chip its next frame if it is free.
     mutating func pump(at now: Instant, into out: inout Outbox) {
-        while let holder = mac.takeWaitingPoll(at: now) {
+        while !wantsSave, let holder = mac.takeWaitingPoll(at: now) {
             releaseHeld(for: holder, at: now, into: &out)
         }
-        guard mac.isChipFree,
-            let (frame, handle) = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave)
-        else { return }
-        transmit(frame, handle, into: &out)
+        guard let handle = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave) else { return }
+        out.transmit(sealedCurrent(), handle: handle)
     }
 
     /// Queues a frame for the chip, or drops it with a reason.
@@ -170,27 +172,21 @@ public struct ZigbeeStack {
         }
     }
 
-    private mutating func transmit(
-        _ frame: OutgoingFrame, _ handle: UInt8, into out: inout Outbox
-    ) {
-        if let psdu = seal(frame) { out.transmit(psdu, handle: handle) }
-    }
-
-    /// The frame as it goes out: with its MAC header and, if it is to be secured, sealed with the
-    /// network key under the next frame counter.
-    mutating func seal(_ frame: OutgoingFrame) -> FrameBuffer? {
-        switch frame.content {
-        case .mac: return frame.body
+    /// The MAC's current frame as it goes out: with its MAC header and, if it is to be secured,
+    /// sealed with the network key under the next frame counter.
+    mutating func sealedCurrent() -> FrameBuffer {
+        switch mac.current.content {
+        case .mac: return mac.current.body
         case .nwk(let secured):
             let header = MACHeader.within(
-                network.pan, kind: .data, sequence: mac.nextSequence(), to: frame.destination,
-                from: .short(network.address))
+                network.pan, kind: .data, sequence: mac.nextSequence(),
+                to: mac.current.destination, from: .short(network.address))
             var psdu = FrameBuffer()
             header.encode(into: &psdu)
             if secured {
-                sealNWK(frame, into: &psdu)
+                sealCurrent(into: &psdu)
             } else {
-                psdu.append(frame.body.span)
+                psdu.append(mac.current.body.span)
             }
             return psdu
         }
@@ -199,14 +195,40 @@ public struct ZigbeeStack {
     private mutating func finishTransmission(
         _ result: TransmitResult, at now: Instant, into out: inout Outbox
     ) {
-        guard let (frame, emptied) = mac.finish(result) else { return }
+        let (isCurrent, emptied) = mac.finish(result)
+        guard isCurrent else { return }
         if let emptied { out.append(.pending(emptied, false)) }
-        if case .short(let address) = frame.destination, !rejoiner.isAway,
+        // What follows may give the chip another frame, so a failed one is taken aside first.
+        guard result.status != .success else {
+            follow(
+                result, purpose: mac.current.purpose, to: mac.current.destination, at: now,
+                into: &out)
+            return
+        }
+        var failed = mac.current
+        follow(result, purpose: failed.purpose, to: failed.destination, at: now, into: &out)
+        guard case .short(let address) = failed.destination, case .nwk = failed.content else {
+            return
+        }
+        if failed.retries < configuration.unicastRetries, !mac.holds(failed) {
+            failed.retries += 1
+            if mac.delay(failed, until: now + configuration.unicastRetryDelay) { return }
+        }
+        out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
+        routes.forget(via: address)
+    }
+
+    /// Tells whoever sent a frame what became of it.
+    private mutating func follow(
+        _ result: TransmitResult, purpose: OutgoingFrame.Purpose, to destination: MACAddress,
+        at now: Instant, into out: inout Outbox
+    ) {
+        if case .short(let address) = destination, !rejoiner.isAway,
             address == neighbours.parent?.address
         {
             noteParent(result, at: now, into: &out)
         }
-        switch frame.purpose {
+        switch purpose {
         case .none: break
         case .poll: finishPoll(result, at: now, into: &out)
         case .beaconRequest: break
@@ -214,16 +236,6 @@ public struct ZigbeeStack {
         case .associationResponse(let eui64):
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
         }
-        guard result.status != .success, case .short(let address) = frame.destination,
-            case .nwk = frame.content
-        else { return }
-        if frame.retries < configuration.unicastRetries, !mac.holds(frame) {
-            var again = frame
-            again.retries += 1
-            if mac.delay(again, until: now + configuration.unicastRetryDelay) { return }
-        }
-        out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
-        routes.forget(via: address)
     }
 }
 

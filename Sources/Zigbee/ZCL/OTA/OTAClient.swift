@@ -280,6 +280,7 @@ public struct OTAClient: Sendable {
         return .send(command: OTACommandID.queryNextImageRequest, payload: payload)
     }
 
+    @inline(__always)
     private mutating func request(at now: Instant) -> Step {
         guard let image else { return .none }
         lastRequest = now
