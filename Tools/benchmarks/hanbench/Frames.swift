@@ -19,26 +19,27 @@ struct Frames {
 
         var (crypto, ns3, zigpyPlain) = (Rounds(), Rounds(), Rounds())
         var (zigpyAcks, evidence) = (Rounds(), Rounds())
-        var blocks: UInt64 = 0
         for round in 1...rounds {
             say("round \(round) of \(rounds)")
-            // Alone and side by side with what it is compared to: the machine's speed changes.
+            // Each beside what it is compared to: the machine's speed changes.
             let ours = try plain.run()
-            blocks = ours.blocks
+            var bareSeconds = 0.0
+            for _ in 0..<8 { bareSeconds += try bare.run() }
             crypto.add(
                 1e6 * ours.seconds / Double(ours.frames),
-                against: 1e6 * (try bare.run()) / Double(ours.frames))
+                against: 1e6 * bareSeconds / Double(ours.frames))
             let recorded = try plain.run(
                 evidence: OutputFolder(preparing: scratch.path))
             evidence.add(
                 Double(recorded.frames) / recorded.seconds,
                 against: Double(ours.frames) / ours.seconds)
             if let lrWPAN {
+                let ours = try plain.run()
                 ns3.add(Double(ours.frames) / ours.seconds, against: try lrWPAN.rate())
             }
             if let zigpy {
-                let again = try plain.run()
-                zigpyPlain.add(Double(again.blocks) / again.seconds, against: try zigpy.rate())
+                let ours = try plain.run()
+                zigpyPlain.add(Double(ours.blocks) / ours.seconds, against: try zigpy.rate())
             }
             if let zigpyAcknowledged {
                 let ours = try acknowledged.run()
@@ -46,7 +47,8 @@ struct Frames {
                     Double(ours.blocks) / ours.seconds, against: try zigpyAcknowledged.rate())
             }
         }
-        let perBlock = Double(witness.downloadTime.microseconds) / 1000 / Double(blocks)
+        let perBlock =
+            Double(witness.downloadTime.microseconds) / 1000 / Double(Download.imageSize / 48)
         return [
             crypto.row(
                 "crypto", target: 3, .lower,

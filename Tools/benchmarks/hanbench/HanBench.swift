@@ -41,7 +41,7 @@ struct HanBench: ParsableCommand {
     func run() throws {
         if let profile {
             let download = try Download(acknowledged: acknowledged)
-            for _ in 0..<profile { _ = try download.run() }
+            _ = try download.run(times: profile)
             return
         }
         let rows: [Row]
