@@ -153,7 +153,8 @@ extension HANDevice {
 
     mutating func stepClient(at now: Instant, into out: inout Outbox) {
         guard hasOTAClient else { return }
-        while true {
+        // Asked first, because a step is as big as a frame even if it is none.
+        while client.nextDeadline <= now {
             switch client.step(at: now) {
             case .none: return
             case .send(let command, let payload): send(command, payload, at: now, into: &out)
