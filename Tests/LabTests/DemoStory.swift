@@ -77,6 +77,9 @@ struct DemoStory {
 
 @Suite("Losses")
 struct LossStories {
+    /// `Tools/test --long` sweeps over more of them.
+    static let seeds = Command.environment("HAN_LONG") == nil ? 1...8 : 1...200
+
     private func run(seed: UInt64, folder: String) throws -> RunResult {
         let esme = Homes.device(.esme)
         let ppmid = Homes.device(.ppmid)
@@ -92,7 +95,7 @@ struct LossStories {
             ], named: "lossy", seed: seed, folder: folder)
     }
 
-    @Test("a home that loses one frame in twenty is updated all the same", arguments: 1...8)
+    @Test("a home that loses one frame in twenty is updated all the same", arguments: seeds)
     func lossy(_ seed: Int) throws {
         let folder = try TemporaryFolder()
         let result = try run(seed: UInt64(seed), folder: folder.path)
