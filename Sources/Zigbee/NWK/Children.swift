@@ -140,8 +140,10 @@ extension NeighbourTable {
     /// When the first child will have been silent for too long.
     var nextAgeing: Instant {
         var first = Instant.distantFuture
-        for entry in entries where entry.relation == .child && !entry.capability.isRouter {
-            first = min(first, entry.lastHeard + entry.timeout)
+        // By index, which reads three fields of an entry where a copy would read them all.
+        for index in entries.indices
+        where entries[index].relation == .child && !entries[index].capability.isRouter {
+            first = min(first, entries[index].lastHeard + entries[index].timeout)
         }
         return first
     }
