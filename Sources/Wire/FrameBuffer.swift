@@ -7,14 +7,14 @@ public struct FrameBuffer: Sendable {
     public static let capacity = 127
 
     @usableFromInline var storage: InlineArray<127, UInt8>
-    @usableFromInline var length: UInt8
-    @usableFromInline var overflowed: Bool
+    /// The length in the low seven bits, whether it is overflowed in the high one: 128 bytes in
+    /// all, which is the most that compilers copy without a call.
+    @usableFromInline var mark: UInt8
 
     @inlinable
     public init() {
         storage = InlineArray(repeating: 0)
-        length = 0
-        overflowed = false
+        mark = 0
     }
 
     public init(_ bytes: some Sequence<UInt8>) {
@@ -29,20 +29,20 @@ public struct FrameBuffer: Sendable {
     }
 
     @inlinable
-    public var count: Int { Int(length) }
+    public var count: Int { Int(mark & 0x7F) }
     @inlinable
-    public var room: Int { Self.capacity - Int(length) }
+    public var room: Int { Self.capacity - count }
     /// True once something did not fit; the content is then not what was meant.
     @inlinable
-    public var isOverflowed: Bool { overflowed }
+    public var isOverflowed: Bool { mark & 0x80 != 0 }
     @inlinable
-    public var isEmpty: Bool { length == 0 }
+    public var isEmpty: Bool { count == 0 }
 
     /// The bytes written so far.
     @inlinable
     public var span: Span<UInt8> {
         @_lifetime(borrow self)
-        borrowing get { storage.span.extracting(0..<Int(length)) }
+        borrowing get { storage.span.extracting(0..<count) }
     }
 
     /// The bytes written so far, to be changed in place.
@@ -50,7 +50,7 @@ public struct FrameBuffer: Sendable {
     public var mutableSpan: MutableSpan<UInt8> {
         @_lifetime(&self)
         mutating get {
-            let end = Int(length)
+            let end = count
             return storage.mutableSpan._consumingExtracting(0..<end)
         }
     }
@@ -71,51 +71,48 @@ public struct FrameBuffer: Sendable {
     }
 
     @inlinable
-    public mutating func removeAll() {
-        length = 0
-        clearOverflow()
-    }
+    public mutating func removeAll() { mark = 0 }
 
     /// Cuts the buffer down to its first `count` bytes.
     @inlinable
     public mutating func truncate(to count: Int) {
-        if count < Int(length) { length = UInt8(count) }
+        if count < self.count { mark = mark & 0x80 | UInt8(count) }
     }
 
     @inlinable
     public mutating func append(_ byte: UInt8) {
         guard room >= 1 else { return overflow() }
-        storage[Int(length)] = byte
-        length += 1
+        storage[count] = byte
+        mark &+= 1
     }
 
     @inlinable
     public mutating func append(_ value: UInt16) {
         guard room >= 2 else { return overflow() }
-        let at = Int(length)
+        let at = count
         storage[at] = UInt8(truncatingIfNeeded: value)
         storage[at + 1] = UInt8(truncatingIfNeeded: value >> 8)
-        length += 2
+        mark &+= 2
     }
 
     @inlinable
     public mutating func append(_ value: UInt32) {
         guard room >= 4 else { return overflow() }
-        let at = Int(length)
+        let at = count
         for index in 0..<4 {
             storage[at + index] = UInt8(truncatingIfNeeded: value >> UInt32(8 * index))
         }
-        length += 4
+        mark &+= 4
     }
 
     @inlinable
     public mutating func append(_ value: UInt64) {
         guard room >= 8 else { return overflow() }
-        let at = Int(length)
+        let at = count
         for index in 0..<8 {
             storage[at + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index))
         }
-        length += 8
+        mark &+= 8
     }
 
     @inlinable
@@ -145,31 +142,29 @@ public struct FrameBuffer: Sendable {
     @inlinable
     mutating func appendFitting(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress else { return }
-        let at = Int(length)
+        let at = count
         var target = storage.mutableSpan
         target.withUnsafeMutableBytes { target in
             target.baseAddress!.advanced(by: at).copyMemory(from: source, byteCount: bytes.count)
         }
-        length += UInt8(bytes.count)
+        mark &+= UInt8(bytes.count)
     }
 
     /// Makes room for `count` bytes whose values the caller writes through `mutableSpan`.
     @inlinable
     public mutating func appendZeros(_ count: Int) {
         guard count >= 0, room >= count else { return overflow() }
-        for index in Int(length)..<Int(length) + count { storage[index] = 0 }
-        length += UInt8(count)
+        for index in self.count..<self.count + count { storage[index] = 0 }
+        mark &+= UInt8(count)
     }
 
     @usableFromInline
-    mutating func overflow() { overflowed = true }
-    @usableFromInline
-    mutating func clearOverflow() { overflowed = false }
+    mutating func overflow() { mark |= 0x80 }
 }
 
 extension FrameBuffer: Equatable {
     public static func == (a: FrameBuffer, b: FrameBuffer) -> Bool {
-        guard a.length == b.length else { return false }
+        guard a.count == b.count else { return false }
         for index in 0..<a.count where a.storage[index] != b.storage[index] { return false }
         return true
     }
