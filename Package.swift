@@ -73,7 +73,7 @@ let package = Package(
             name: "WireTests", dependencies: ["Wire"],
             swiftSettings: strict),
         .testTarget(
-            name: "CryptoTests", dependencies: ["Wire", "Crypto"],
+            name: "CryptoTests", dependencies: ["Wire", "Crypto", "COpenSSL"],
             swiftSettings: strict),
         .testTarget(
             name: "GBCSTests", dependencies: ["Wire", "Crypto", "GBCS"],

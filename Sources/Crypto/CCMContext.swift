@@ -1,82 +1,182 @@
 import COpenSSL
 import Wire
 
-/// One libcrypto context for AES-128-CCM* with L = 2: it keeps its key schedule from message to
-/// message and allocates nothing per message. Whoever made it releases it.
+/// AES-128-CCM* with L = 2 (ZigBee Annex A) under one key, made of libcrypto's AES in CBC mode for
+/// the MIC and in ECB mode for the key stream. It allocates nothing per message; whoever made it
+/// releases it.
+///
+/// libcrypto's own CCM looks its parameters up by name for every message, which takes longer than
+/// the AES of a frame; here a message costs two calls that set nothing up.
 struct CCMContext {
-    enum Direction { case sealing, opening }
+    private let chaining: OpaquePointer
+    private let stream: OpaquePointer
+    /// The last block that left `chaining`: what it will mix into the next one.
+    private let link: UnsafeMutablePointer<Block>
 
-    private let context: OpaquePointer
-    /// The MIC as libcrypto's parameter OSSL_CIPHER_PARAM_AEAD_TAG and the list's end behind it:
-    /// made once, where EVP_CIPHER_CTX_ctrl makes it anew for every message.
-    private let tag: UnsafeMutablePointer<OSSL_PARAM>
+    /// Sixteen bytes as two integers in the order of memory.
+    typealias Block = SIMD2<UInt64>
 
-    /// `cipher` is AES-128-CCM; `micLength` is 4, 8 or 16 bytes.
-    init(_ direction: Direction, cipher: OpaquePointer, micLength: Int) {
-        guard let context = EVP_CIPHER_CTX_new() else { fatalError("out of memory") }
-        self.context = context
-        tag = .allocate(capacity: 2)
-        let name: StaticString = "tag"
-        name.utf8Start.withMemoryRebound(to: CChar.self, capacity: 4) { name in
-            tag.initialize(to: OSSL_PARAM_construct_octet_string(name, nil, micLength))
+    /// The most header bytes whose length takes two bytes in the MIC (RFC 3610 2.2).
+    static let maximumHeader = 0xFEFF
+
+    /// `cbc` and `ecb` are AES-128 in these modes.
+    init(cbc: OpaquePointer, ecb: OpaquePointer) {
+        guard let chaining = EVP_CIPHER_CTX_new(), let stream = EVP_CIPHER_CTX_new() else {
+            fatalError("out of memory")
         }
-        (tag + 1).initialize(to: OSSL_PARAM_construct_end())
+        self.chaining = chaining
+        self.stream = stream
+        link = .allocate(capacity: 1)
+        link.initialize(to: .zero)
         let isReady =
-            EVP_CipherInit_ex(context, cipher, nil, nil, nil, direction == .sealing ? 1 : 0) == 1
-            && EVP_CIPHER_CTX_ctrl(
-                context, EVP_CTRL_AEAD_SET_IVLEN, Int32(CCMNonce.count), nil) == 1
-            && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, Int32(micLength), nil) == 1
-        precondition(isReady, "libcrypto cannot set up AES-128-CCM")
+            EVP_EncryptInit_ex(chaining, cbc, nil, nil, nil) == 1
+            && EVP_CIPHER_CTX_set_padding(chaining, 0) == 1
+            && EVP_EncryptInit_ex(stream, ecb, nil, nil, nil) == 1
+            && EVP_CIPHER_CTX_set_padding(stream, 0) == 1
+        precondition(isReady, "libcrypto cannot set up AES-128")
     }
 
     func release() {
-        EVP_CIPHER_CTX_free(context)
-        tag.deallocate()
+        EVP_CIPHER_CTX_free(chaining)
+        EVP_CIPHER_CTX_free(stream)
+        link.deallocate()
     }
 
     func setKey(_ key: Key128) {
         let bytes = (key.high.bigEndian, key.low.bigEndian)
-        let isSet = withUnsafeBytes(of: bytes) { buffer in
-            EVP_CipherInit_ex(
-                context, nil, nil, buffer.baseAddress!.assumingMemoryBound(to: UInt8.self), nil,
-                -1)
+        link.pointee = .zero
+        let isSet = withUnsafeBytes(of: bytes) { key in
+            withUnsafeBytes(of: Block.zero) { zero in
+                let key = key.baseAddress!.assumingMemoryBound(to: UInt8.self)
+                let zero = zero.baseAddress!.assumingMemoryBound(to: UInt8.self)
+                return EVP_EncryptInit_ex(chaining, nil, nil, key, zero) == 1
+                    && EVP_EncryptInit_ex(stream, nil, nil, key, nil) == 1
+            }
         }
-        precondition(isSet == 1, "libcrypto refuses an AES-128 key")
+        precondition(isSet, "libcrypto refuses an AES-128 key")
     }
 
-    /// Encrypts `count` bytes at `text` in place and writes the MIC to `mic`.
+    /// How much of `scratch` a message takes, in blocks.
+    static func scratch(header: Int, text: Int) -> Int {
+        let blocks = 1 + blocks(of: text)
+        return blocks + (header == 0 ? 0 : Self.blocks(of: 2 + header))
+    }
+
+    /// Encrypts `count` bytes at `text` in place and writes the MIC of `micLength` bytes to `mic`.
+    @inline(__always)
     func seal(
-        nonce: UnsafePointer<UInt8>, header: UnsafePointer<UInt8>, headerCount: Int,
-        text: UnsafeMutablePointer<UInt8>, count: Int, mic: UnsafeMutablePointer<UInt8>
+        nonce: CCMNonce, header: UnsafePointer<UInt8>, headerCount: Int,
+        text: UnsafeMutablePointer<UInt8>, count: Int, mic: UnsafeMutablePointer<UInt8>,
+        micLength: Int, scratch: UnsafeMutablePointer<Block>
     ) {
-        var written: Int32 = 0
-        tag.pointee.data = UnsafeMutableRawPointer(mic)
-        let isDone =
-            EVP_EncryptInit_ex(context, nil, nil, nil, nonce) == 1
-            && EVP_EncryptUpdate(context, nil, &written, nil, Int32(count)) == 1
-            && (headerCount == 0
-                || EVP_EncryptUpdate(context, nil, &written, header, Int32(headerCount)) == 1)
-            && EVP_EncryptUpdate(context, text, &written, text, Int32(count)) == 1
-            && EVP_CIPHER_CTX_get_params(context, tag) == 1
-        precondition(isDone, "libcrypto cannot encrypt with AES-128-CCM")
+        let tag = authenticate(
+            nonce: nonce, header: header, headerCount: headerCount, text: text, count: count,
+            micLength: micLength, scratch: scratch)
+        let mask = encrypt(nonce: nonce, text: text, count: count, scratch: scratch)
+        withUnsafeBytes(of: tag ^ mask) { bytes in
+            UnsafeMutableRawPointer(mic).copyMemory(
+                from: bytes.baseAddress!, byteCount: micLength)
+        }
     }
 
-    /// Decrypts `count` bytes at `text` in place; false if `mic` does not fit, and then the text
-    /// is wiped or unchanged.
+    /// Decrypts `count` bytes at `text` in place; false if `mic` does not fit.
+    @inline(__always)
     func open(
-        nonce: UnsafePointer<UInt8>, header: UnsafePointer<UInt8>, headerCount: Int,
-        text: UnsafeMutablePointer<UInt8>, count: Int, mic: UnsafeMutablePointer<UInt8>
+        nonce: CCMNonce, header: UnsafePointer<UInt8>, headerCount: Int,
+        text: UnsafeMutablePointer<UInt8>, count: Int, mic: UnsafeMutablePointer<UInt8>,
+        micLength: Int, scratch: UnsafeMutablePointer<Block>
     ) -> Bool {
-        var written: Int32 = 0
-        tag.pointee.data = UnsafeMutableRawPointer(mic)
-        let isReady =
-            EVP_DecryptInit_ex2(context, nil, nil, nonce, tag) == 1
-            && EVP_DecryptUpdate(context, nil, &written, nil, Int32(count)) == 1
-            && (headerCount == 0
-                || EVP_DecryptUpdate(context, nil, &written, header, Int32(headerCount)) == 1)
-        precondition(isReady, "libcrypto cannot decrypt with AES-128-CCM")
-        if EVP_DecryptUpdate(context, text, &written, text, Int32(count)) == 1 { return true }
-        ERR_clear_error()
-        return false
+        let mask = encrypt(nonce: nonce, text: text, count: count, scratch: scratch)
+        let tag = authenticate(
+            nonce: nonce, header: header, headerCount: headerCount, text: text, count: count,
+            micLength: micLength, scratch: scratch)
+        return withUnsafeBytes(of: tag ^ mask) { bytes in
+            var difference: UInt8 = 0
+            for index in 0..<micLength { difference |= bytes[index] ^ mic[index] }
+            return difference == 0
+        }
+    }
+
+    /// The MIC before it is encrypted: CBC-MAC of B0, the header behind its length, and the text,
+    /// each filled up with zeros (Annex A.2.2).
+    @inline(__always)
+    private func authenticate(
+        nonce: CCMNonce, header: UnsafePointer<UInt8>, headerCount: Int,
+        text: UnsafeMutablePointer<UInt8>, count: Int, micLength: Int,
+        scratch: UnsafeMutablePointer<Block>
+    ) -> Block {
+        let flags = (headerCount == 0 ? 0 : 0x40) | UInt64(micLength / 2 - 1) << 3 | 1
+        // Whatever the chain still holds from the message before cancels itself out.
+        scratch[0] = nonce.block(flags: flags, count: count) ^ link.pointee
+        var blocks = 1
+        if headerCount > 0 {
+            let next = blocks + Self.blocks(of: 2 + headerCount)
+            scratch[next - 1] = .zero
+            let bytes = UnsafeMutableRawPointer(scratch + blocks)
+            bytes.storeBytes(of: UInt16(headerCount).bigEndian, as: UInt16.self)
+            (bytes + 2).copyMemory(from: header, byteCount: headerCount)
+            blocks = next
+        }
+        if count > 0 {
+            let next = blocks + Self.blocks(of: count)
+            scratch[next - 1] = .zero
+            UnsafeMutableRawPointer(scratch + blocks).copyMemory(from: text, byteCount: count)
+            blocks = next
+        }
+        encrypt(chaining, scratch, blocks: blocks)
+        link.pointee = scratch[blocks - 1]
+        return scratch[blocks - 1]
+    }
+
+    /// Encrypts or decrypts the text; gives the block that masks the MIC (Annex A.2.3).
+    @inline(__always)
+    private func encrypt(
+        nonce: CCMNonce, text: UnsafeMutablePointer<UInt8>, count: Int,
+        scratch: UnsafeMutablePointer<Block>
+    ) -> Block {
+        let blocks = 1 + Self.blocks(of: count)
+        for index in 0..<blocks { scratch[index] = nonce.block(flags: 1, count: index) }
+        encrypt(stream, scratch, blocks: blocks)
+        let text = UnsafeMutableRawPointer(text)
+        let stream = UnsafeRawPointer(scratch + 1)
+        var at = 0
+        while at + 8 <= count {
+            let mixed =
+                text.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+                ^ stream.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            text.storeBytes(of: mixed, toByteOffset: at, as: UInt64.self)
+            at += 8
+        }
+        while at < count {
+            let mixed =
+                text.load(fromByteOffset: at, as: UInt8.self)
+                ^ stream.load(fromByteOffset: at, as: UInt8.self)
+            text.storeBytes(of: mixed, toByteOffset: at, as: UInt8.self)
+            at += 1
+        }
+        return scratch[0]
+    }
+
+    @inline(__always)
+    private func encrypt(
+        _ context: OpaquePointer, _ scratch: UnsafeMutablePointer<Block>, blocks: Int
+    ) {
+        let bytes = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: UInt8.self)
+        let length = EVP_Cipher(context, bytes, bytes, UInt32(16 * blocks))
+        precondition(length == Int32(16 * blocks), "libcrypto cannot encrypt with AES-128")
+    }
+
+    private static func blocks(of count: Int) -> Int { (count + 15) >> 4 }
+}
+
+extension CCMNonce {
+    /// A block of flags, nonce, and a number in two big-endian bytes.
+    @inline(__always)
+    fileprivate func block(flags: UInt64, count: Int) -> CCMContext.Block {
+        let low = UInt64(littleEndian: low), high = UInt64(littleEndian: high)
+        let number = UInt64(UInt16(truncatingIfNeeded: count).byteSwapped)
+        return CCMContext.Block(
+            (flags | low << 8).littleEndian,
+            (low >> 56 | (high & 0xFF_FFFF_FFFF) << 8 | number << 48).littleEndian)
     }
 }

@@ -16,6 +16,14 @@ public struct CCMNonce: Hashable, Sendable {
         high = (UInt64(counter) | UInt64(control) << 32).littleEndian
     }
 
+    /// From the thirteen bytes themselves.
+    init(bytes: [UInt8]) {
+        precondition(bytes.count == Self.count)
+        var words = (low: 0 as UInt64, high: 0 as UInt64)
+        withUnsafeMutableBytes(of: &words) { $0.copyBytes(from: bytes) }
+        (low, high) = words
+    }
+
     /// The thirteen bytes, in order.
     public var bytes: [UInt8] { withUnsafeBytes(of: self) { Array($0.prefix(Self.count)) } }
 }

@@ -1,18 +1,17 @@
 import Wire
 
-/// A bounded table from key to its two CCM contexts: the keys used last are compared first, the
+/// A bounded table from key to its CCM context: the keys used last are compared first, the
 /// others found by open addressing. A hit allocates nothing.
 final class CCMTable {
     struct Entry {
         var key: Key128
-        let sealing: CCMContext
-        let opening: CCMContext
+        let context: CCMContext
         /// When the key was last used, by `clock`.
         var lastUse: UInt64
     }
 
-    private let cipher: OpaquePointer
-    private let micLength: Int
+    private let cbc: OpaquePointer
+    private let ecb: OpaquePointer
     private let entries: UnsafeMutableBufferPointer<Entry>
     private var count = 0
     /// Positions in `entries` by the key's hash; twice as many as entries, so that searches end.
@@ -25,11 +24,11 @@ final class CCMTable {
 
     private static let vacant: UInt8 = 0xFF
 
-    /// `capacity` is a power of two of at most 128. The cipher must outlive the table.
-    init(cipher: OpaquePointer, capacity: Int, micLength: Int) {
+    /// `capacity` is a power of two of at most 128. The ciphers must outlive the table.
+    init(cbc: OpaquePointer, ecb: OpaquePointer, capacity: Int) {
         precondition(capacity <= 128 && capacity & (capacity - 1) == 0)
-        self.cipher = cipher
-        self.micLength = micLength
+        self.cbc = cbc
+        self.ecb = ecb
         entries = .allocate(capacity: capacity)
         index = .allocate(capacity: 2 * capacity)
         mask = 2 * capacity - 1
@@ -37,15 +36,12 @@ final class CCMTable {
     }
 
     deinit {
-        for position in 0..<count {
-            entries[position].sealing.release()
-            entries[position].opening.release()
-        }
+        for position in 0..<count { entries[position].context.release() }
         entries.deallocate()
         index.deallocate()
     }
 
-    /// The contexts of `key`, valid until the next call.
+    /// The context of `key`, valid until the next call.
     func entry(for key: Key128) -> UnsafeMutablePointer<Entry> {
         clock &+= 1
         if let entry = latest, entry.pointee.key == key {
@@ -81,11 +77,7 @@ final class CCMTable {
         let position: Int
         if count < entries.count {
             position = count
-            let entry = Entry(
-                key: key,
-                sealing: CCMContext(.sealing, cipher: cipher, micLength: micLength),
-                opening: CCMContext(.opening, cipher: cipher, micLength: micLength),
-                lastUse: clock)
+            let entry = Entry(key: key, context: CCMContext(cbc: cbc, ecb: ecb), lastUse: clock)
             (base + position).initialize(to: entry)
             count += 1
             enter(position)
@@ -96,8 +88,7 @@ final class CCMTable {
             index.update(repeating: Self.vacant)
             for other in 0..<count { enter(other) }
         }
-        base[position].sealing.setKey(key)
-        base[position].opening.setKey(key)
+        base[position].context.setKey(key)
         return base + position
     }
 

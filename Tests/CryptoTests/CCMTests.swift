@@ -1,3 +1,4 @@
+import COpenSSL
 import Crypto
 import Testing
 import Wire
@@ -193,5 +194,51 @@ import Wire
         let message = CryptoEngine().seal(
             payload: payload, header: header, key: key, nonce13: nonce, micLength: micLength)
         #expect(message == Array(secret[16...]) + secret[..<micLength])
+    }
+    @Test("libcrypto's own CCM makes and opens the same frames", arguments: 0..<200)
+    func libcryptoJudges(seed: UInt64) {
+        var stream = SeededStream(Seed(seed).named("libcrypto"))
+        let engine = CryptoEngine()
+        let key = Self.randomKey(&stream)
+        // Several under one key: an engine's contexts carry their state from one to the next.
+        for _ in 0..<5 {
+            let count = Int(stream.below(124))
+            let payload = Int(stream.below(UInt64(count) + 1))
+            let nonce = CCMNonce(
+                source: EUI64(stream.next()), counter: UInt32(truncatingIfNeeded: stream.next()),
+                control: 0x2D)
+            let original = Self.frame(count, &stream)
+            var frame = original
+            engine.seal(&frame, from: 0, payload: payload, key: key, nonce: nonce)
+            let theirs = Self.libcryptoSeal(
+                Array(original.bytes[payload...]), header: Array(original.bytes[..<payload]),
+                key: key, nonce: nonce.bytes)
+            #expect(Array(frame.bytes[payload...]) == theirs)
+            let opens = engine.open(&frame, from: 0, payload: payload, key: key, nonce: nonce)
+            #expect(opens && frame == original)
+        }
+    }
+
+    /// AES-128-CCM of OpenSSL's EVP, four bytes of MIC.
+    private static func libcryptoSeal(
+        _ text: [UInt8], header: [UInt8], key: Key128, nonce: [UInt8]
+    ) -> [UInt8] {
+        let context = EVP_CIPHER_CTX_new()
+        defer { EVP_CIPHER_CTX_free(context) }
+        var sealed = text + [0]
+        var mic = [UInt8](repeating: 0, count: 4)
+        var written: Int32 = 0
+        let isDone =
+            EVP_EncryptInit_ex(context, EVP_aes_128_ccm(), nil, nil, nil) == 1
+            && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, 13, nil) == 1
+            && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 4, nil) == 1
+            && EVP_EncryptInit_ex(context, nil, nil, key.bytes, nonce) == 1
+            && EVP_EncryptUpdate(context, nil, &written, nil, Int32(text.count)) == 1
+            && (header.isEmpty
+                || EVP_EncryptUpdate(context, nil, &written, header, Int32(header.count)) == 1)
+            && EVP_EncryptUpdate(context, &sealed, &written, text, Int32(text.count)) == 1
+            && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 4, &mic) == 1
+        precondition(isDone, "libcrypto cannot encrypt with AES-128-CCM")
+        return sealed.dropLast() + mic
     }
 }
