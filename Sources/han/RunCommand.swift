@@ -41,7 +41,10 @@ struct RunArguments: ParsableArguments {
         image has no signature.
         """
 
-    @Option(help: "The number that everything random comes from, in the scenario's place.")
+    @Option(
+        parsing: .unconditional,
+        help: "The number that everything random comes from, in the scenario's place.",
+        transform: CodeArgument.read)
     var seed: CodeArgument<UInt64>?
 
     @Option(
@@ -113,17 +116,15 @@ struct RunArguments: ParsableArguments {
 
     private func report(_ result: RunResult, of cast: RunCast) throws {
         if json {
-            print(result.summary.json, terminator: "")
+            try Output.write(result.summary.json)
         } else if !quiet {
             let terminal = Terminal(descriptor: STDOUT_FILENO)
             let table = RunTable(
                 result: result, scenario: cast.scenario, home: cast.home,
                 width: terminal.width, style: terminal.style)
-            print(table.text, terminator: "")
+            try Output.write(table.text)
         }
         guard result.summary.outcome != .passed else { return }
-        // Before the message, whatever the two streams are connected to.
-        fflush(nil)
         throw Failure(.verdict, "the run failed: \(result.failure ?? "no reason was given")")
     }
 }
@@ -150,7 +151,9 @@ enum Completions {
 
     static func roleFiles(_ prefix: String) -> [String] {
         guard let equals = prefix.firstIndex(of: "=") else {
-            return ["CH=", "ESME=", "GSME=", "PPMID=", "HCALCS="].filter { $0.hasPrefix(prefix) }
+            return ["CH=", "ESME=", "GSME=", "PPMID=", "HCALCS="].filter {
+                $0.hasPrefix(prefix.uppercased())
+            }
         }
         let path = prefix[prefix.index(after: equals)...]
         return files(String(path)).map { prefix[...equals] + $0 }

@@ -126,6 +126,29 @@ struct RunImageTests {
         #expect(after == ["0x03020001", "0x0A000001"])
     }
 
+    @Test("a role may be given in small letters")
+    func smallLetters() throws {
+        let folder = try TemporaryFolder()
+        let path = try Self.image(folder)
+        let result = try Runs.han(["demo", "--json", "--image", "esme=\(path)"])
+        #expect(result.code == 0, "\(result.errors)")
+        let esme = try Runs.summary(result.output).devices.first { $0.name == "ESME" }
+        #expect(esme?.versionAfter == "0x0A000001")
+    }
+
+    @Test("a signed image sent to a PPMID, whose images have no signature, is pointed out")
+    func signedForPPMID() throws {
+        let folder = try TemporaryFolder()
+        let path = try Self.image(folder)
+        let result = try Runs.han(["demo", "--image", "PPMID=\(path)"])
+        #expect(
+            result.errors.contains(
+                "han: \(path) ends like a signed image, but a PPMID's image has no signature"))
+        let unsigned = try Self.image(folder, "ppmid.ota", options: [])
+        let other = try Runs.han(["demo", "--image", "PPMID=\(unsigned)"])
+        #expect(other.code == 0 && !other.errors.contains("like a signed image"))
+    }
+
     @Test("the version that the device runs already is pointed out")
     func sameVersion() throws {
         let folder = try TemporaryFolder()
