@@ -27,7 +27,8 @@ struct RunArguments: ParsableArguments {
     static let discussion = """
         Shows progress on standard error while it runs and a table of what became of each image \
         on standard output at the end. Exits 0 if everything the scenario expects happened, and 1 \
-        if not, saying at which step.
+        if not, saying at which step. Ctrl-C (SIGINT), SIGTERM and SIGHUP stop a run, whose \
+        evidence then reaches so far, with a summary that says so; a second one ends it at once.
 
         --image sends a file instead of the manifest's image wherever the scenario sends one to \
         that device. Name the device as the home does (ESME-2), or give a role (ESME) for all \
@@ -105,13 +106,29 @@ struct RunArguments: ParsableArguments {
         progress?.begin(notes: cast.notes)
         let result: RunResult
         do {
-            result = try runner.run(observer: progress, wallClock: Clock.seconds)
-        } catch {
+            result = try Interruption.watching {
+                try runner.run(
+                    observer: progress, isStopped: { Interruption.signal != nil },
+                    wallClock: Clock.seconds)
+            }
+        } catch let error as EvidenceError {
             progress?.end()
             throw Failure(.io, error.description)
         }
         progress?.end()
+        if result.isInterrupted, let signal = Interruption.signal { stop(result, by: signal) }
         try report(result, of: cast)
+    }
+
+    /// Says where the run stood and ends as the signal would have ended it.
+    private func stop(_ result: RunResult, by signal: Int32) -> Never {
+        var message =
+            "han: \(Interruption.name(of: signal)) after "
+            + "\(Words.duration(result.summary.virtualTime)) of virtual time: "
+            + (result.failure ?? "stopped")
+        if let folder = result.folder { message += "; the evidence so far is in '\(folder.path)'" }
+        Terminal(descriptor: STDERR_FILENO).write(message + "\n")
+        Interruption.end(by: signal)
     }
 
     private func report(_ result: RunResult, of cast: RunCast) throws {
