@@ -70,6 +70,8 @@ public struct Director: Node {
     /// The step that is played, or was last.
     public internal(set) var step = 0
     var stepBegan = Instant.zero
+    /// It waits for so many bytes of an image.
+    private var awaitsOffset = false
     var stepDeadline = Instant.distantFuture
     var timer = Instant.distantFuture
     /// The next step may be done already.
@@ -128,7 +130,10 @@ public struct Director: Node {
             phase = .playing
             begin(at: now, into: &out)
         case .tick: break
-        case .observed(let event): observe(event, at: now)
+        case .observed(let event):
+            observe(event, at: now)
+            // In the middle of a download, where nothing is looked at that need not be.
+            if event.kind == .otaProgress, !awaitsOffset { return }
         case .wan(.imageStored(let delivery)): lastReply = (delivery, nil)
         case .wan(.imageRefused(let delivery, let reason)): refused(delivery, reason, at: now)
         case .wan, .received, .transmitted, .energy, .order: break
@@ -162,10 +167,12 @@ public struct Director: Node {
         let current = scenario.steps[step]
         underway.removeAll()
         stepBegan = now
+        awaitsOffset = false
         stepDeadline = now + current.within
         out.note(.stepStarted, UInt64(step))
         switch current.action {
-        case .join, .await, .expect: break
+        case .join, .expect: break
+        case .await(_, _, let offset, _): awaitsOffset = offset > 0
         case .deliver(let image, let targets): deliver(image, targets, at: now)
         case .updateHub(let image):
             hubIsBack = false

@@ -25,8 +25,13 @@ extension Director {
         let message =
             "not '\(milestone.rawValue)'\(offset > 0 ? " to byte \(offset)" : ""): "
             + late.map { standing(of: $0) }.joined(separator: ", ")
-        // A device that has found an image wanting does not come to like it.
-        let isLost = late.contains { attempt(of: $0)?.milestones.contains(.rejected) == true }
+        // A device that has found an image wanting does not come to like it, and one that has
+        // all of it gets no more.
+        let last: ScenarioStep.Milestone = offset > 0 ? .verified : .rejected
+        let isLost = late.contains { index in
+            attempt(of: index).map { $0.milestones.contains(last) || $0.outcome == .rejected }
+                ?? false
+        }
         return isLost ? failing(message, at: now) : message
     }
 

@@ -312,11 +312,9 @@ private final class EvidenceTee: EvidenceSink {
 
     func record(event: EventRecord) {
         recorder.record(event: event)
-        switch event.kind {
-        case .panFormed, .networkResumed, .networkKeyReceived: mayHaveNewKey = true
-        case .outputLost: lostOutput = lostOutput ?? event
-        default: break
-        }
+        // Rare enough, and whatever the hub does with its key is among it.
+        if event.node == 0, event.kind.isMilestone { mayHaveNewKey = true }
+        if event.kind == .outputLost { lostOutput = lostOutput ?? event }
         observer?.observe(event)
     }
 

@@ -88,6 +88,13 @@ struct StepStories {
         #expect(events.time(resumed) - events.time(cut) > 30)
     }
 
+    @Test("more bytes than the image has are not waited for once the device has all of it")
+    func beyondTheEnd() throws {
+        let result = try run([.await(.downloading, devices: ["ESME"], offset: 100_000)])
+        #expect(result.failure?.contains("not 'downloading' to byte 100000: ESME (") == true)
+        #expect(result.summary.virtualTime < .minutes(5))
+    }
+
     @Test("how an attempt stands can be expected, and is told where it is otherwise")
     func expectation() throws {
         let result = try run([
