@@ -4,6 +4,10 @@ import Glibc
 enum Interruption {
     /// What has come; the handler may do no more than note it.
     nonisolated(unsafe) private static var received: Int32 = 0
+    /// When it came, in seconds of the machine's clock.
+    nonisolated(unsafe) private static var receivedAt = 0.0
+    /// So long a second signal counts as the same: `timeout` sends to its child and to its group.
+    private static let repeatLimit = 1.0
 
     /// The signal that has come, or nil.
     static var signal: Int32? { received == 0 ? nil : received }
@@ -11,15 +15,12 @@ enum Interruption {
     private static let stopping = [SIGINT, SIGTERM, SIGHUP]
 
     /// Runs `body`, during which SIGINT, SIGTERM and SIGHUP are noted in `signal`, unless whoever
-    /// started the program has them ignored. A second one ends the program at once. Whoever reads
-    /// the progress may go away; only the results miss their reader.
+    /// started the program has them ignored. Another one, a second later or more, ends the program
+    /// at once. Whoever reads the progress may go away; only the results miss their reader.
     static func watching<T>(_ body: () throws -> T) rethrows -> T {
         received = 0
         let before = stopping.map { number in
-            Glibc.signal(number) { number in
-                if Interruption.received != 0 { Interruption.end(by: number) }
-                Interruption.received = number
-            }
+            Glibc.signal(number) { Interruption.note($0) }
         }
         for (number, old) in zip(stopping, before) where isIgnoring(old) {
             Glibc.signal(number, SIG_IGN)
@@ -30,6 +31,16 @@ enum Interruption {
             for (number, old) in zip(stopping, before) { Glibc.signal(number, old) }
         }
         return try body()
+    }
+
+    private static func note(_ number: Int32) {
+        let now = Clock.seconds()
+        guard received != 0 else {
+            receivedAt = now
+            received = number
+            return
+        }
+        if now - receivedAt >= repeatLimit { end(by: number) }
     }
 
     /// Ends the program as the signal would have: a shell sees 128 and its number.

@@ -135,6 +135,7 @@ struct RunCast {
                 &profile.hardwareVersion, &profile.firmware, running: running, to: image, path,
                 keepingIdentity: keepingIdentity)
             home.devices[index].profile = profile
+            noteCapabilities(of: member, profile, at: image.header.fileVersion)
         } else {
             var profile = home.hub.profile
             running = home.hub.firmware
@@ -144,6 +145,7 @@ struct RunCast {
                 &profile.hardwareVersion, &profile.firmware, running: running, to: image, path,
                 keepingIdentity: keepingIdentity)
             home.hub.profile = profile
+            noteCapabilities(of: member, profile, at: image.header.fileVersion)
         }
         if image.header.fileVersion == running {
             notes.append(
@@ -155,6 +157,28 @@ struct RunCast {
                 "\(path) bears no signature that \(member) trusts, so \(member) rejects it; "
                     + "--certificate \(member)=FILE gives it another key")
         }
+    }
+
+    /// What a device can no longer do with its new firmware.
+    private mutating func noteCapabilities(
+        of member: String, _ profile: DeviceProfile, at version: UInt32
+    ) {
+        guard profile.capabilities(at: version)?.hasOTAClient == false else { return }
+        notes.append(
+            "with firmware \(Words.version(version)) \(member) has no OTA client (profile "
+                + "'\(profile.name)'), so its version cannot be read and it never asks again")
+    }
+
+    /// Whom of the home the hub does not serve with its new firmware.
+    private mutating func noteCapabilities(
+        of member: String, _ profile: HubProfile, at version: UInt32
+    ) {
+        guard let served = profile.capabilities(at: version)?.delivers else { return }
+        let others = home.devices.filter { !served.contains($0.profile.type) }.map(\.name)
+        guard !others.isEmpty else { return }
+        notes.append(
+            "with firmware \(Words.version(version)) \(member) delivers no images to "
+                + "\(Self.list(others)) (profile '\(profile.name)')")
     }
 
     private mutating func adapt<Capabilities>(

@@ -28,7 +28,8 @@ struct RunArguments: ParsableArguments {
         Shows progress on standard error while it runs and a table of what became of each image \
         on standard output at the end. Exits 0 if everything the scenario expects happened, and 1 \
         if not, saying at which step. Ctrl-C (SIGINT), SIGTERM and SIGHUP stop a run, whose \
-        evidence then reaches so far, with a summary that says so; a second one ends it at once.
+        evidence then reaches so far, with a summary that says so; another one a second later ends \
+        it at once.
 
         --image sends a file instead of the manifest's image wherever the scenario sends one to \
         that device. Name the device as the home does (ESME-2), or give a role (ESME) for all \

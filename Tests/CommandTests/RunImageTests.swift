@@ -126,6 +126,25 @@ struct RunImageTests {
         #expect(after == ["0x03020001", "0x0A000001"])
     }
 
+    @Test("what the new firmware cannot do, as the profiles have it, is told before the run")
+    func capabilities() throws {
+        let folder = try TemporaryFolder()
+        let display = try Self.image(folder, "ppmid.ota", version: "0x00090200", options: [])
+        let hub = try Self.image(folder, "hub.ota", version: "0x01060000")
+        let result = try Runs.han(
+            ["demo", "--quiet", "--json", "--image", "PPMID=\(display)", "--image", "CH=\(hub)"])
+        #expect(result.errors.contains("failed"))
+        let told = try Runs.han(
+            ["demo", "--image", "PPMID=\(display)", "--image", "CH=\(hub)"]).errors
+        #expect(told.contains("han: with firmware 0x00090200 PPMID has no OTA client"))
+        #expect(
+            told.contains("han: with firmware 0x01060000 CH delivers no images to PPMID and HCALCS")
+        )
+        let lines = told.split(separator: "\n")
+        let first = try #require(lines.firstIndex { $0.contains("step 1 of 20") })
+        #expect(lines[..<first].filter { $0.hasPrefix("han: with firmware") }.count == 2)
+    }
+
     @Test("a role may be given in small letters")
     func smallLetters() throws {
         let folder = try TemporaryFolder()

@@ -28,6 +28,8 @@ enum PseudoTerminal {
                 break
             seen += part
             if after and after.encode() in seen:
+                # As `timeout` does, which sends to its child and to its group.
+                os.kill(pid, number)
                 os.kill(pid, number)
                 after = ''
         status = os.waitpid(pid, 0)[1]
