@@ -57,15 +57,19 @@ let package = Package(
             dependencies: ["Wire", "Crypto", "GBCS", "Devices", "Evidence", "Lab", argumentParser],
             swiftSettings: strict),
 
-        // Only `Tools/bench` builds these two; nothing else depends on them.
+        // Only `Tools/bench` builds `BenchmarkSupport` and `hanbench`.
         .target(
             name: "BenchmarkSupport", dependencies: ["COpenSSL"], path: "Tools/benchmarks/support",
             linkerSettings: [.linkedLibrary("crypto")]),
+        // What it prints; apart, so that a test can look at it without measuring.
+        .target(
+            name: "BenchmarkReport", path: "Tools/benchmarks/BenchmarkReport",
+            swiftSettings: strict),
         .executableTarget(
             name: "hanbench",
             dependencies: [
                 "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
-                "Evidence", "Lab", "BenchmarkSupport", argumentParser,
+                "Evidence", "Lab", "BenchmarkSupport", "BenchmarkReport", argumentParser,
             ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -103,6 +107,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "BenchmarkTests", dependencies: ["BenchmarkReport"],
             swiftSettings: strict),
         .testTarget(
             name: "TidyTests", dependencies: [],

@@ -52,6 +52,8 @@ public struct AirSettings: Sendable {
     public var wanLatency = Interval.milliseconds(400)
     /// How long each byte of a WAN message takes. assumption: `wan.bytesPerSecond`.
     public var wanPerByte = Interval.microseconds(40)
+    /// How many bytes of an image one WAN message carries. assumption: `wan.messageSize`.
+    public var wanChunk = 1024
     /// How long orders and observations take between a node and the director; longer than the
     /// shortest time in which one node's action can reach another (672 µs), so that no carrier
     /// can tell the difference.

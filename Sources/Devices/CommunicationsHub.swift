@@ -51,10 +51,6 @@ public struct CommunicationsHub: Node {
     }
 
     static let journalPages = 8
-    /// How long a version that was asked for is waited for, and how often it is asked for again.
-    /// assumption.
-    static let readRetry = Interval.seconds(30)
-    static let readLimit = 20
 
     /// A device whose version the WAN has asked for.
     struct PendingRead {

@@ -330,15 +330,15 @@ extension CommunicationsHub {
         pendingReads.removeAll { $0.device == device }
         guard pendingReads.count < Self.targetLimit else { return }
         pendingReads.append(PendingRead(device: device))
-        nextRead = min(nextRead, now + Self.readRetry)
+        nextRead = min(nextRead, now + profile.readRetry)
         if isListening(device) { sendRead(to: device, at: now, into: &out) }
     }
 
     /// Reads CurrentFileVersion of every device that listens, and again a while later of those
     /// that have not answered, up to a limit. Sleepers are read when they are heard of.
     mutating func readVersions(at now: Instant, into out: inout Outbox) {
-        pendingReads.removeAll { $0.tries >= Self.readLimit }
-        nextRead = pendingReads.isEmpty ? .distantFuture : now + Self.readRetry
+        pendingReads.removeAll { $0.tries >= profile.readLimit }
+        nextRead = pendingReads.isEmpty ? .distantFuture : now + profile.readRetry
         for read in pendingReads where isListening(read.device) {
             sendRead(to: read.device, at: now, into: &out)
         }

@@ -144,9 +144,14 @@ public struct HubProfile: Sendable {
     public var imageSlots: Int
     /// Bytes each slot holds; a whole number of flash pages.
     public var imageSlotSize: Int
-    /// How long joining stays open after a PAN is formed, and after every change of the device
-    /// log.
+    /// How long joining stays open after a PAN is formed. A scenario's `permitJoining` opens or
+    /// closes it later, as the change of a device log would.
     public var permitJoining: Interval
+    /// How long the answer of a device whose version is read is waited for before it is asked
+    /// again. assumption: 30 s; `readRetry`.
+    public var readRetry: Interval
+    /// How often a device is asked for its version in all. assumption: 20; `readLimit`.
+    public var readLimit: Int
     /// Image Notify goes to the targets of a new image that listen all the time.
     public var notifiesImages: Bool
     public var stack: StackTimings
@@ -163,6 +168,8 @@ public struct HubProfile: Sendable {
         imageSlots = 6
         imageSlotSize = 192 * 4096
         permitJoining = .minutes(10)
+        readRetry = .seconds(30)
+        readLimit = 20
         notifiesImages = true
         stack = StackTimings()
         bootTime = .seconds(20)

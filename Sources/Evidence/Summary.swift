@@ -89,6 +89,8 @@ public struct Summary: Sendable {
     /// What carried the frames, like `simulation`.
     public var transport: String
     public var outcome: Outcome
+    /// Why it failed, for people; nil if it passed.
+    public var failure: String?
     public var virtualTime: Interval
     /// The only field that differs between two runs with the same seed.
     public var wallSeconds: Double
@@ -97,12 +99,14 @@ public struct Summary: Sendable {
 
     public init(
         scenario: String, seed: UInt64, transport: String, outcome: Outcome,
-        virtualTime: Interval, wallSeconds: Double, frames: UInt64, devices: [Device]
+        failure: String? = nil, virtualTime: Interval, wallSeconds: Double, frames: UInt64,
+        devices: [Device]
     ) {
         self.scenario = scenario
         self.seed = seed
         self.transport = transport
         self.outcome = outcome
+        self.failure = failure
         self.virtualTime = virtualTime
         self.wallSeconds = wallSeconds
         self.frames = frames
@@ -119,6 +123,7 @@ public struct Summary: Sendable {
               "seed": \(seed),
               "transport": \(JSON.quotedText(transport)),
               "outcome": "\(outcome.rawValue)",
+              "failure": \(failure.map(JSON.quotedText) ?? "null"),
               "virtualSeconds": \(JSON.fixed(virtualTime.microseconds, places: 6)),
               "wallSeconds": \(JSON.fixed(Int64(wall * 1_000), places: 3)),
               "frames": \(frames),

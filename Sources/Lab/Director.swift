@@ -20,36 +20,6 @@ public struct RunImage: Sendable {
     }
 }
 
-/// One image sent for one device, and what came of it.
-public struct AttemptRecord: Sendable {
-    public var device: Int
-    public var image: String
-    public var version: UInt32
-    public var hash: Digest256
-    public var hubFirmware: UInt32
-    public var delivery: UInt32
-    public var began: Instant
-    public var ended: Instant?
-    public var milestones: Set<ScenarioStep.Milestone> = []
-    /// Why it was not offered, was rejected or not activated.
-    public var reason = RefusalReason.none
-    public var hubDiscarded = false
-    /// The hub has the image, or has thrown it away: from here on what the device is told is
-    /// about it.
-    public var hasArrived = false
-    public var hasNoClient = false
-    public var blocks: UInt64 = 0
-    /// Blocks of a download that was given up before the present one.
-    var earlierBlocks: UInt64 = 0
-    public var framesBefore: UInt64 = 0
-    public var framesAfter: UInt64 = 0
-
-    /// Whether a download that begins now still belongs to it although it had ended.
-    var isReopened: Bool {
-        ended != nil && (milestones.contains(.gaveUp) || milestones.contains(.notOffered))
-    }
-}
-
 /// Plays a scenario: the last member of the roster, with the CSP's end of the hub's WAN, and told
 /// of everybody's milestones. It is a machine like the others; what it does has a virtual time.
 public struct Director: Node {
@@ -70,6 +40,13 @@ public struct Director: Node {
         case done
     }
 
+    /// What came of an order to activate.
+    enum OrderAnswer: Sendable, Equatable {
+        case awaited
+        case activated
+        case refused(RefusalReason)
+    }
+
     /// The CSP's queue of images for the hub.
     struct Transfer: Sendable {
         var delivery: UInt32
@@ -79,40 +56,50 @@ public struct Director: Node {
         var isBegun = false
     }
 
-    static let chunk = 1024
-
     let scenario: Scenario
     let images: [String: RunImage]
     public private(set) var hub: Int
     var members: [Member]
-    public private(set) var attempts: [AttemptRecord] = []
+    public internal(set) var attempts: [AttemptRecord] = []
     public private(set) var passed: Bool?
     /// The step that failed and what was missing, for people.
     public private(set) var failure: (step: Int, message: String)?
     /// Counts changes to `attempts`, so that a carrier can note its own figures beside them.
-    public private(set) var changes = 0
-    private var phase = Phase.waiting
-    private var step = 0
-    private var stepDeadline = Instant.distantFuture
-    private var timer = Instant.distantFuture
+    public internal(set) var changes = 0
+    var phase = Phase.waiting
+    /// The step that is played, or was last.
+    public internal(set) var step = 0
+    var stepBegan = Instant.zero
+    /// It waits for so many bytes of an image.
+    private var awaitsOffset = false
+    var stepDeadline = Instant.distantFuture
+    var timer = Instant.distantFuture
     /// The next step may be done already.
-    private var again = Instant.distantFuture
+    var again = Instant.distantFuture
     /// Deliveries of this step that the hub has not spoken of yet.
-    private var underway: Set<UInt32> = []
-    /// How long the WAN takes over one chunk.
-    private let chunkTime: Interval
-    private var transfers: [Transfer] = []
-    private var nextDelivery: UInt32 = 1
-    private var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
-    private var hubIsBack = false
-    private var orderedHub: RunImage?
+    var underway: Set<UInt32> = []
+    /// What the devices have said to the orders of this step, by index.
+    var answers: [Int: OrderAnswer] = [:]
+    /// Why the run is worth nothing any more.
+    var loss: String?
+    /// Bytes of an image in one WAN message.
+    let chunk: Int
+    /// How long the WAN takes over one of them.
+    let chunkTime: Interval
+    var transfers: [Transfer] = []
+    var nextDelivery: UInt32 = 1
+    var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
+    var hubIsBack = false
+    var orderedHub: RunImage?
 
     /// `members` are the roster's nodes, the hub first.
     public init(
         scenario: Scenario, images: [String: RunImage],
-        members: [(name: String, eui64: EUI64, firmware: UInt32)], wanPerByte: Interval
+        members: [(name: String, eui64: EUI64, firmware: UInt32)], wanPerByte: Interval,
+        wanChunk: Int
     ) {
-        chunkTime = wanPerByte * (Self.chunk + 16)
+        chunk = wanChunk
+        chunkTime = wanPerByte * (wanChunk + 16)
         self.scenario = scenario
         self.images = images
         hub = 0
@@ -143,7 +130,10 @@ public struct Director: Node {
             phase = .playing
             begin(at: now, into: &out)
         case .tick: break
-        case .observed(let event): observe(event, at: now)
+        case .observed(let event):
+            observe(event, at: now)
+            // In the middle of a download, where nothing is looked at that need not be.
+            if event.kind == .otaProgress, !awaitsOffset { return }
         case .wan(.imageStored(let delivery)): lastReply = (delivery, nil)
         case .wan(.imageRefused(let delivery, let reason)): refused(delivery, reason, at: now)
         case .wan, .received, .transmitted, .energy, .order: break
@@ -153,12 +143,19 @@ public struct Director: Node {
             timer = .distantFuture
             transfer(at: now, into: &out)
         }
+        guard now < timeLimit else {
+            fail("the scenario's time limit ran out", at: now, into: &out)
+            return
+        }
         proceed(at: now, into: &out)
     }
 
     public var nextDeadline: Instant {
-        phase == .playing ? min(min(timer, again), stepDeadline) : .distantFuture
+        phase == .playing
+            ? min(min(timer, again), min(stepDeadline, timeLimit)) : .distantFuture
     }
+
+    private var timeLimit: Instant { .zero + scenario.timeLimit }
 
     // MARK: - Steps
 
@@ -169,10 +166,13 @@ public struct Director: Node {
         }
         let current = scenario.steps[step]
         underway.removeAll()
+        stepBegan = now
+        awaitsOffset = false
         stepDeadline = now + current.within
         out.note(.stepStarted, UInt64(step))
         switch current.action {
-        case .join, .await: break
+        case .join, .expect: break
+        case .await(_, _, let offset, _): awaitsOffset = offset > 0
         case .deliver(let image, let targets): deliver(image, targets, at: now)
         case .updateHub(let image):
             hubIsBack = false
@@ -181,9 +181,11 @@ public struct Director: Node {
                 attempt(on: hub, image, at: now)
                 enqueue(image, to: [members[hub].eui64], at: now)
             }
-        case .activate(let devices):
+        case .activate(let devices, let expected, _):
+            answers.removeAll()
             for index in indices(devices) {
                 guard let attempt = attempts.last(where: { $0.device == index }) else { continue }
+                if expected != .nothing { answers[index] = .awaited }
                 out.send(.activate(hash: attempt.hash), to: UInt16(index))
             }
         case .readVersions(let devices, _):
@@ -193,8 +195,9 @@ public struct Director: Node {
             }
         case .query(let devices):
             for index in indices(devices) { out.send(.queryNextImage, to: UInt16(index)) }
-        case .power(let device, let on):
-            for index in indices([device]) { out.append(.power(of: UInt16(index), on: on)) }
+        case .power(let device, let on, let duration):
+            switchPower(of: device, on: on, into: &out)
+            if let duration { stepDeadline = now + duration }
         case .link(let a, let b, let link):
             if let a = indices([a]).first, let b = indices([b]).first {
                 out.append(
@@ -204,7 +207,16 @@ public struct Director: Node {
             }
         case .permitJoining(let duration): out.send(.permitJoining(duration), to: UInt16(hub))
         case .wait(let duration): stepDeadline = now + duration
+        case .waitUntil(let moment): stepDeadline = max(now, instant(of: moment))
         }
+    }
+
+    private func switchPower(of device: String, on: Bool, into out: inout Outbox) {
+        for index in indices([device]) { out.append(.power(of: UInt16(index), on: on)) }
+    }
+
+    private func instant(of moment: UTCTime) -> Instant {
+        .zero + .seconds(Int64(moment.secondsSince2000) - Int64(scenario.start.secondsSince2000))
     }
 
     /// Goes on while steps are done; fails when one runs out of time.
@@ -214,9 +226,7 @@ public struct Director: Node {
         if phase == .playing {
             if let missing = missing(at: now, into: &out) {
                 guard stepDeadline <= now else { return }
-                failure = (step, missing)
-                out.note(.stepFailed, UInt64(step))
-                end(false, at: now, into: &out)
+                fail(missing, at: now, into: &out)
                 return
             }
             out.note(.stepPassed, UInt64(step))
@@ -224,6 +234,12 @@ public struct Director: Node {
             begin(at: now, into: &out)
             again = now
         }
+    }
+
+    private mutating func fail(_ message: String, at now: Instant, into out: inout Outbox) {
+        failure = (step, message)
+        out.note(.stepFailed, UInt64(step))
+        end(false, at: now, into: &out)
     }
 
     private mutating func end(_ passed: Bool, at now: Instant, into out: inout Outbox) {
@@ -237,8 +253,10 @@ public struct Director: Node {
         out.append(.endRun)
     }
 
-    /// What the current step still waits for; nil when it is done.
+    /// What the current step still waits for; nil when it is done. What can no longer come true
+    /// brings the step's deadline forward.
     private mutating func missing(at now: Instant, into out: inout Outbox) -> String? {
+        if let loss { return failing(loss, at: now) }
         guard step < scenario.steps.count else { return nil }
         switch scenario.steps[step].action {
         case .join(let devices):
@@ -251,55 +269,45 @@ public struct Director: Node {
             if !transfers.isEmpty { return "the WAN is still busy" }
             return underway.isEmpty ? nil : "the hub has neither stored nor refused the image"
         case .updateHub: return hubUpdate(at: now, into: &out)
-        case .await(let milestone, let devices):
-            let late = indices(devices).filter { index in
-                attempts.last { $0.device == index }?.milestones.contains(milestone) != true
-            }
-            return late.isEmpty ? nil : "not '\(milestone.rawValue)': \(names(late))"
-        case .activate, .query, .power, .link, .permitJoining: return nil
+        case .await(let milestone, let devices, let offset, let reason):
+            return reached(milestone, indices(devices), offset: offset, reason, at: now)
+        case .expect(let outcome, let devices, let reason):
+            return standing(outcome, indices(devices), reason, at: now)
+        case .activate(let devices, let expected, let reason):
+            return answered(indices(devices), expected, reason, at: now)
+        case .query, .link, .permitJoining: return nil
+        case .power(let device, _, let duration):
+            guard duration != nil else { return nil }
+            guard stepDeadline <= now else { return "time" }
+            switchPower(of: device, on: true, into: &out)
+            return nil
         case .readVersions(let devices, let version):
             return readBack(indices(devices), version, at: now)
         case .wait: return stepDeadline <= now ? nil : "time"
+        case .waitUntil(let moment):
+            guard instant(of: moment) >= stepBegan else {
+                return failing("the moment had passed when the step began", at: now)
+            }
+            return stepDeadline <= now ? nil : "time"
         }
+    }
+
+    mutating func failing(_ message: String, at now: Instant) -> String {
+        stepDeadline = now
+        return message
     }
 
     private mutating func hubUpdate(at now: Instant, into out: inout Outbox) -> String? {
         guard let image = orderedHub else { return "no such image" }
         if let reply = lastReply, reply.delivery + 1 == nextDelivery {
             if let refusal = reply.refusal {
-                stepDeadline = now
-                return "the hub refused its image: \(refusal.name)"
+                return failing("the hub refused its image: \(refusal.name)", at: now)
             }
             lastReply = nil
             out.send(.activateHub(hash: image.hash))
         }
         if hubIsBack, members[hub].firmware == image.version { return nil }
         return "the hub does not run \(hex(image.version)) yet"
-    }
-
-    private mutating func readBack(_ devices: [Int], _ wanted: UInt32?, at now: Instant) -> String?
-    {
-        let unread = devices.filter { members[$0].lastRead == nil }
-        guard unread.isEmpty else { return "no answer from \(names(unread))" }
-        for index in devices {
-            let expected = wanted ?? members[index].firmware
-            guard members[index].lastRead == expected else {
-                stepDeadline = now
-                let read = members[index].lastRead.map(hex) ?? "nothing"
-                return "\(members[index].name) says \(read), not \(hex(expected))"
-            }
-        }
-        return nil
-    }
-
-    private func names(_ indices: [Int]) -> String {
-        indices.map { members[$0].name }.joined(separator: ", ")
-    }
-
-    private func hex(_ version: UInt32) -> String { "0x" + Hex.string(UInt64(version), digits: 8) }
-
-    private func indices(_ names: [String]) -> [Int] {
-        names.compactMap { name in members.firstIndex { $0.name == name } }
     }
 
     // MARK: - The CSP's part
@@ -341,7 +349,7 @@ public struct Director: Node {
                 .beginImage(
                     delivery: current.delivery, targets: current.targets, size: UInt32(size)))
         }
-        let end = min(current.offset + Self.chunk, size)
+        let end = min(current.offset + chunk, size)
         out.send(
             .imageChunk(
                 delivery: current.delivery, offset: UInt32(current.offset),
@@ -360,7 +368,7 @@ public struct Director: Node {
         discard(delivery, reason, at: now)
     }
 
-    private mutating func discard(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {
+    mutating func discard(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {
         underway.remove(delivery)
         for index in attempts.indices where attempts[index].delivery == delivery {
             attempts[index].hubDiscarded = true
@@ -368,108 +376,5 @@ public struct Director: Node {
             attempts[index].reason = reason
             changes += 1
         }
-    }
-
-    // MARK: - What the others do
-
-    private mutating func observe(_ event: EventRecord, at now: Instant) {
-        let node = Int(event.node)
-        guard members.indices.contains(node) else { return }
-        switch event.kind {
-        case .poweredOn:
-            let running = UInt32(truncatingIfNeeded: event.values[0])
-            members[node].firmware = running
-            if node != hub {
-                reach(
-                    .updated, node, at: now,
-                    if: { $0.version == running && $0.milestones.contains(.verified) })
-            }
-            members[node].isInNetwork = false
-            members[node].knowsServer = false
-            members[node].hasNoClient = false
-        case .poweredOff, .restarting:
-            members[node].isInNetwork = false
-            if node == hub { hubIsBack = false }
-        case .panFormed, .networkResumed, .joined, .rejoined:
-            members[node].isInNetwork = true
-            if node == hub {
-                hubIsBack = true
-                let running = members[hub].firmware
-                reach(.updated, hub, at: now, if: { $0.version == running })
-            }
-        case .otaServerFound: members[node].knowsServer = true
-        case .otaClientAbsent: members[node].hasNoClient = true
-        case .otaDownloadStarted, .otaDownloadResumed: reach(.downloading, node, at: now)
-        case .otaNotOffered: reach(.notOffered, node, at: now, if: { $0.hasArrived })
-        case .imageStored:
-            underway.remove(UInt32(truncatingIfNeeded: event.values[0]))
-            for index in attempts.indices
-            where UInt64(attempts[index].delivery) == event.values[0] {
-                attempts[index].hasArrived = true
-            }
-        case .otaVerified: note(node) { $0.blocks = $0.earlierBlocks + event.values[1] }
-        case .otaAwaitingActivation, .otaCountingDown:
-            // Checked, and the hub has heard of it: only now would anybody order the activation.
-            reach(.verified, node, at: now)
-        case .otaRejected:
-            reach(
-                .rejected, node, at: now, reason: event.values[1], blocks: event.values[2])
-        case .otaGaveUp, .otaAborted: reach(.gaveUp, node, at: now, blocks: event.values[2])
-        case .activationRefused: note(node) { $0.reason = Self.reason(event.values[0]) }
-        case .imageWithheld:
-            guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
-            else { return }
-            note(device) { attempt in
-                if attempt.hasArrived, !attempt.hubDiscarded {
-                    attempt.reason = Self.reason(event.values[1])
-                }
-            }
-        case .imageDiscarded:
-            discard(
-                UInt32(truncatingIfNeeded: event.values[0]), Self.reason(event.values[1]), at: now)
-        case .versionRead:
-            guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
-            else { return }
-            members[device].lastRead = UInt32(truncatingIfNeeded: event.values[1])
-        default: break
-        }
-    }
-
-    private static func reason(_ value: UInt64) -> RefusalReason {
-        RefusalReason(rawValue: UInt8(truncatingIfNeeded: value)) ?? .none
-    }
-
-    /// Changes a device's current attempt, if it has one that has not ended.
-    private mutating func note(_ device: Int, _ change: (inout AttemptRecord) -> Void) {
-        guard
-            let index = attempts.lastIndex(where: { $0.device == device && $0.ended == nil })
-        else { return }
-        change(&attempts[index])
-    }
-
-    private mutating func reach(
-        _ milestone: ScenarioStep.Milestone, _ device: Int, at now: Instant,
-        reason: UInt64? = nil, blocks: UInt64? = nil,
-        if condition: (AttemptRecord) -> Bool = { _ in true }
-    ) {
-        guard let index = attempts.lastIndex(where: { $0.device == device }),
-            condition(attempts[index])
-        else { return }
-        if milestone == .downloading, attempts[index].isReopened {
-            // It asks again after giving up, or is offered later what was not there before.
-            attempts[index].milestones.subtract([.gaveUp, .notOffered])
-            attempts[index].ended = nil
-            attempts[index].framesAfter = 0
-            attempts[index].earlierBlocks = attempts[index].blocks
-        }
-        guard attempts[index].ended == nil else { return }
-        attempts[index].milestones.insert(milestone)
-        if let reason { attempts[index].reason = Self.reason(reason) }
-        if let blocks { attempts[index].blocks = attempts[index].earlierBlocks + blocks }
-        switch milestone {
-        case .updated, .notOffered, .rejected, .gaveUp: attempts[index].ended = now
-        case .verified, .downloading: break
-        }
-        changes += 1
     }
 }

@@ -4,6 +4,10 @@ import Glibc
 public enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
     case missing(String)
     case isFolder(String)
+    /// A device or a socket.
+    case isNoFile(String)
+    /// A pipe that nobody writes to.
+    case silentPipe(String)
     case tooLarge(String, limit: Int)
     case unreadable(String, reason: String)
     case unwritable(String, reason: String)
@@ -12,6 +16,11 @@ public enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .missing(let path): "'\(path)' does not exist; check the name and the folder"
         case .isFolder(let path): "'\(path)' is a folder; name a file in it"
+        case .isNoFile(let path):
+            "'\(path)' is a device or a socket; name a file, or a pipe that something writes to"
+        case .silentPipe(let path):
+            "'\(path)' is a pipe to which nothing was written for \(Files.patience) s; name a "
+                + "file, or write to the pipe"
         case .tooLarge(let path, let limit):
             "'\(path)' has more than the \(limit) bytes that are read of such a file"
         case .unreadable(let path, let reason): "'\(path)' cannot be read: \(reason)"
@@ -22,25 +31,47 @@ public enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Whole files, read within a bound and written with their errors told apart.
 public enum Files {
-    /// All bytes of a file or pipe; throws before more than `limit` bytes are held.
+    /// How long a pipe may be silent before it is given up, in seconds.
+    static let patience: Int32 = 10
+
+    /// All bytes of a file or pipe; throws before more than `limit` bytes are held. What could
+    /// block or never end is refused: a device, or a pipe that nobody writes to.
     public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without O_NONBLOCK opening a pipe would wait for somebody to open its other end.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { throw readError(path) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw readError(path) }
-        guard status.st_mode & S_IFMT != S_IFDIR else { throw .isFolder(path) }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG, S_IFIFO: break
+        case S_IFDIR: throw .isFolder(path)
+        default: throw .isNoFile(path)
+        }
+        let isPipe = status.st_mode & S_IFMT == S_IFIFO
         guard status.st_size <= limit else { throw .tooLarge(path, limit: limit) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Int(status.st_size))
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
+            // An end of file means nothing before there was anybody at the other end.
+            if isPipe { try awaitData(descriptor, path) }
             let count = Glibc.read(descriptor, &chunk, chunk.count)
-            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EINTR || errno == EAGAIN { continue }
             guard count >= 0 else { throw readError(path) }
             guard count > 0 else { return bytes }
             guard bytes.count + count <= limit else { throw .tooLarge(path, limit: limit) }
             bytes += chunk[..<count]
+        }
+    }
+
+    private static func awaitData(_ descriptor: Int32, _ path: String) throws(FileError) {
+        var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while true {
+            let ready = poll(&waited, 1, patience * 1000)
+            if ready > 0 { return }
+            guard ready == 0 || errno == EINTR else { throw readError(path) }
+            if ready == 0 { throw .silentPipe(path) }
         }
     }
 
@@ -74,6 +105,8 @@ public enum Files {
         switch errno {
         case ENOENT, ENOTDIR: .missing(path)
         case EISDIR: .isFolder(path)
+        // Opening a socket.
+        case ENXIO: .isNoFile(path)
         default: .unreadable(path, reason: String(cString: strerror(errno)))
         }
     }

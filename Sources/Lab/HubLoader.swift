@@ -35,6 +35,8 @@ struct HubLoader {
             .size("imageSlotSize", \.imageSlotSize, in: pageSize...(16 << 20)),
             .duration("permitJoining", \.permitJoining, in: .zero...(.hours(24))),
             .flag("notifiesImages", \.notifiesImages),
+            .duration("readRetry", \.readRetry),
+            .number("readLimit", \.readLimit, in: 1...1_000_000),
             .duration("bootTime", \.bootTime),
         ]
     }

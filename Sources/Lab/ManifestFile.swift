@@ -56,6 +56,10 @@ extension Manifest.Entry {
         let map = try field.map(keys: Self.keys)
         id = try map.required("id").text()
         manufacturerCode = try map.required("manufacturer").integer()
+        if manufacturerCode == 0xFFFF {
+            throw try map.required("manufacturer").error(
+                "0xFFFF matches any manufacturer in a query; no image can have it")
+        }
         model = try map.required("model").text()
         deviceType = try map.required("deviceType").choice()
         imageType = ImageType(rawValue: try map.required("imageType").integer())
@@ -65,6 +69,10 @@ extension Manifest.Entry {
         }
         hardware = try Self.hardware(map.required("hardware"))
         version = try map.required("version").integer()
+        if version == .max {
+            throw try map.required("version").error(
+                "0xFFFFFFFF matches any version in a query; no image can have it")
+        }
         stackVersion =
             try map.optional("stackVersion").map { field throws(YAMLError) in
                 StackVersion(rawValue: try field.integer())

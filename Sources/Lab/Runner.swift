@@ -28,8 +28,10 @@ public protocol RunObserver: AnyObject {
 /// What a run came to.
 public struct RunResult: Sendable {
     public var summary: Summary
-    /// Why it failed, for people.
-    public var failure: String?
+    /// Why it failed, for people; also in the summary.
+    public var failure: String? { summary.failure }
+    /// It was stopped before its end.
+    public var isInterrupted: Bool
     /// Bytes and folder of the evidence, if any was asked for.
     public var folder: OutputFolder?
 }
@@ -66,10 +68,13 @@ public final class Runner {
     /// The director's place in the roster: last.
     private var directorIndex: Int { home.devices.count + 1 }
 
-    /// Runs to the end. `wallClock` gives seconds from any fixed point; it is only read for the
-    /// summary.
+    /// Runs to the end, or until `isStopped` says so, which is asked between any two turns.
+    /// `wallClock` gives seconds from any fixed point; it is only read for the summary.
+    ///
+    /// The keys are written as soon as they are known, so that the capture of a run that is killed
+    /// can be read.
     public func run(
-        observer: RunObserver? = nil, wallClock: () -> Double
+        observer: RunObserver? = nil, isStopped: () -> Bool = { false }, wallClock: () -> Double
     ) throws(EvidenceError) -> RunResult {
         let began = wallClock()
         var folder: OutputFolder?
@@ -81,7 +86,13 @@ public final class Runner {
         let simulation = makeSimulation(sink: sink)
         var seen = 0
         var noted = 0
-        while simulation.step(until: .zero + scenario.timeLimit) {
+        var networkKeys: [Key128] = []
+        var trouble: EvidenceError?
+        try folder?.write(keyTable(networkKeys), to: .keys)
+        while !isStopped(), simulation.step(until: .zero + scenario.timeLimit) {
+            if sink.takeKeyChange() {
+                trouble = trouble ?? learnKey(simulation, &networkKeys, folder)
+            }
             // Only then, because looking at a node's state copies the node.
             guard simulation.lastNode == directorIndex,
                 let changes = simulation.nodes[directorIndex].director?.changes, changes != seen
@@ -91,15 +102,17 @@ public final class Runner {
                 note(simulation.air.frameCount, in: &node, from: &noted)
             }
         }
+        trouble = trouble ?? learnKey(simulation, &networkKeys, folder)
         try recorder.finish()
-        let summary = summarise(simulation, recorder, wallSeconds: wallClock() - began)
-        if let folder {
-            try folder.write(WiresharkKeys.table(keys(simulation)), to: .keys)
-            try folder.write(Array(summary.json.utf8), to: .summary)
-        }
-        return RunResult(
-            summary: summary, failure: failure(simulation.nodes[directorIndex].director),
-            folder: folder)
+        if let trouble { throw trouble }
+        let director = simulation.nodes[directorIndex].director
+        let isInterrupted = director?.passed == nil && isStopped()
+        var summary = summarise(simulation, recorder, wallSeconds: wallClock() - began)
+        summary.failure = failure(
+            director, isInterrupted: isInterrupted, lost: sink.lostOutput, at: simulation.now)
+        summary.outcome = summary.failure == nil ? .passed : .failed
+        try folder?.write(Array(summary.json.utf8), to: .summary)
+        return RunResult(summary: summary, isInterrupted: isInterrupted, folder: folder)
     }
 
     /// The home on its air, before anything has happened; without a sink nothing is recorded.
@@ -182,30 +195,58 @@ public final class Runner {
         return Director(
             scenario: scenario, images: images,
             members: members.map { (name: $0.0, eui64: $0.1, firmware: $0.2) },
-            wanPerByte: home.air.wanPerByte)
+            wanPerByte: home.air.wanPerByte, wanChunk: home.air.wanChunk)
     }
 
     // MARK: - The outcome
 
-    private func keys(_ simulation: Simulation<HomeNode>) -> [(key: Key128, label: String)] {
-        var keys: [(key: Key128, label: String)] = []
-        if let key = simulation.nodes[0].hub?.stack.networkKey {
-            keys.append((key, "network key"))
+    /// Writes the keys again if the network has one that is not among them; what went wrong.
+    private func learnKey(
+        _ simulation: Simulation<HomeNode>, _ keys: inout [Key128], _ folder: OutputFolder?
+    ) -> EvidenceError? {
+        guard let key = simulation.nodes[0].hub?.stack.networkKey, !keys.contains(key) else {
+            return nil
         }
+        keys.append(key)
+        do {
+            try folder?.write(keyTable(keys), to: .keys)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func keyTable(_ networkKeys: [Key128]) -> [UInt8] {
+        var keys = networkKeys.map { (key: $0, label: "network key") }
         for device in home.devices {
             keys.append((device.installCode.linkKey, "\(device.name) install code link key"))
         }
-        return keys
+        return WiresharkKeys.table(keys)
     }
 
-    private func failure(_ director: Director?) -> String? {
+    /// Why the run failed; nil if it passed.
+    private func failure(
+        _ director: Director?, isInterrupted: Bool, lost: EventRecord?, at now: Instant
+    ) -> String? {
         guard let director else { return "the director is missing" }
         if let failure = director.failure {
-            let step = scenario.steps[failure.step]
-            return
-                "step \(failure.step + 1), '\(step.title)' (line \(step.line)): \(failure.message)"
+            return "\(words(forStep: failure.step)): \(failure.message)"
+        }
+        if isInterrupted {
+            return "stopped in \(words(forStep: director.step))"
+        }
+        // What the director was not told of any more, or lost itself.
+        if let lost {
+            return Director.loss(
+                of: lost.values[0], by: roster.name(of: lost.node), at: lost.time)
         }
         return director.passed == true ? nil : "the scenario's time limit ran out"
+    }
+
+    private func words(forStep index: Int) -> String {
+        guard scenario.steps.indices.contains(index) else { return "the last step" }
+        let step = scenario.steps[index]
+        return "step \(index + 1), '\(step.title)' (line \(step.line))"
     }
 
     private func summarise(
@@ -218,7 +259,7 @@ public final class Runner {
             Summary.Device(
                 name: home.hub.name, role: .communicationsHub, eui64: home.hub.eui64,
                 versionBefore: home.hub.firmware, versionAfter: versions.first,
-                attempts: attempts(of: 0, director))
+                attempts: attempts(of: 0, simulation))
         ]
         for (offset, device) in home.devices.enumerated() {
             let index = offset + 1
@@ -228,7 +269,7 @@ public final class Runner {
                     role: DeviceRole(rawValue: device.profile.type.rawValue) ?? .esme,
                     eui64: device.eui64, versionBefore: device.firmware,
                     versionAfter: read[index] ?? versions[index],
-                    attempts: attempts(of: index, director)))
+                    attempts: attempts(of: index, simulation)))
         }
         return Summary(
             scenario: scenario.name, seed: seed.rawValue, transport: "simulation",
@@ -237,34 +278,20 @@ public final class Runner {
             frames: recorder.frames, devices: devices)
     }
 
-    private func attempts(of device: Int, _ director: Director?) -> [Summary.Attempt] {
-        (director?.attempts ?? []).filter { $0.device == device }.map { attempt in
+    private func attempts(
+        of device: Int, _ simulation: Simulation<HomeNode>
+    ) -> [Summary.Attempt] {
+        let attempts = simulation.nodes[directorIndex].director?.attempts ?? []
+        return attempts.filter { $0.device == device }.map { attempt in
             let outcome = attempt.outcome
+            // A run that was stopped leaves some open.
+            let frames = attempt.ended == nil ? simulation.air.frameCount : attempt.framesAfter
             return Summary.Attempt(
                 hubFirmware: attempt.hubFirmware, outcome: outcome,
                 reason: outcome == .updated ? nil : attempt.reasonName, blocks: attempt.blocks,
-                frames: attempt.framesAfter - min(attempt.framesBefore, attempt.framesAfter),
-                virtualTime: (attempt.ended ?? attempt.began) - attempt.began)
+                frames: frames - min(attempt.framesBefore, frames),
+                virtualTime: (attempt.ended ?? simulation.now) - attempt.began)
         }
-    }
-}
-
-extension AttemptRecord {
-    /// How the attempt ended, in the summary's words.
-    public var outcome: AttemptOutcome {
-        if milestones.contains(.updated) { return .updated }
-        if milestones.contains(.rejected) { return .rejected }
-        if milestones.contains(.gaveUp) { return .gaveUp }
-        if milestones.contains(.verified) { return .notActivated }
-        if milestones.contains(.notOffered) { return .notOffered }
-        if hubDiscarded { return .discarded }
-        if hasNoClient { return .notOffered }
-        return .incomplete
-    }
-
-    var reasonName: String? {
-        if reason != .none { return reason.name }
-        return hasNoClient ? "noOTAClient" : nil
     }
 }
 
@@ -272,6 +299,9 @@ extension AttemptRecord {
 private final class EvidenceTee: EvidenceSink {
     private let recorder: Recorder
     private let observer: RunObserver?
+    private var mayHaveNewKey = false
+    /// The first time that a machine lost something it put out.
+    private(set) var lostOutput: EventRecord?
 
     init(recorder: Recorder, observer: RunObserver?) {
         self.recorder = recorder
@@ -282,6 +312,15 @@ private final class EvidenceTee: EvidenceSink {
 
     func record(event: EventRecord) {
         recorder.record(event: event)
+        // Rare enough, and whatever the hub does with its key is among it.
+        if event.node == 0, event.kind.isMilestone { mayHaveNewKey = true }
+        if event.kind == .outputLost { lostOutput = lostOutput ?? event }
         observer?.observe(event)
+    }
+
+    /// Whether the network key may be another than at the last call.
+    func takeKeyChange() -> Bool {
+        defer { mayHaveNewKey = false }
+        return mayHaveNewKey
     }
 }

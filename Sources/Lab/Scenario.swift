@@ -1,4 +1,5 @@
 import Air
+import Evidence
 import Wire
 
 /// A story to run in a home, as its file says (`Profiles/scenarios/`).
@@ -53,20 +54,40 @@ public struct ScenarioStep: Sendable {
         case deliver(image: String, to: [String])
         /// The hub gets, holds and runs an image of its own, and is back.
         case updateHub(image: String)
-        /// The devices have come to this outcome in their current attempt.
-        case await(Milestone, devices: [String])
-        /// The devices get the order to run the image of their current attempt.
-        case activate(devices: [String])
+        /// The devices have come to this outcome in their current attempt; to so many bytes of the
+        /// image, for `downloading`; for this reason in the summary's words, unless it is nil.
+        case await(Milestone, devices: [String], offset: Int = 0, reason: String? = nil)
+        /// The devices' current attempts stand like this now, as the summary would have them.
+        case expect(AttemptOutcome, devices: [String], reason: String? = nil)
+        /// The devices get the order to run the image of their current attempt, and answer like
+        /// this, for this reason unless it is nil.
+        case activate(
+            devices: [String], expect: ActivationAnswer = .activated, reason: String? = nil)
         /// The hub reads the devices' versions over the air; they must be these, or, where
         /// `version` is nil, that of the last image delivered if the attempt ended `updated` and
         /// the one before it otherwise.
         case readVersions(devices: [String], version: UInt32?)
         /// The devices ask for their next image now, rather than when they would by themselves.
         case query(devices: [String])
-        case power(device: String, on: Bool)
+        /// The supply is switched, and back on after `duration` unless that is nil.
+        case power(device: String, on: Bool, duration: Interval? = nil)
         case link(a: String, b: String, Link)
         case permitJoining(Interval)
         case wait(Interval)
+        /// Virtual time passes until this moment.
+        case waitUntil(UTCTime)
+    }
+
+    /// What an `activate` waits for from each device.
+    public enum ActivationAnswer: String, CaseIterable, Sendable {
+        /// It has written down that it runs the image from now on.
+        case activated
+        /// It does not do so, and says why.
+        case refused
+        /// Either of the two.
+        case answered
+        /// Nothing: the step is done once the order has been given.
+        case nothing
     }
 
     /// What an `await` waits for.

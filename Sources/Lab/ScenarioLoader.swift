@@ -1,5 +1,6 @@
 import Air
 import Devices
+import Evidence
 import GBCS
 import Wire
 
@@ -16,36 +17,61 @@ struct ScenarioLoader {
         ProfileField("start", "moment", "required"),
         ProfileField("seed", "number, 0 to 18446744073709551615", "1"),
         ProfileField("timeLimit", "duration", ProfileText.duration(timeLimit)),
+        ProfileField("activationLimit", "duration", ProfileText.duration(activationLimit)),
         ProfileField("steps[].title", "text", "the step's action"),
-        ProfileField("steps[].within", "duration", "timeLimit"),
+        ProfileField("steps[].within", "duration", "timeLimit; activationLimit for activate"),
         ProfileField("steps[].join", devicesType, "-"),
         ProfileField("steps[].deliver.image", "an image's id", "required"),
         ProfileField("steps[].deliver.to", devicesType, "required"),
         ProfileField("steps[].updateHub", "an image's id", "-"),
         ProfileField("steps[].await.outcome", outcomes, "required"),
         ProfileField("steps[].await.devices", devicesType, "required"),
-        ProfileField("steps[].activate", devicesType, "-"),
+        ProfileField("steps[].await.offset", offsetType, "0"),
+        ProfileField("steps[].await.reason", "a reason", "-"),
+        ProfileField("steps[].expect.outcome", standings, "required"),
+        ProfileField("steps[].expect.devices", devicesType, "required"),
+        ProfileField("steps[].expect.reason", "a reason", "-"),
+        ProfileField("steps[].activate", devicesType + ", or a map", "-"),
+        ProfileField("steps[].activate.devices", devicesType, "required"),
+        ProfileField("steps[].activate.expect", answers, "activated"),
+        ProfileField("steps[].activate.reason", "a reason", "-"),
         ProfileField("steps[].readVersions", devicesType + ", or a map", "-"),
         ProfileField("steps[].readVersions.devices", devicesType, "required"),
         ProfileField("steps[].readVersions.version", "version", "as the attempts ended"),
         ProfileField("steps[].query", devicesType, "-"),
         ProfileField("steps[].power.device", "a member", "required"),
         ProfileField("steps[].power.on", "true or false", "required"),
+        ProfileField("steps[].power.for", "duration", "-"),
         ProfileField("steps[].link.between", "list of two members", "required"),
         ProfileField("steps[].link.rssi", LinkLoader.rssiType, "that of the home"),
         ProfileField("steps[].link.loss", LinkLoader.lossType, "that of the home"),
         ProfileField("steps[].permitJoining", "duration", "-"),
         ProfileField("steps[].wait", "duration", "-"),
+        ProfileField("steps[].waitUntil", "moment", "-"),
     ])
 
     private static let devicesType = "list of devices, or all"
     private static var outcomes: String {
         ScenarioStep.Milestone.allCases.map(\.rawValue).joined(separator: ", ")
     }
+    private static var standings: String {
+        AttemptOutcome.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+    private static var answers: String {
+        ScenarioStep.ActivationAnswer.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+    private static var offsetType: String {
+        "size, \(ProfileText.size(1)) to \(ProfileText.size(offsetLimit))"
+    }
+    /// Beyond the size of any image.
+    private static let offsetLimit = 16 << 20
     /// The fields of a step that are no action.
     private static let frame = ["title", "within"]
     private static let actions = schema.keys(under: "steps[]").filter { !frame.contains($0) }
     static let timeLimit = Interval.hours(24 * 30)
+    /// What an `activate` without `within` may take. Nothing but flash writes lie between an order
+    /// and its answer, so a device that is quiet for longer is off or broken.
+    static let activationLimit = Interval.minutes(10)
     /// The most steps read.
     static let stepLimit = 10_000
 
@@ -80,7 +106,10 @@ struct ScenarioLoader {
                 throw steps.error("the manifest, which lists the images, cannot be used: \(error)")
             }
         }
-        var reader = StepReader(home: home, manifest: manifest, timeLimit: scenario.timeLimit)
+        let activationLimit = try map.optional("activationLimit")?.duration(within: Self.limits)
+        var reader = StepReader(
+            home: home, manifest: manifest, start: scenario.start, timeLimit: scenario.timeLimit,
+            activationLimit: activationLimit ?? Self.activationLimit)
         for field in fields { scenario.steps.append(try reader.step(field)) }
         return (scenario, home)
     }
@@ -91,14 +120,21 @@ struct ScenarioLoader {
     private struct StepReader {
         let home: Home
         let manifest: Manifest
+        let start: UTCTime
         let timeLimit: Interval
+        let activationLimit: Interval
         /// The devices that an image has been sent to so far.
         var addressed: Set<String> = []
 
-        init(home: Home, manifest: Manifest, timeLimit: Interval) {
+        init(
+            home: Home, manifest: Manifest, start: UTCTime, timeLimit: Interval,
+            activationLimit: Interval
+        ) {
             self.home = home
             self.manifest = manifest
+            self.start = start
             self.timeLimit = timeLimit
+            self.activationLimit = activationLimit
         }
 
         mutating func step(_ field: YAMLField) throws(YAMLError) -> ScenarioStep {
@@ -115,7 +151,8 @@ struct ScenarioLoader {
             }
             let value = try map.required(entry.key)
             let within = try map.optional("within")
-            let limit = try within?.duration(within: ScenarioLoader.limits) ?? timeLimit
+            let usual = entry.key == "activate" ? min(activationLimit, timeLimit) : timeLimit
+            let limit = try within?.duration(within: ScenarioLoader.limits) ?? usual
             guard limit <= timeLimit else {
                 throw (within ?? field).error(
                     "\(ProfileText.duration(limit)) is longer than the scenario's timeLimit, "
@@ -145,12 +182,24 @@ struct ScenarioLoader {
                             + "home file names no 'signer' for it")
                 }
                 return .updateHub(image: try image(field, for: []))
-            case "await":
-                let map = try inner(field, "await")
-                let milestone = try map.required("outcome").choice(ScenarioStep.Milestone.self)
-                return .await(milestone, devices: try addressedDevices(map.required("devices")))
+            case "await": return try wait(for: inner(field, "await"))
+            case "expect":
+                let map = try inner(field, "expect")
+                let outcome = try map.required("outcome").choice(AttemptOutcome.self)
+                let reason = try reason(map)
+                return .expect(
+                    outcome, devices: try addressedDevices(map.required("devices")),
+                    reason: reason)
             case "activate":
-                return .activate(devices: try addressedDevices(field))
+                guard field.isMap else {
+                    return .activate(devices: try addressedDevices(field))
+                }
+                let map = try inner(field, "activate")
+                let answer = try map.optional("expect")?.choice(ScenarioStep.ActivationAnswer.self)
+                let reason = try reason(map)
+                return .activate(
+                    devices: try addressedDevices(map.required("devices")),
+                    expect: answer ?? .activated, reason: reason)
             case "readVersions":
                 guard field.isMap else {
                     return .readVersions(devices: try devices(field), version: nil)
@@ -161,10 +210,7 @@ struct ScenarioLoader {
                     version: try map.optional("version")?.integer(UInt32.self))
             case "query": return .query(devices: try devices(field))
             case "power":
-                let map = try inner(field, "power")
-                return .power(
-                    device: try member(map.required("device")),
-                    on: try map.required("on").boolean())
+                return try power(inner(field, "power"))
             case "link":
                 let map = try inner(field, "link")
                 let ends = try LinkLoader.ends(map, members: members, oneWay: false)
@@ -177,9 +223,58 @@ struct ScenarioLoader {
                     try LinkLoader.read(map, base: usual?.link ?? home.commonLink))
             case "permitJoining":
                 return .permitJoining(try field.duration(within: .zero...(.hours(24))))
+            case "waitUntil": return .waitUntil(try moment(field))
             default:
                 return .wait(try field.duration(within: .milliseconds(1)...timeLimit))
             }
+        }
+
+        private func wait(for map: YAMLMap) throws(YAMLError) -> ScenarioStep.Action {
+            let outcome = try map.required("outcome")
+            let milestone = try outcome.choice(ScenarioStep.Milestone.self)
+            var offset = 0
+            if let field = try map.optional("offset") {
+                guard milestone == .downloading else {
+                    throw field.error("goes with the outcome downloading, not with \(milestone)")
+                }
+                offset = try field.size(in: 1...ScenarioLoader.offsetLimit)
+            }
+            let reason = try reason(map)
+            return .await(
+                milestone, devices: try addressedDevices(map.required("devices")), offset: offset,
+                reason: reason)
+        }
+
+        private func power(_ map: YAMLMap) throws(YAMLError) -> ScenarioStep.Action {
+            let device = try member(map.required("device"))
+            let on = try map.required("on").boolean()
+            let duration = try map.optional("for")
+            if on, let duration {
+                throw duration.error(
+                    "goes with 'on: false': so long the power stays off, and then it comes back")
+            }
+            return .power(
+                device: device, on: on,
+                duration: try duration?.duration(within: .milliseconds(1)...timeLimit))
+        }
+
+        /// A reason of the summary, if the map has one.
+        private func reason(_ map: YAMLMap) throws(YAMLError) -> String? {
+            let names = RefusalReason.allCases.map(\.name) + [AttemptRecord.noClientReason]
+            return try map.optional("reason")?.choice(
+                of: names.filter { $0 != RefusalReason.none.name }.map { (word: $0, value: $0) })
+        }
+
+        /// A moment after the start and before the time limit.
+        private func moment(_ field: YAMLField) throws(YAMLError) -> UTCTime {
+            let moment = try field.date()
+            let seconds = Int64(moment.secondsSince2000) - Int64(start.secondsSince2000)
+            guard seconds > 0, .seconds(seconds) <= timeLimit else {
+                throw field.error(
+                    "expected a moment after the scenario's start and within its timeLimit, "
+                        + "\(ProfileText.duration(timeLimit)), found \(field.found)")
+            }
+            return moment
         }
 
         private func inner(_ field: YAMLField, _ action: String) throws(YAMLError) -> YAMLMap {

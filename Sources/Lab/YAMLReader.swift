@@ -58,6 +58,9 @@ public enum YAMLReader {
         guard bytes.count <= maximumSize else {
             throw refuse("the file has \(bytes.count) bytes; at most \(maximumSize) are read")
         }
+        // A byte order mark, which some editors put before UTF-8, says nothing.
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw refuse("the file is not UTF-8 text; save it as UTF-8")
         }

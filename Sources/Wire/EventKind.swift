@@ -172,12 +172,13 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         }
     }
 
-    /// Whether a director is told of it: steps in a device's life, nothing that a frame causes.
+    /// Whether a director is told of it: steps in a device's life, nothing that frames cause one by
+    /// one.
     public var isMilestone: Bool {
         switch self {
-        case .dropped, .transmitFailed, .apsRetry, .otaProgress, .otaWaiting, .indirectExpired,
+        case .dropped, .transmitFailed, .apsRetry, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
-            .runEnded, .outputLost, .imageNotified, .routeFound:
+            .runEnded, .imageNotified, .routeFound:
             false
         default: true
         }

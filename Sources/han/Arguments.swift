@@ -4,14 +4,33 @@ import Lab
 import Wire
 
 /// A code on the command line, decimal or hexadecimal (`0x1F`).
-struct CodeArgument<Value: FixedWidthInteger & UnsignedInteger & Sendable>: ExpressibleByArgument {
+///
+/// Its options take whatever follows them (`parsing: .unconditional`), so that a negative number
+/// is refused as one, and not for a missing value.
+struct CodeArgument<Value: FixedWidthInteger & UnsignedInteger & Sendable>: Sendable {
     var value: Value
 
-    init?(argument: String) {
-        guard let number = Numeral.parse(argument), let value = Value(exactly: number) else {
-            return nil
+    /// Reads an argument, or says what was expected.
+    static func read(_ text: String) throws -> CodeArgument {
+        let hex = "0x" + String(repeating: "F", count: Value.bitWidth / 4)
+        return CodeArgument(
+            value: try Numbers.read(text, in: 0...Value.max, known: " (\(hex))"))
+    }
+}
+
+enum Numbers {
+    /// A whole number within a range; `known` is said behind the range.
+    static func read<Value: FixedWidthInteger>(
+        _ text: String, in range: ClosedRange<Value>, known: String = ""
+    ) throws -> Value {
+        guard let number = Numeral.parse(text), let value = Value(exactly: number),
+            range.contains(value)
+        else {
+            throw ValidationError(
+                "expected a whole number from \(range.lowerBound) to \(range.upperBound)\(known), "
+                    + "decimal or hexadecimal like 0x1F")
         }
-        self.value = value
+        return value
     }
 }
 

@@ -36,7 +36,7 @@ struct Failure: Error {
         switch error {
         case .missing: code = .missing
         case .tooLarge: code = .data
-        case .isFolder, .unreadable, .unwritable: code = .io
+        case .isFolder, .isNoFile, .silentPipe, .unreadable, .unwritable: code = .io
         }
         message = error.description
     }
@@ -62,7 +62,7 @@ struct Failure: Error {
 
     /// Prints the message and ends the program with the code.
     func exit() -> Never {
-        FileHandle.standardError.write(Data("han: \(message)\n".utf8))
+        Terminal(descriptor: STDERR_FILENO).write("han: \(message)\n")
         Foundation.exit(code.rawValue)
     }
 

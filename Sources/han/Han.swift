@@ -11,15 +11,29 @@ struct Han: ParsableCommand {
 
     /// The parser's own `main`, but for the exit codes of `Failure`.
     static func main() {
+        /// Help, the version and completion scripts are results, not messages.
+        func help(_ error: Error) {
+            guard exitCode(for: error) == .success else { return }
+            do {
+                try Output.write(fullMessage(for: error) + "\n")
+            } catch let failure as Failure {
+                failure.exit()
+            } catch {}
+            exit()
+        }
+
         do {
             var command = try parseAsRoot()
             try Failure.converting { try command.run() }
             guard fflush(nil) == 0 else {
-                throw Failure(.io, "standard output: \(String(cString: strerror(errno)))")
+                // The parser's own output: help and completion scripts.
+                throw Failure(
+                    .io, "standard output cannot be written: \(String(cString: strerror(errno)))")
             }
         } catch let failure as Failure {
             failure.exit()
         } catch {
+            help(error)
             exit(withError: error)
         }
     }

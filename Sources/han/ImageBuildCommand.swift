@@ -20,10 +20,14 @@ struct ImageBuildCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The maker's bare binary.", valueName: "file"))
     var file: String?
 
-    @Option(help: "Without FILE: how many bytes to generate.")
+    @Option(
+        parsing: .unconditional, help: "Without FILE: how many bytes to generate.",
+        transform: { try Numbers.read($0, in: 1...FirmwareImage.maximumSize) })
     var size: Int?
 
-    @Option(help: "Without FILE: the seed to generate from.")
+    @Option(
+        parsing: .unconditional, help: "Without FILE: the seed to generate from.",
+        transform: CodeArgument.read)
     var seed: CodeArgument<UInt64>?
 
     @Option(name: .shortAndLong, help: "Where to write the image.")
@@ -41,38 +45,59 @@ struct ImageBuildCommand: ParsableCommand {
     @Flag(help: "gbcs-signed: tell the hub to replace an image it holds already.")
     var forceReplace = false
 
-    @Option(help: "The manufacturer code.")
+    @Option(
+        parsing: .unconditional, help: "The manufacturer code.",
+        transform: CodeArgument.read)
     var manufacturerCode: CodeArgument<UInt16>
 
-    @Option(help: "The image type.")
+    @Option(
+        parsing: .unconditional, help: "The image type.",
+        transform: CodeArgument.read)
     var imageType: CodeArgument<UInt16>
 
     @Option(
-        name: .customLong("file-version"), help: "The file version, which is the firmware version.")
+        name: .customLong("file-version"), parsing: .unconditional,
+        help: "The file version, which is the firmware version.",
+        transform: CodeArgument.read)
     var fileVersion: CodeArgument<UInt32>
 
-    @Option(help: "The ZigBee stack version (default: 2, ZigBee PRO).")
+    @Option(
+        parsing: .unconditional, help: "The ZigBee stack version (default: 2, ZigBee PRO).",
+        transform: CodeArgument.read)
     var stackVersion: CodeArgument<UInt16>?
 
     @Option(help: "Text of at most 32 bytes.")
     var headerString = ""
 
-    @Option(help: "The lowest hardware version (default in the gbcs forms: 0x0000).")
+    @Option(
+        parsing: .unconditional,
+        help: "The lowest hardware version (default in the gbcs forms: 0x0000).",
+        transform: CodeArgument.read)
     var hardwareMin: CodeArgument<UInt16>?
 
-    @Option(help: "The highest hardware version (default in the gbcs forms: 0xFFFF).")
+    @Option(
+        parsing: .unconditional,
+        help: "The highest hardware version (default in the gbcs forms: 0xFFFF).",
+        transform: CodeArgument.read)
     var hardwareMax: CodeArgument<UInt16>?
 
-    @Option(help: "The security credential version (default: the field is left out).")
+    @Option(
+        parsing: .unconditional,
+        help: "The security credential version (default: the field is left out).",
+        transform: CodeArgument.read)
     var credentialVersion: CodeArgument<UInt8>?
 
     @Option(help: "The only device it is for, an EUI-64 (default: the field is left out).")
     var destination: EUI64?
 
-    @Option(help: "The header version, 0x01NN (default: 0x0100).")
+    @Option(
+        parsing: .unconditional, help: "The header version, 0x01NN (default: 0x0100).",
+        transform: CodeArgument.read)
     var headerVersion: CodeArgument<UInt16>?
 
-    @Option(help: "Reserved bits of the field control to set (default: none).")
+    @Option(
+        parsing: .unconditional, help: "Reserved bits of the field control to set (default: none).",
+        transform: CodeArgument.read)
     var reservedControlBits: CodeArgument<UInt16>?
 
     @Option(
@@ -97,13 +122,11 @@ struct ImageBuildCommand: ParsableCommand {
                 throw ValidationError("Give either FILE or --size and --seed, not both.")
             }
         } else {
-            guard let size, seed != nil else {
+            guard size != nil, seed != nil else {
                 throw ValidationError("Give FILE, or --size and --seed to generate one.")
             }
-            guard (1...FirmwareImage.maximumSize).contains(size) else {
-                throw ValidationError("--size must be 1 to \(FirmwareImage.maximumSize).")
-            }
         }
+        try checkCodes()
         let form = chosenForm
         guard form == .gbcsSigned || (key == nil && !forceReplace) else {
             throw ValidationError(
@@ -141,17 +164,37 @@ struct ImageBuildCommand: ParsableCommand {
         }
     }
 
+    /// Refuses what stands for "any" in a query, or is nobody's yet (ZCL 11.4.2).
+    private func checkCodes() throws {
+        guard manufacturerCode.value != 0xFFFF else {
+            throw ValidationError(
+                "--manufacturer-code 0xFFFF stands for any manufacturer; give 0 to 0xFFFE.")
+        }
+        guard imageType.value <= 0xFFC3 else {
+            throw ValidationError(
+                "--image-type \(Code.text(imageType.value)) is reserved, and 0xFFFF stands for any "
+                    + "type; give 0 to 0xFFC3, of which 0 to 0xFFBF are a maker's own.")
+        }
+        guard fileVersion.value != .max else {
+            throw ValidationError(
+                "--file-version 0xFFFFFFFF stands for any version; give 0 to 0xFFFFFFFE.")
+        }
+        guard destination != .unknown, destination?.rawValue != 0 else {
+            throw ValidationError("--destination \(destination ?? .unknown) is no device's.")
+        }
+    }
+
     func run() throws {
         let image = try image()
         try Files.write(image.encoded(), to: output)
-        print(
+        try Output.write(
             Output.columns([
                 ["Wrote", output],
                 ["Form", image.form.rawValue],
                 ["Size", Output.exactSize(Int(image.header.totalImageSize))],
                 ["Manufacturer image", Output.exactSize(image.manufacturerImage.count)],
                 ["  SHA-256", image.manufacturerImageHash.description],
-            ]), terminator: "")
+            ]))
     }
 
     private func image() throws -> FirmwareImage {

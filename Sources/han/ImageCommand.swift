@@ -63,7 +63,7 @@ struct ImageListCommand: ParsableCommand {
                 Output.size(image.totalImageSize), image.manufacturerImageHash.prefix(16) + "...",
             ])
         }
-        print(Output.columns(rows), terminator: "")
+        try Output.write(Output.columns(rows))
     }
 }
 

@@ -36,6 +36,6 @@ struct ImageInspectCommand: ParsableCommand {
         let image = try ImageCommand.read(file, form: form)
         let report = ImageReport(image, file: file)
         if json { return try Output.json(report) }
-        print(Output.columns(report.rows(of: image)), terminator: "")
+        try Output.write(Output.columns(report.rows(of: image)))
     }
 }

@@ -41,7 +41,8 @@ struct ImageVerifyCommand: ParsableCommand {
         let image = try ImageCommand.read(file, form: form)
         switch image.form {
         case .gbcsUnsigned:
-            print("\(file): no supplier signature; the form gbcs-unsigned (PPMID) has none")
+            try Output.write(
+                "\(file): no supplier signature; the form gbcs-unsigned (PPMID) has none\n")
         case .standard:
             try verifyIntegrity(of: image)
         case .gbcsSigned:
@@ -54,17 +55,18 @@ struct ImageVerifyCommand: ParsableCommand {
                     "\(file): the signature is wrong: either the manufacturer image was changed "
                         + "or another key signed it than that of \(certificate ?? key ?? "")")
             }
-            print("\(file): the supplier signature is valid")
+            try Output.write("\(file): the supplier signature is valid\n")
         }
-        print("manufacturer image SHA-256 \(image.manufacturerImageHash)")
+        try Output.write("manufacturer image SHA-256 \(image.manufacturerImageHash)\n")
     }
 
     private func verifyIntegrity(of image: FirmwareImage) throws {
         let none = "\(file): no supplier signature; the form standard has none"
         switch image.verifyIntegrity() {
-        case .none: print("\(none), and there is no image integrity code")
+        case .none: try Output.write("\(none), and there is no image integrity code\n")
         case .matches(let coverage):
-            print("\(none); the image integrity code is right (\(coverage.rawValue))")
+            try Output.write(
+                "\(none); the image integrity code is right (\(coverage.rawValue))\n")
         case .wrong:
             throw Failure(
                 .verdict,

@@ -1,12 +1,30 @@
 import Foundation
+import Glibc
 
 /// How results are shown: plain aligned columns for people, stable JSON for programs.
 enum Output {
+    /// Writes to standard output at once, so that what cannot be written is known at once.
+    static func write(_ text: String) throws {
+        let bytes = Array(text.utf8)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes {
+                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw Failure(
+                    .io, "standard output cannot be written: \(String(cString: strerror(errno)))")
+            }
+            written += count
+        }
+    }
+
     /// Prints `value` as JSON with sorted keys.
     static func json(_ value: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        try write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
     }
 
     /// Rows in columns as wide as their widest cell, two spaces apart, no blanks at line ends.

@@ -29,6 +29,13 @@ struct ProfileListCommand: ParsableCommand {
     func run() throws {
         let folder = try profiles ?? Installation.locate().profiles
         guard Files.isFolder(folder) else { throw Failure(FileError.missing(folder)) }
+        let kinds = ProfileKind.allCases.map(\.folder)
+        guard kinds.contains(where: { Files.isFolder("\(folder)/\($0)") }) else {
+            throw Failure(
+                .missing,
+                "'\(folder)' has none of the folders \(Words.list(kinds)); name one such as the "
+                    + "project's own Profiles")
+        }
         let listings = ProfileLibrary(folder: folder).list()
         if json { return try Output.json(listings.map(ListedProfile.init)) }
         var rows = [["KIND", "NAME", "TITLE"]]
@@ -36,7 +43,7 @@ struct ProfileListCommand: ParsableCommand {
             let title = listing.problem.map { "BROKEN: \($0)" } ?? listing.title
             rows.append([listing.kind.rawValue, listing.name, title])
         }
-        print(Output.columns(rows), terminator: "")
+        try Output.write(Output.columns(rows))
     }
 }
 
@@ -77,11 +84,14 @@ struct ProfileValidateCommand: ParsableCommand {
         let library = ProfileLibrary(try Installation.locate())
         var failures: [Failure] = []
         for file in files {
+            let valid: ValidProfile
             do {
-                print("\(file): \(try library.validate(file).summary), fine")
+                valid = try library.validate(file)
             } catch {
                 failures.append(Failure(error))
+                continue
             }
+            try Output.write("\(file): \(valid.summary), fine\n")
         }
         guard let first = failures.first else { return }
         // Broken content outweighs a file that is not there.

@@ -117,6 +117,8 @@ struct ProgressState {
         case .restarting:
             rows[node].isRestarting = true
             return .passing("restarts", .busy)
+        case .outputLost:
+            return Change("has lost \(values[0]) of its outputs, so the run has failed", .bad)
         case .panFormed: return Change("has formed a network on channel \(values[1])")
         case .networkResumed: return Change("is back in its network")
         case .associated: return .passing("is joining", .busy)

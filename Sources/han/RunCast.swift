@@ -93,6 +93,12 @@ struct RunCast {
             guard let type = type(of: members[0]) else { continue }
             let image = try ImageCommand.read(argument.path, form: type.imageForm)
             let name = "\(argument.role)=\(argument.path)"
+            if image.form == .gbcsUnsigned, Self.looksSigned(image) {
+                notes.append(
+                    "\(argument.path) ends like a signed image, but a \(type.rawValue)'s image has "
+                        + "no signature: its last \(Self.trailerSize) bytes count as part of the "
+                        + "manufacturer image, and so does its hash")
+            }
             let sendable = RunImage(
                 name: name, bytes: image.encoded(), version: image.header.fileVersion,
                 hash: image.manufacturerImageHash)
@@ -104,6 +110,14 @@ struct RunCast {
         }
         guard !replacements.isEmpty else { return }
         rewrite(replacements)
+    }
+
+    /// Force-replace byte, length byte and signature (GBCS 11.2).
+    private static let trailerSize = 66
+
+    /// Whether an image read as unsigned would be taken for a signed one by its looks.
+    private static func looksSigned(_ image: FirmwareImage) -> Bool {
+        (try? FirmwareImage(parsing: image.encoded(), form: nil))?.form == .gbcsSigned
     }
 
     /// Makes a member one that the image fits, and notes what will become of it.
@@ -121,6 +135,7 @@ struct RunCast {
                 &profile.hardwareVersion, &profile.firmware, running: running, to: image, path,
                 keepingIdentity: keepingIdentity)
             home.devices[index].profile = profile
+            noteCapabilities(of: member, profile, at: image.header.fileVersion)
         } else {
             var profile = home.hub.profile
             running = home.hub.firmware
@@ -130,6 +145,7 @@ struct RunCast {
                 &profile.hardwareVersion, &profile.firmware, running: running, to: image, path,
                 keepingIdentity: keepingIdentity)
             home.hub.profile = profile
+            noteCapabilities(of: member, profile, at: image.header.fileVersion)
         }
         if image.header.fileVersion == running {
             notes.append(
@@ -141,6 +157,28 @@ struct RunCast {
                 "\(path) bears no signature that \(member) trusts, so \(member) rejects it; "
                     + "--certificate \(member)=FILE gives it another key")
         }
+    }
+
+    /// What a device can no longer do with its new firmware.
+    private mutating func noteCapabilities(
+        of member: String, _ profile: DeviceProfile, at version: UInt32
+    ) {
+        guard profile.capabilities(at: version)?.hasOTAClient == false else { return }
+        notes.append(
+            "with firmware \(Words.version(version)) \(member) has no OTA client (profile "
+                + "'\(profile.name)'), so its version cannot be read and it never asks again")
+    }
+
+    /// Whom of the home the hub does not serve with its new firmware.
+    private mutating func noteCapabilities(
+        of member: String, _ profile: HubProfile, at version: UInt32
+    ) {
+        guard let served = profile.capabilities(at: version)?.delivers else { return }
+        let others = home.devices.filter { !served.contains($0.profile.type) }.map(\.name)
+        guard !others.isEmpty else { return }
+        notes.append(
+            "with firmware \(Words.version(version)) \(member) delivers no images to "
+                + "\(Self.list(others)) (profile '\(profile.name)')")
     }
 
     private mutating func adapt<Capabilities>(
@@ -254,6 +292,15 @@ struct RunCast {
         _ arguments: [RoleFileArgument], option: String
     ) throws -> [(argument: RoleFileArgument, members: [String])] {
         let names = [home.hub.name] + home.devices.map(\.name)
+        let known = names + names.compactMap { type(of: $0)?.rawValue }
+        // Names and roles are capitals, which people need not type.
+        let arguments = arguments.map { argument in
+            var argument = argument
+            if !known.contains(argument.role), known.contains(argument.role.uppercased()) {
+                argument.role = argument.role.uppercased()
+            }
+            return argument
+        }
         var seen: Set<String> = []
         for argument in arguments where !seen.insert(argument.role).inserted {
             throw Failure(.usage, "\(option) \(argument.role) is given twice; give it once")
@@ -264,7 +311,7 @@ struct RunCast {
                 type(of: $0)?.rawValue == argument.role && !seen.contains($0)
             }
             guard members.isEmpty else { return (argument, members) }
-            let roles = unique(names + names.compactMap { type(of: $0)?.rawValue })
+            let roles = unique(known)
             var message = "\(option) \(argument.role): the home '\(home.name)' has no such role"
             if let near = Suggestion.nearest(to: argument.role, among: roles) {
                 message += "; did you mean '\(near)'?"

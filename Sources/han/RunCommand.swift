@@ -27,7 +27,9 @@ struct RunArguments: ParsableArguments {
     static let discussion = """
         Shows progress on standard error while it runs and a table of what became of each image \
         on standard output at the end. Exits 0 if everything the scenario expects happened, and 1 \
-        if not, saying at which step.
+        if not, saying at which step. Ctrl-C (SIGINT), SIGTERM and SIGHUP stop a run, whose \
+        evidence then reaches so far, with a summary that says so; another one a second later ends \
+        it at once.
 
         --image sends a file instead of the manifest's image wherever the scenario sends one to \
         that device. Name the device as the home does (ESME-2), or give a role (ESME) for all \
@@ -41,7 +43,10 @@ struct RunArguments: ParsableArguments {
         image has no signature.
         """
 
-    @Option(help: "The number that everything random comes from, in the scenario's place.")
+    @Option(
+        parsing: .unconditional,
+        help: "The number that everything random comes from, in the scenario's place.",
+        transform: CodeArgument.read)
     var seed: CodeArgument<UInt64>?
 
     @Option(
@@ -102,28 +107,42 @@ struct RunArguments: ParsableArguments {
         progress?.begin(notes: cast.notes)
         let result: RunResult
         do {
-            result = try runner.run(observer: progress, wallClock: Clock.seconds)
-        } catch {
+            result = try Interruption.watching {
+                try runner.run(
+                    observer: progress, isStopped: { Interruption.signal != nil },
+                    wallClock: Clock.seconds)
+            }
+        } catch let error as EvidenceError {
             progress?.end()
             throw Failure(.io, error.description)
         }
         progress?.end()
+        if result.isInterrupted, let signal = Interruption.signal { stop(result, by: signal) }
         try report(result, of: cast)
+    }
+
+    /// Says where the run stood and ends as the signal would have ended it.
+    private func stop(_ result: RunResult, by signal: Int32) -> Never {
+        var message =
+            "han: \(Interruption.name(of: signal)) after "
+            + "\(Words.duration(result.summary.virtualTime)) of virtual time: "
+            + (result.failure ?? "stopped")
+        if let folder = result.folder { message += "; the evidence so far is in '\(folder.path)'" }
+        Terminal(descriptor: STDERR_FILENO).write(message + "\n")
+        Interruption.end(by: signal)
     }
 
     private func report(_ result: RunResult, of cast: RunCast) throws {
         if json {
-            print(result.summary.json, terminator: "")
+            try Output.write(result.summary.json)
         } else if !quiet {
             let terminal = Terminal(descriptor: STDOUT_FILENO)
             let table = RunTable(
                 result: result, scenario: cast.scenario, home: cast.home,
                 width: terminal.width, style: terminal.style)
-            print(table.text, terminator: "")
+            try Output.write(table.text)
         }
         guard result.summary.outcome != .passed else { return }
-        // Before the message, whatever the two streams are connected to.
-        fflush(nil)
         throw Failure(.verdict, "the run failed: \(result.failure ?? "no reason was given")")
     }
 }
@@ -150,7 +169,9 @@ enum Completions {
 
     static func roleFiles(_ prefix: String) -> [String] {
         guard let equals = prefix.firstIndex(of: "=") else {
-            return ["CH=", "ESME=", "GSME=", "PPMID=", "HCALCS="].filter { $0.hasPrefix(prefix) }
+            return ["CH=", "ESME=", "GSME=", "PPMID=", "HCALCS="].filter {
+                $0.hasPrefix(prefix.uppercased())
+            }
         }
         let path = prefix[prefix.index(after: equals)...]
         return files(String(path)).map { prefix[...equals] + $0 }

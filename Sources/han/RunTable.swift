@@ -32,7 +32,8 @@ struct RunTable {
         let facts =
             "Scenario \(scenario.name) in the home \(home.name), seed \(summary.seed), "
             + "from \(start.formatted(.iso8601)): "
-        return style.paint(facts, .plain)
+        // The verdict is the last word, so it ends the last line.
+        return wrapped(facts + verdict).dropLast(verdict.count + 1)
             + style.paint(verdict, summary.outcome == .passed ? .good : .bad) + "\n"
     }
 
@@ -68,9 +69,8 @@ struct RunTable {
     private var table: String {
         // Where it is narrow the hexadecimal prefix goes first.
         var rows = rows(prefix: true)
-        if columns(of: rows).reduce(0, +) + 2 * (Self.headings.count - 1) > width {
-            rows = self.rows(prefix: false)
-        }
+        if !fits(rows) { rows = self.rows(prefix: false) }
+        if !fits(rows) { return paragraphs }
         let widths = columns(of: rows)
         let indentation = widths[..<Self.noteColumn].reduce(0) { $0 + $1 + 2 }
         var text = line(Self.headings.map { Cell($0, .strong) }, widths)
@@ -83,6 +83,35 @@ struct RunTable {
             }
         }
         return text
+    }
+
+    private func fits(_ rows: [Row]) -> Bool {
+        columns(of: rows).reduce(0, +) + 2 * (Self.headings.count - 1) <= width
+    }
+
+    /// What the table says, for a terminal that is too narrow for its columns: a line for each
+    /// device, and below it what became of each image.
+    private var paragraphs: String {
+        func indented(_ text: String) -> [String] {
+            Self.wrap(text, width: max(8, width - 2)).map { "  " + $0 }
+        }
+        var lines: [String] = []
+        for device in summary.devices {
+            let after = device.versionAfter.map(Words.version) ?? "unknown"
+            let versions = "\(Words.version(device.versionBefore)) -> \(after)"
+            lines += Self.wrap("\(device.name) \(versions)", width: width)
+            if device.attempts.isEmpty { lines += indented("no image sent") }
+            for attempt in device.attempts {
+                let reason = attempt.reason.map { ": " + Words.reason($0) } ?? ""
+                lines += indented(
+                    attempt.outcome.words + " (the hub ran \(Words.version(attempt.hubFirmware)))"
+                        + reason)
+                lines += indented(
+                    "\(Words.count(attempt.blocks)) blocks, \(Words.count(attempt.frames)) frames, "
+                        + Words.clock(attempt.virtualTime))
+            }
+        }
+        return lines.map { $0 + "\n" }.joined()
     }
 
     private func rows(prefix: Bool) -> [Row] {
@@ -168,7 +197,10 @@ struct RunTable {
             (.keys, "the run's keys in Wireshark's format"),
         ]
         let rows = contents.map { ["  " + folder.path(of: $0.0), $0.1] }
-        return "Evidence:\n" + Output.columns(rows) + "\nOpen the capture decrypted with:\n  "
+        let columns = Output.columns(rows)
+        let fits = columns.split(separator: "\n").allSatisfy { $0.count <= width }
+        return "Evidence:\n" + (fits ? columns : Output.columns(rows.map { [$0[0]] }))
+            + "\nOpen the capture decrypted with:\n  "
             + WiresharkKeys.openCommand(folder: folder) + "\n"
     }
 

@@ -68,7 +68,9 @@ enum Words {
 
     /// The reason of an attempt in the summary, in words.
     static func reason(_ name: String) -> String {
-        if name == "noOTAClient" { return "its firmware has no OTA client, so it never asks" }
+        if name == AttemptRecord.noClientReason {
+            return "its firmware has no OTA client, so it never asks"
+        }
         return RefusalReason.allCases.first { $0.name == name }?.words ?? name
     }
 }

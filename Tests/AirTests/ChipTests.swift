@@ -311,7 +311,7 @@ struct OrderTests {
         let play = Play(3)
         play.at(.seconds(1), 0) { $0.note(.joined, 5, 0) }
         play.at(.seconds(1), 2) { $0.note(.joined, 6, 0) }
-        play.at(.seconds(2), 0) { $0.note(.otaProgress, 5, 10) }
+        play.at(.seconds(2), 0) { $0.note(.otaWaiting, 5, 10) }
         Stage(play, observers: [2]).run()
         let seen = play.notes.compactMap { note -> (Int, Instant, UInt64)? in
             guard case .observed(let event) = note.what else { return nil }

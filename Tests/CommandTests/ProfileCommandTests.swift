@@ -59,5 +59,8 @@ struct ProfileCommandTests {
         #expect(try han("validate", "none.yaml").code == 66)
         #expect(try han("validate").code == 64)
         #expect(try han("list", "--profiles", scratch.path + "/none").code == 66)
+        let empty = try han("list", "--profiles", scratch.path)
+        #expect(empty.code == 66 && empty.output.isEmpty)
+        #expect(empty.errors.contains("none of the folders devices, hubs, homes and scenarios"))
     }
 }

@@ -166,6 +166,21 @@ struct RunCommandTests {
         #expect(!result.output.contains("only once the hub"))
     }
 
+    @Test(
+        "where the table's columns do not fit, each attempt has its lines", arguments: [24, 40, 60])
+    func paragraphs(columns: Int) throws {
+        let result = try Runs.han(["demo"], ["COLUMNS": "\(columns)"])
+        #expect(result.code == 0)
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.allSatisfy { $0.count <= columns })
+        let text = lines.joined(separator: " ").split(separator: " ").joined(separator: " ")
+        #expect(
+            text.contains(
+                "PPMID 0x01000309 -> 0x01010204 not offered (the hub ran 0x01050200): the hub's own "
+                    + "firmware cannot update this type of device 0 blocks, "))
+        #expect(text.contains(" updated (the hub ran 0x02000100) 1,271 blocks, "))
+    }
+
     @Test("the table fits 80 columns")
     func narrow() throws {
         let result = try Runs.han(["demo"], ["COLUMNS": "80"])
@@ -192,7 +207,7 @@ struct RunCommandTests {
         #expect(
             result.errors.hasSuffix(
                 "han: the run failed: step 3, 'It runs its new firmware' (line 10): not 'updated': "
-                    + "PPMID\n"), "\(result.errors)")
+                    + "PPMID (discarded: hubLacksSupport)\n"), "\(result.errors)")
         #expect(result.output.contains("FAILED"))
         #expect(!result.output.contains("only once the hub"))
         let summary = try Runs.summary(
@@ -224,6 +239,9 @@ struct RunBadInputTests {
             (["demo", "extra"], "extra"),
             (["demo", "--seed", "x"], "'x' is invalid"),
             (["demo", "--seed", "18446744073709551616"], "invalid"),
+            (["demo", "--seed", "-1"], "The value '-1' is invalid for '--seed <seed>'"),
+            (["demo", "--seed=-1"], "a whole number from 0 to 18446744073709551615"),
+            (["demo", "--seed"], "Missing value for '--seed <seed>'"),
             (["demo", "--out", ""], "--out"),
             (["demo", "--out"], "--out"),
             (["demo", "--image", "ESME"], "'ESME' is invalid"),
@@ -232,6 +250,7 @@ struct RunBadInputTests {
             (["demo", "--image", "EMSE=a.ota"], "did you mean 'ESME'?"),
             (["demo", "--image", "IHD=a.ota"], "there are CH, ESME, GSME, PPMID and HCALCS"),
             (["demo", "--image", "ESME=a", "--image", "ESME=b"], "twice"),
+            (["demo", "--image", "ESME=a", "--image", "esme=b"], "twice"),
             (["demo", "--keep-identity"], "--image"),
             (["demo", "--certificate", "PPMID=\(key)"], "no signature"),
             (["run", "one-of-two-esmes", "--image", "ESME-2=a"], "only to ESME"),

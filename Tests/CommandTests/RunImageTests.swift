@@ -126,6 +126,48 @@ struct RunImageTests {
         #expect(after == ["0x03020001", "0x0A000001"])
     }
 
+    @Test("what the new firmware cannot do, as the profiles have it, is told before the run")
+    func capabilities() throws {
+        let folder = try TemporaryFolder()
+        let display = try Self.image(folder, "ppmid.ota", version: "0x00090200", options: [])
+        let hub = try Self.image(folder, "hub.ota", version: "0x01060000")
+        let result = try Runs.han(
+            ["demo", "--quiet", "--json", "--image", "PPMID=\(display)", "--image", "CH=\(hub)"])
+        #expect(result.errors.contains("failed"))
+        let told = try Runs.han(
+            ["demo", "--image", "PPMID=\(display)", "--image", "CH=\(hub)"]).errors
+        #expect(told.contains("han: with firmware 0x00090200 PPMID has no OTA client"))
+        #expect(
+            told.contains("han: with firmware 0x01060000 CH delivers no images to PPMID and HCALCS")
+        )
+        let lines = told.split(separator: "\n")
+        let first = try #require(lines.firstIndex { $0.contains("step 1 of 20") })
+        #expect(lines[..<first].filter { $0.hasPrefix("han: with firmware") }.count == 2)
+    }
+
+    @Test("a role may be given in small letters")
+    func smallLetters() throws {
+        let folder = try TemporaryFolder()
+        let path = try Self.image(folder)
+        let result = try Runs.han(["demo", "--json", "--image", "esme=\(path)"])
+        #expect(result.code == 0, "\(result.errors)")
+        let esme = try Runs.summary(result.output).devices.first { $0.name == "ESME" }
+        #expect(esme?.versionAfter == "0x0A000001")
+    }
+
+    @Test("a signed image sent to a PPMID, whose images have no signature, is pointed out")
+    func signedForPPMID() throws {
+        let folder = try TemporaryFolder()
+        let path = try Self.image(folder)
+        let result = try Runs.han(["demo", "--image", "PPMID=\(path)"])
+        #expect(
+            result.errors.contains(
+                "han: \(path) ends like a signed image, but a PPMID's image has no signature"))
+        let unsigned = try Self.image(folder, "ppmid.ota", options: [])
+        let other = try Runs.han(["demo", "--image", "PPMID=\(unsigned)"])
+        #expect(other.code == 0 && !other.errors.contains("like a signed image"))
+    }
+
     @Test("the version that the device runs already is pointed out")
     func sameVersion() throws {
         let folder = try TemporaryFolder()

@@ -1,21 +1,23 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Programs run with a terminal of their own, made by Python's `pty`.
 enum PseudoTerminal {
     /// Runs a program with standard input and error, and unless `keepOutput` is false output, on a
-    /// terminal of the given size. `interruptAfter` sends SIGINT once that text has been seen.
+    /// terminal of the given size. `interruptAfter` sends `signal` once that text has been seen.
     private static let script = """
         import fcntl, os, pty, signal, struct, sys, termios
         columns, rows, keep, after = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+        number = getattr(signal, sys.argv[5])
         pid, terminal = pty.fork()
         if pid == 0:
             fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
             if keep != 'yes':
                 os.dup2(os.open('/dev/null', os.O_WRONLY), 1)
-            os.execv(sys.argv[5], sys.argv[5:])
+            os.execv(sys.argv[6], sys.argv[6:])
         seen = b''
         while True:
             try:
@@ -26,7 +28,9 @@ enum PseudoTerminal {
                 break
             seen += part
             if after and after.encode() in seen:
-                os.kill(pid, signal.SIGINT)
+                # As `timeout` does, which sends to its child and to its group.
+                os.kill(pid, number)
+                os.kill(pid, number)
                 after = ''
         status = os.waitpid(pid, 0)[1]
         sys.stdout.buffer.write(seen)
@@ -36,11 +40,13 @@ enum PseudoTerminal {
 
     static func han(
         _ arguments: [String], columns: Int = 100, rows: Int = 40, keepOutput: Bool = false,
-        interruptAfter: String = "", _ environment: [String: String] = [:]
+        interruptAfter: String = "", signal: String = "SIGINT",
+        _ environment: [String: String] = [:]
     ) throws -> RunHan.Result {
         try RunHan.run(
             "/usr/bin/python3",
             ["-c", script, "\(columns)", "\(rows)", keepOutput ? "yes" : "no", interruptAfter]
+                + [signal]
                 + [RunHan.binary] + arguments, in: RunHan.root,
             environment: Runs.neutral.merging(environment) { _, new in new })
     }
@@ -64,6 +70,8 @@ enum PseudoTerminal {
 
 @Suite("Progress of han run")
 struct RunTerminalTests {
+    typealias TemporaryFolder = CommandTests.TemporaryFolder
+
     static var colour: Regex<Substring> { /\u{1B}\[[0-9;]*m/ }
 
     @Test("without a terminal each milestone has a line with its time, and no control character")
@@ -149,6 +157,30 @@ struct RunTerminalTests {
         }
     }
 
+    @Test(
+        "a signal stops a run, whose evidence reaches so far",
+        arguments: [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)] as [(String, Int32)])
+    func stopped(signal: String, code: Int32) throws {
+        let folder = try TemporaryFolder()
+        let story = try Runs.scenario(
+            "  - join: all\n  - title: It waits\n    wait: 2999 d", in: folder)
+        let out = folder.path + "/out"
+        let result = try PseudoTerminal.han(
+            ["run", story, "--out", out], interruptAfter: "It waits", signal: signal)
+        #expect(result.code == code)
+        let text = try #require(PseudoTerminal.plain(result.output))
+        #expect(text.contains("han: \(signal) after "), "\(text.suffix(300))")
+        #expect(text.contains("stopped in step 2, 'It waits' (line 8)"))
+        let summary = try Runs.summary(
+            String(decoding: try folder.read("out/summary.json"), as: UTF8.self))
+        #expect(summary.outcome == "failed")
+        let verdict = try Tshark.judge(
+            capture: out + "/trace.pcapng", keys: out + "/zigbee_pc_keys")
+        #expect(verdict.complaints.prefix(3) == [] && verdict.frames == summary.frames)
+        #expect(
+            String(decoding: try folder.read("out/events.jsonl"), as: UTF8.self).hasSuffix("}\n"))
+    }
+
     @Test("SIGINT ends a run at once and leaves the terminal as it was")
     func interrupt() throws {
         let folder = try TemporaryFolder()
@@ -163,8 +195,71 @@ struct RunTerminalTests {
     }
 }
 
+@Suite("Output that cannot be written")
+struct RunOutputTests {
+    typealias TemporaryFolder = CommandTests.TemporaryFolder
+
+    /// Runs han through a shell, which connects its streams.
+    private func shell(_ line: String) throws -> RunHan.Result {
+        try RunHan.run(
+            "bash", ["-c", line, "bash", RunHan.binary], in: RunHan.root,
+            environment: Runs.neutral)
+    }
+
+    @Test(
+        "a full disk under standard output exits 74 and says so",
+        arguments: [
+            "demo", "demo --json", "image list", "profile list", "--help", "--version",
+            "--generate-completion-script bash",
+        ])
+    func full(arguments: String) throws {
+        let result = try shell("exec \"$1\" \(arguments) >/dev/full")
+        #expect(result.code == 74)
+        #expect(
+            result.errors.hasSuffix(
+                "han: standard output cannot be written: No space left on device\n"))
+    }
+
+    @Test("messages that cannot be written change no exit code")
+    func noErrors() throws {
+        #expect(try shell("exec \"$1\" run nosuch 2>/dev/full").code == 66)
+        #expect(try shell("exec \"$1\" demo --json 2>/dev/full >/dev/null").code == 0)
+        #expect(try shell("exec \"$1\" run nosuch 2>&-").code == 66)
+    }
+
+    @Test("a reader that goes away ends it quietly, and the evidence is whole all the same")
+    func brokenPipe() throws {
+        let folder = try TemporaryFolder()
+        let result = try shell(
+            "\"$1\" demo --out '\(folder.path)' 2>&1 | head -n 1; exit ${PIPESTATUS[0]}")
+        #expect(result.code == 141)
+        #expect(result.output.split(separator: "\n").count == 1 && result.errors.isEmpty)
+        let summary = try folder.read("summary.json")
+        #expect(try Runs.summary(String(decoding: summary, as: UTF8.self)).outcome == "passed")
+    }
+
+    @Test(
+        "what would block or never end is no input file: 74", arguments: ["/dev/zero", "/dev/tty"])
+    func devices(path: String) throws {
+        let result = try Runs.han(["image", "inspect", path])
+        #expect(result.code == 74)
+        #expect(result.errors.hasPrefix("han: '\(path)' "))
+    }
+
+    @Test("a pipe that somebody writes to is read like a file")
+    func pipe() throws {
+        let result = try shell("\"$1\" profile validate <(cat Profiles/homes/standard.yaml)")
+        #expect(result.code == 65 || result.code == 0)
+        #expect((result.output + result.errors).contains("/dev/fd/"))
+        let scenario = try shell("\"$1\" run --quiet <(cat Profiles/scenarios/demo.yaml)")
+        #expect(scenario.code == 0, "\(scenario.errors)")
+    }
+}
+
 @Suite("Completion")
 struct RunCompletionTests {
+    typealias TemporaryFolder = CommandTests.TemporaryFolder
+
     @Test("each shell's script names the commands", arguments: ["bash", "zsh", "fish"])
     func scripts(shell: String) throws {
         let result = try Runs.han(["--generate-completion-script", shell])

@@ -7,7 +7,8 @@ import Wire
 struct SummaryTests {
     private let summary = Summary(
         scenario: #"first "light""#, seed: .max, transport: "simulation", outcome: .failed,
-        virtualTime: .microseconds(86_400_000_001), wallSeconds: 1.2345, frames: 98_765,
+        failure: "step 1, \"x\": late", virtualTime: .microseconds(86_400_000_001),
+        wallSeconds: 1.2345, frames: 98_765,
         devices: [
             .init(
                 name: "CH", role: .communicationsHub, eui64: EUI64(0x00DB_0000_0000_0C01),
@@ -35,6 +36,7 @@ struct SummaryTests {
                   "seed": 18446744073709551615,
                   "transport": "simulation",
                   "outcome": "failed",
+                  "failure": "step 1, \"x\": late",
                   "virtualSeconds": 86400.000001,
                   "wallSeconds": 1.234,
                   "frames": 98765,

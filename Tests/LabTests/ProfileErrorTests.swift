@@ -205,6 +205,18 @@ struct ProfileErrorTests {
 
     static let scenarios: [BrokenProfile] = [
         .init(
+            demo, "outcome: verified", "outcome: verified, offset: 1 KiB",
+            at: "28:40: steps[5].await.offset", "goes with the outcome downloading"),
+        .init(
+            demo, "outcome: verified", "outcome: verified, reason: badSignatur",
+            at: "28:40: steps[5].await.reason", "did you mean 'badSignature'?"),
+        .init(
+            demo, "join: all", "waitUntil: 2026-03-02T09:00:00Z", at: "10:16: steps[0].waitUntil",
+            "a moment after the scenario's start and within its timeLimit, 168 h"),
+        .init(
+            demo, "join: all", "power: {device: CH, on: true, for: 1 s}",
+            at: "10:40: steps[0].power.for", "goes with 'on: false'"),
+        .init(
             demo, "home: standard", "home: standrad", at: "3:7: home",
             "did you mean 'standard'?"),
         .init(

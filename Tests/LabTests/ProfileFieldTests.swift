@@ -105,7 +105,7 @@ struct ProfileFieldTests {
                     renamed: [
                         "sensitivity": "phy.sensitivity", "capture": "phy.capture",
                         "wanLatency": "wan.latency", "wanPerByte": "wan.bytesPerSecond",
-                        "benchLatency": "bench.latency",
+                        "wanChunk": "wan.messageSize", "benchLatency": "bench.latency",
                     ], except: ["phy"])
             ),
         ]
@@ -192,6 +192,11 @@ struct ProfileFieldTests {
         "steps[].within": "join: all, ",
         "deliver.image": "to: all, ",
         "await.devices": "outcome: verified, ",
+        "await.offset": "outcome: downloading, ",
+        "await.reason": "outcome: rejected, ",
+        "expect.devices": "outcome: updated, ",
+        "expect.reason": "outcome: updated, ",
+        "power.for": "device: CH, on: false, ",
         "readVersions.version": "devices: all, ",
         "power.on": "device: CH, ",
         "link.rssi": "between: [CH, ESME], ",

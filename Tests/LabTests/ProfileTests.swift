@@ -107,7 +107,7 @@ struct ProfileTests {
                 + again)
         // Only an order activates an HCALCS; a PPMID never gets one.
         let activated = scenario.steps.compactMap { step -> [String]? in
-            if case .activate(let devices) = step.action { devices } else { nil }
+            if case .activate(let devices, .activated, nil) = step.action { devices } else { nil }
         }
         #expect(activated == [["ESME"], ["GSME"], ["HCALCS"]])
         #expect(scenario.steps.map(\.line) == scenario.steps.map(\.line).sorted())

@@ -98,7 +98,8 @@ struct RestartStories {
                 [
                     .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
                     .await(.verified, devices: ["ESME"]), .wait(.seconds(1)),
-                    .activate(devices: ["ESME"]), .wait(.microseconds(Int64(delay))),
+                    .activate(devices: ["ESME"], expect: .nothing),
+                    .wait(.microseconds(Int64(delay))),
                     .power(device: "ESME", on: false), .wait(.seconds(1)),
                     .power(device: "ESME", on: true), .wait(.seconds(10)),
                     .join(devices: ["ESME"]),

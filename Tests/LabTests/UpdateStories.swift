@@ -107,7 +107,8 @@ struct UpdateStories {
                         .join(devices: [device.name]),
                         .deliver(image: device.name, to: [device.name]),
                         .await(wanted, devices: [device.name]),
-                        .activate(devices: [device.name]), .wait(.minutes(2)),
+                        .activate(devices: [device.name], expect: .answered),
+                        .wait(.minutes(2)),
                     ], named: "rule-\(type.rawValue)-\(firmware >> 24)")
                 #expect(result.failure == nil)
                 #expect(result.summary.devices[1].attempts.map(\.outcome) == [expected])
@@ -141,7 +142,8 @@ struct UpdateStories {
             Homes.home([esme]), images: [forged],
             [
                 .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
-                .await(.rejected, devices: ["ESME"]), .activate(devices: ["ESME"]),
+                .await(.rejected, devices: ["ESME"], reason: "badSignature"),
+                .activate(devices: ["ESME"], expect: .refused, reason: "noImageHeld"),
                 .wait(.minutes(1)), .readVersions(devices: ["ESME"], version: 0x0100_0000),
             ], named: "wrong-signer")
         #expect(result.failure == nil)

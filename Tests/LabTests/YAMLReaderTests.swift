@@ -191,4 +191,13 @@ struct YAMLReaderTests {
         }
         #expect(parsed > 0 && parsed < 4000)
     }
+
+    @Test("a byte order mark before the text is passed over, and counts for no column")
+    func byteOrderMark() throws {
+        let field = try YAMLReader.parse([0xEF, 0xBB, 0xBF] + Array("a: 1\nb: x".utf8), file: "f")
+        let map = try field.map(keys: ["a", "b"])
+        #expect(try map.required("a").integer(Int.self) == 1)
+        #expect(throws: YAMLError.self) { try map.required("b").integer(Int.self) }
+        #expect(try map.required("a").line == 1)
+    }
 }

@@ -6,7 +6,7 @@ func format() throws {
     let swift = ProcessInfo.processInfo.environment["SWIFT"] ?? "swift"
     let lint = try Command(
         "/usr/bin/env", swift, "format", "lint", "--strict", "--parallel", "-r", "Sources", "Tests",
-        "Tools/benchmarks/hanbench", "Package.swift"
+        "Tools/benchmarks", "Package.swift"
     ).run(in: Checkout.root)
     #expect(lint.code == 0, "\(lint.errors)\(lint.output)")
 }

@@ -1,3 +1,4 @@
+import BenchmarkReport
 import BenchmarkSupport
 import Evidence
 import Foundation

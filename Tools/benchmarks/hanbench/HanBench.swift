@@ -1,3 +1,4 @@
+import BenchmarkReport
 import ArgumentParser
 import Foundation
 

@@ -1,30 +1,43 @@
 import Foundation
 
 /// One figure of a benchmark.
-struct Row: Encodable {
-    enum Better: String, Encodable { case higher, lower }
+package struct Row: Encodable {
+    package enum Better: String, Encodable { case higher, lower }
 
-    var name: String
-    var ours: Double
+    package var name: String
+    package var ours: Double
     /// Nil where there is nothing to compare to.
-    var reference: Double?
+    package var reference: Double?
     /// Ours by the reference; without one, ours in the unit that the name says.
-    var ratio: Double
+    package var ratio: Double
     /// Nil for a figure that only informs.
-    var target: Double?
-    var better: Better
+    package var target: Double?
+    package var better: Better
     /// What is measured, in what unit, against what.
-    var title: String
+    package var title: String
+
+    package init(
+        name: String, ours: Double, reference: Double?, ratio: Double, target: Double?,
+        better: Better, title: String
+    ) {
+        self.name = name
+        self.ours = ours
+        self.reference = reference
+        self.ratio = ratio
+        self.target = target
+        self.better = better
+        self.title = title
+    }
 
     /// A figure without a target has nothing to miss.
-    var met: Bool {
+    package var met: Bool {
         guard let target else { return true }
         return better == .higher ? ratio >= target : ratio <= target
     }
 
     private enum Key: CodingKey { case name, ours, reference, ratio, target, better, met }
 
-    func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(name, forKey: .name)
         try container.encode(ours, forKey: .ours)
@@ -38,17 +51,19 @@ struct Row: Encodable {
 }
 
 /// The same figure taken several times, ours and the reference's in turn.
-struct Rounds {
-    private(set) var ours: [Double] = []
-    private(set) var references: [Double] = []
+package struct Rounds {
+    package private(set) var ours: [Double] = []
+    package private(set) var references: [Double] = []
 
-    mutating func add(_ ours: Double, against reference: Double) {
+    package init() {}
+
+    package mutating func add(_ ours: Double, against reference: Double) {
         self.ours.append(ours)
         references.append(reference)
     }
 
     /// Nil if it was not taken.
-    func row(
+    package func row(
         _ name: String, target: Double?, _ better: Row.Better, title: String
     ) -> Row? {
         ours.isEmpty
@@ -60,20 +75,21 @@ struct Rounds {
     }
 }
 
-func median(_ values: [Double]) -> Double {
+package func median(_ values: [Double]) -> Double {
     let sorted = values.sorted()
     let middle = sorted.count / 2
     return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-enum Report {
-    static func json(_ rows: [Row]) throws -> String {
+/// The rows as a program or a person reads them.
+package enum Report {
+    package static func json(_ rows: [Row]) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(rows), as: UTF8.self)
     }
 
-    static func table(_ rows: [Row]) -> String {
+    package static func table(_ rows: [Row]) -> String {
         var lines = [["name", "ours", "reference", "ratio", "target", "met", "what"]]
         for row in rows {
             let limit = row.better == .higher ? "≥" : "≤"

@@ -1,0 +1,127 @@
+import Radio
+import Wire
+
+extension Director {
+    // MARK: - What the others do
+
+    mutating func observe(_ event: EventRecord, at now: Instant) {
+        let node = Int(event.node)
+        guard members.indices.contains(node) else { return }
+        switch event.kind {
+        case .outputLost:
+            loss = loss ?? Self.loss(of: event.values[0], by: members[node].name, at: event.time)
+        case .poweredOn:
+            let running = UInt32(truncatingIfNeeded: event.values[0])
+            members[node].firmware = running
+            if node != hub {
+                reach(
+                    .updated, node, at: now,
+                    if: { $0.version == running && $0.milestones.contains(.verified) })
+            }
+            members[node].isInNetwork = false
+            members[node].knowsServer = false
+            members[node].hasNoClient = false
+        case .poweredOff, .restarting:
+            members[node].isInNetwork = false
+            if node == hub { hubIsBack = false }
+        case .panFormed, .networkResumed, .joined, .rejoined:
+            members[node].isInNetwork = true
+            if node == hub {
+                hubIsBack = true
+                let running = members[hub].firmware
+                reach(.updated, hub, at: now, if: { $0.version == running })
+            }
+        case .otaServerFound: members[node].knowsServer = true
+        case .otaClientAbsent: members[node].hasNoClient = true
+        case .otaDownloadStarted, .otaDownloadResumed:
+            reach(.downloading, node, at: now)
+            note(node) { $0.offset = event.values[2] }
+        case .otaProgress: note(node) { $0.offset = event.values[0] }
+        case .otaNotOffered: reach(.notOffered, node, at: now, if: { $0.hasArrived })
+        case .imageStored:
+            underway.remove(UInt32(truncatingIfNeeded: event.values[0]))
+            for index in attempts.indices
+            where UInt64(attempts[index].delivery) == event.values[0] {
+                attempts[index].hasArrived = true
+            }
+        case .otaVerified: note(node) { $0.blocks = $0.earlierBlocks + event.values[1] }
+        case .otaAwaitingActivation, .otaCountingDown:
+            // Checked, and the hub has heard of it: only now would anybody order the activation.
+            reach(.verified, node, at: now)
+        case .otaRejected:
+            reach(
+                .rejected, node, at: now, reason: event.values[1], blocks: event.values[2])
+        case .otaGaveUp, .otaAborted: reach(.gaveUp, node, at: now, blocks: event.values[2])
+        case .activated: answer(node, .activated)
+        case .activationRefused:
+            let reason = Self.reason(event.values[0])
+            note(node) { $0.reason = reason }
+            answer(node, .refused(reason))
+        case .imageWithheld:
+            guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
+            else { return }
+            note(device) { attempt in
+                if attempt.hasArrived, !attempt.hubDiscarded {
+                    attempt.reason = Self.reason(event.values[1])
+                }
+            }
+        case .imageDiscarded:
+            discard(
+                UInt32(truncatingIfNeeded: event.values[0]), Self.reason(event.values[1]), at: now)
+        case .versionRead:
+            guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
+            else { return }
+            members[device].lastRead = UInt32(truncatingIfNeeded: event.values[1])
+        default: break
+        }
+    }
+
+    private mutating func answer(_ device: Int, _ answer: OrderAnswer) {
+        if answers[device] == .awaited { answers[device] = answer }
+    }
+
+    /// Why nothing that comes after it can be believed.
+    static func loss(of count: UInt64, by name: String, at time: Instant) -> String {
+        "\(name) lost \(count) of its outputs at \(time.microseconds) us (event outputLost): it "
+            + "had more to put out in one turn than a turn takes, so the run is not what a home "
+            + "would do; this is a fault of han, please report it with the seed"
+    }
+
+    private static func reason(_ value: UInt64) -> RefusalReason {
+        RefusalReason(rawValue: UInt8(truncatingIfNeeded: value)) ?? .none
+    }
+
+    /// Changes a device's current attempt, if it has one that has not ended.
+    private mutating func note(_ device: Int, _ change: (inout AttemptRecord) -> Void) {
+        guard
+            let index = attempts.lastIndex(where: { $0.device == device && $0.ended == nil })
+        else { return }
+        change(&attempts[index])
+    }
+
+    private mutating func reach(
+        _ milestone: ScenarioStep.Milestone, _ device: Int, at now: Instant,
+        reason: UInt64? = nil, blocks: UInt64? = nil,
+        if condition: (AttemptRecord) -> Bool = { _ in true }
+    ) {
+        guard let index = attempts.lastIndex(where: { $0.device == device }),
+            condition(attempts[index])
+        else { return }
+        if milestone == .downloading, attempts[index].isReopened {
+            // It asks again after giving up, or is offered later what was not there before.
+            attempts[index].milestones.subtract([.gaveUp, .notOffered])
+            attempts[index].ended = nil
+            attempts[index].framesAfter = 0
+            attempts[index].earlierBlocks = attempts[index].blocks
+        }
+        guard attempts[index].ended == nil else { return }
+        attempts[index].milestones.insert(milestone)
+        if let reason { attempts[index].reason = Self.reason(reason) }
+        if let blocks { attempts[index].blocks = attempts[index].earlierBlocks + blocks }
+        switch milestone {
+        case .updated, .notOffered, .rejected, .gaveUp: attempts[index].ended = now
+        case .verified, .downloading: break
+        }
+        changes += 1
+    }
+}
