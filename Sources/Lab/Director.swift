@@ -105,6 +105,7 @@ public struct Director: Node {
     private var nextDelivery: UInt32 = 1
     private var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
     private var hubIsBack = false
+    private var hubHasSwitchedKey = false
     private var orderedHub: RunImage?
 
     /// `members` are the roster's nodes, the hub first.
@@ -202,6 +203,13 @@ public struct Director: Node {
                         a: UInt16(a), b: UInt16(b), rssi: link.rssi,
                         lossPerMillion: link.lossPerMillion))
             }
+        case .updateNetworkKey:
+            hubHasSwitchedKey = false
+            out.send(.updateNetworkKey, to: UInt16(hub))
+        case .remove(let devices):
+            for index in indices(devices) {
+                out.send(.removeDevice(members[index].eui64), to: UInt16(hub))
+            }
         case .permitJoining(let duration): out.send(.permitJoining(duration), to: UInt16(hub))
         case .wait(let duration): stepDeadline = now + duration
         }
@@ -259,6 +267,11 @@ public struct Director: Node {
         case .activate, .query, .power, .link, .permitJoining: return nil
         case .readVersions(let devices, let version):
             return readBack(indices(devices), version, at: now)
+        case .updateNetworkKey:
+            return hubHasSwitchedKey ? nil : "the hub still uses the old network key"
+        case .remove(let devices):
+            let late = indices(devices).filter { members[$0].isInNetwork }
+            return late.isEmpty ? nil : "still in the network: \(names(late))"
         case .wait: return stepDeadline <= now ? nil : "time"
         }
     }
@@ -397,6 +410,8 @@ public struct Director: Node {
                 let running = members[hub].firmware
                 reach(.updated, hub, at: now, if: { $0.version == running })
             }
+        case .left: if event.values[0] == members[node].eui64.rawValue { isGone(node) }
+        case .networkKeySwitched: if node == hub { hubHasSwitchedKey = true }
         case .otaServerFound: members[node].knowsServer = true
         case .otaClientAbsent: members[node].hasNoClient = true
         case .otaDownloadStarted, .otaDownloadResumed: reach(.downloading, node, at: now)
@@ -433,6 +448,11 @@ public struct Director: Node {
             members[device].lastRead = UInt32(truncatingIfNeeded: event.values[1])
         default: break
         }
+    }
+
+    private mutating func isGone(_ node: Int) {
+        members[node].isInNetwork = false
+        members[node].knowsServer = false
     }
 
     private static func reason(_ value: UInt64) -> RefusalReason {

@@ -192,6 +192,9 @@ public final class Runner {
         if let key = simulation.nodes[0].hub?.stack.networkKey {
             keys.append((key, "network key"))
         }
+        if let key = simulation.nodes[0].hub?.stack.otherNetworkKey {
+            keys.append((key, "network key before or after it"))
+        }
         for device in home.devices {
             keys.append((device.installCode.linkKey, "\(device.name) install code link key"))
         }

@@ -35,6 +35,8 @@ struct ScenarioLoader {
         ProfileField("steps[].link.rssi", LinkLoader.rssiType, "that of the home"),
         ProfileField("steps[].link.loss", LinkLoader.lossType, "that of the home"),
         ProfileField("steps[].permitJoining", "duration", "-"),
+        ProfileField("steps[].updateNetworkKey", "CH", "-"),
+        ProfileField("steps[].remove", devicesType, "-"),
         ProfileField("steps[].wait", "duration", "-"),
     ])
 
@@ -177,6 +179,10 @@ struct ScenarioLoader {
                     try LinkLoader.read(map, base: usual?.link ?? home.commonLink))
             case "permitJoining":
                 return .permitJoining(try field.duration(within: .zero...(.hours(24))))
+            case "updateNetworkKey":
+                return try field.choice(
+                    of: [(word: home.hub.name, value: ScenarioStep.Action.updateNetworkKey)])
+            case "remove": return .remove(devices: try devices(field))
             default:
                 return .wait(try field.duration(within: .milliseconds(1)...timeLimit))
             }

@@ -169,6 +169,12 @@ extension ZigbeeStack {
     ) throws(WireError) {
         let announce = try DeviceAnnounce(parsing: &reader)
         addresses.put(announce.address, announce.eui64)
+        if let known = neighbours[announce.eui64], known.relation == .child,
+            !known.capability.isRouter, broadcasts.lastSender != announce.address
+        {
+            // It speaks through another parent now.
+            forget(known, into: &out)
+        }
         if let index = neighbours.index(of: announce.eui64) {
             neighbours.update(index) {
                 $0.address = announce.address
