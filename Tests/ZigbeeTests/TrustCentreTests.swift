@@ -219,6 +219,68 @@ struct TrustCentreTests {
         #expect(seen.count > 100)
     }
 
+    @Test("a flood of route requests, replies and reports costs a coordinator nothing that lasts")
+    func routingFlood() throws {
+        let world = World()
+        world.start()
+        // Its link status makes a router of the attacker, which the coordinator may then ask.
+        let status = world.forge(
+            world.header(.command, to: .routers, radius: 1), [0x08, 0x61, 0, 0, 0x11])
+        _ = world.attack(0, with: [status])
+        #expect(
+            world.stack(0)?.neighbourTable[World.attackerEUI64]?.capability.isRouter == true)
+        let sent = world.tape.frames.count
+        for round in 0..<400 {
+            let number = UInt8(truncatingIfNeeded: round)
+            let payload: [UInt8] =
+                switch round % 4 {
+                case 0: [0x01, 0, number, number, 0x77, 0]
+                case 1: [0x02, 0, number, 0, 0, number, 0x77, 0]
+                case 2: [0x03, number, number, 0x77]
+                default: [0x01, 0, number, 0, 0, 0]
+                }
+            let target: ShortAddress = round % 2 == 0 && round % 4 == 0 ? .routers : .coordinator
+            world.desk.raw.append(
+                world.forge(world.header(.command, to: target), payload))
+        }
+        world.run(.seconds(30))
+        #expect(world.desk.raw.isEmpty)
+        // At most 16 discoveries at a time, each of its requests sent three times.
+        let answers = world.tape.frames[sent...].filter { $0.sender == 0 && $0.psdu.count > 5 }
+        #expect(answers.count < 3 * 16 * 4)
+        world.run(.seconds(30))
+        #expect(world.stillWorks())
+        #expect(!world.tape.events.contains { $0.kind == .outputLost })
+    }
+
+    @Test("a frame for nobody waits for a route, then its sender is told that there is none")
+    func noRoute() throws {
+        let world = World()
+        world.start()
+        let status = world.forge(
+            world.header(.command, to: .routers, radius: 1), [0x08, 0x61, 0, 0, 0x11])
+        _ = world.attack(0, with: [status])
+        var header = world.header(to: ShortAddress(0x7777))
+        header.discoverRoute = true
+        let events = world.tape.events.count
+        let sent = world.tape.frames.count
+        _ = world.attack(0, with: [world.forge(header, world.apsData(counter: 1))])
+        world.run(.seconds(9))
+        #expect(world.drops(at: 0, since: events) == [])
+        world.run(.seconds(2))
+        #expect(world.drops(at: 0, since: events) == [.nwkNoRoute])
+        let frames = world.tape.frames[sent...].filter { $0.sender == 0 && $0.psdu.count > 5 }
+        // Three route requests, then one network status for the sender.
+        var ends: [MACAddress] = []
+        for frame in frames {
+            var reader = ByteReader(frame.psdu.span)
+            ends.append(try MACHeader(parsing: &reader).destination)
+        }
+        #expect(ends.filter { $0 == .short(World.attackerAddress) }.count >= 1)
+        #expect(ends.filter { $0 == .short(.everyone) }.count >= 3)
+        #expect(world.stillWorks())
+    }
+
     @Test("a coordinator does not take a PAN identifier that it has heard")
     func panIdentifiers() throws {
         let first = World()

@@ -56,6 +56,14 @@ extension ZigbeeStack {
         pump(at: now, into: &out)
     }
 
+    /// A device that comes in between the sending of a key and the switch gets that key too.
+    mutating func includeInKeyUpdate(_ device: EUI64, at now: Instant) {
+        guard trustCentre.keyUpdate.phase == .waiting, network.hasNextKey else { return }
+        trustCentre.keyUpdate.remaining.append(device)
+        trustCentre.keyUpdate.phase = .sending
+        trustCentre.keyUpdate.deadline = now + configuration.keyUpdate.pace
+    }
+
     mutating func stepKeyUpdate(at now: Instant, into out: inout Outbox) {
         guard trustCentre.keyUpdate.deadline <= now else { return }
         switch trustCentre.keyUpdate.phase {

@@ -184,6 +184,7 @@ extension ZigbeeStack {
         }
         out.note(
             .deviceAnnounced, announce.eui64.rawValue, UInt64(announce.address.rawValue))
+        includeInKeyUpdate(announce.eui64, at: now)
         indicate(.deviceAnnounced(announce.eui64, announce.address, announce.capability))
         if announce.capability.isRouter { tellRouters(at: now, into: &out) }
     }
