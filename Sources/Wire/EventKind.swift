@@ -258,6 +258,7 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case noResponse = 4
     case panFull = 5
     case keyNotReceived = 6
+    case addressTaken = 7
     // Offering an image
     case noImage = 20
     case notTargeted = 21

@@ -171,6 +171,25 @@ struct MeshStories {
         #expect(alone.filter { $0["wpan.src16"] != "0x0000" }.count == 4)
     }
 
+    @Test("two routers in a row serve whatever the dice, also when keys change meanwhile")
+    func seeds() throws {
+        let (home, ppmid) = row()
+        let names = home.devices.map(\.name)
+        for seed in 1...40 as ClosedRange<UInt64> {
+            let result = try Stories.run(
+                home, images: [Homes.image(for: ppmid, size: 3_000)],
+                [
+                    .join(devices: names), .deliver(image: "PPMID", to: ["PPMID"]),
+                    .await(.downloading, devices: ["PPMID"]), .updateNetworkKey,
+                    .await(.updated, devices: ["PPMID"]), .join(devices: ["PPMID"]),
+                    .readVersions(devices: ["PPMID"], version: 0x0200_0000),
+                    .updateNetworkKey, .readVersions(devices: names, version: nil),
+                    .remove(devices: ["PPMID"]),
+                ], named: "row-\(seed)", seed: seed, within: .hours(25))
+            #expect(result.failure == nil, "seed \(seed)")
+        }
+    }
+
     @Test("a destination that is nowhere is asked for, given up, and costs no more than that")
     func nowhere() throws {
         let (home, ppmid) = row()

@@ -89,17 +89,23 @@ struct RouteDiscovery: Sendable {
     }
 
     /// Whether `originator` is still looking for a way to `destination`.
-    func isUnderWay(from originator: ShortAddress, to destination: ShortAddress) -> Bool {
+    func isUnderWay(
+        from originator: ShortAddress, to destination: ShortAddress, at now: Instant
+    ) -> Bool {
         entries.contains {
-            $0.originator == originator && $0.destination == destination && $0.residualCost == 255
+            $0.originator == originator && $0.destination == destination
+                && $0.residualCost == 255 && $0.expires > now
         }
     }
+
+    /// Forgets discoveries whose time is over; their identifiers may come again.
+    mutating func forgetExpired(at now: Instant) { entries.removeAll { $0.expires <= now } }
 
     mutating func update(_ index: Int, _ change: (inout Entry) -> Void) { change(&entries[index]) }
 
     /// False if the table is full.
     mutating func begin(_ entry: Entry, at now: Instant) -> Bool {
-        entries.removeAll { $0.expires <= now }
+        forgetExpired(at: now)
         guard entries.count < Self.limit else { return false }
         entries.append(entry)
         return true
@@ -164,7 +170,8 @@ extension ZigbeeStack {
             return
         }
         let until = now + configuration.network.routeDiscovery
-        let isAsking = discovery.isUnderWay(from: network.address, to: destination)
+        let isAsking = discovery.isUnderWay(
+            from: network.address, to: destination, at: now)
         guard
             discovery.wait(
                 .init(destination: destination, source: source, frame: frame, until: until))
@@ -255,6 +262,7 @@ extension ZigbeeStack {
             return
         }
         let cost = UInt8(clamping: min(254, Int(request.pathCost) + Int(link)))
+        discovery.forgetExpired(at: now)
         if let index = discovery.index(of: header.source, request.identifier) {
             guard cost < discovery.entries[index].forwardCost else {
                 out.drop(.nwkDuplicateBroadcast, from: header.source)

@@ -10,7 +10,8 @@ public struct NetworkSettings: Sendable, Equatable {
     /// nwkcUnicastRetries: how often a unicast that the MAC could not deliver is tried again.
     /// assumption: 3; `stack.unicastRetries`.
     public var unicastRetries = 3
-    /// nwkcUnicastRetryDelay. assumption: 50 ms; `stack.unicastRetryDelay`.
+    /// nwkcUnicastRetryDelay, and up to as much again by chance. assumption: 50 ms;
+    /// `stack.unicastRetryDelay`.
     public var unicastRetryDelay = Interval.milliseconds(50)
     /// macTransactionPersistenceTime: how long a parent holds a frame for a sleeping child.
     public var indirectPersistence = Interval.milliseconds(7_680)

@@ -230,7 +230,11 @@ public struct ZigbeeStack {
         }
         if failed.retries < configuration.network.unicastRetries, !mac.holds(failed) {
             failed.retries += 1
-            if mac.delay(failed, until: now + configuration.network.unicastRetryDelay) { return }
+            // Two that cannot hear each other must not go on sending at the same time.
+            let spread = dice.below(
+                UInt64(configuration.network.unicastRetryDelay.microseconds + 1))
+            let due = now + configuration.network.unicastRetryDelay + .microseconds(Int64(spread))
+            if mac.delay(failed, until: due) { return }
         }
         out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
         hopFailed(failed, at: address, at: now, into: &out)

@@ -198,6 +198,13 @@ extension ZigbeeStack {
             sendLinkSecured(.removeDevice(eui64), to: router, at: now, into: &out)
             return
         }
+        if status == 1, let holder = self.eui64(of: address), holder != eui64 {
+            // The router could not know that the address is taken: the device has to try again.
+            out.note(
+                .associationRefused, eui64.rawValue, UInt64(RefusalReason.addressTaken.rawValue))
+            sendLinkSecured(.removeDevice(eui64), to: router, at: now, into: &out)
+            return
+        }
         // Whatever it was before, it is behind this router now.
         neighbours.remove(eui64)
         addresses.put(address, eui64)
