@@ -95,7 +95,8 @@ public struct CommunicationsHub: Node {
                     inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade],
                     outputClusters: [])
             ], channels: identity.channels)
-        profile.stack.apply(to: &configuration)
+        configuration.network = profile.network
+        configuration.keyUpdate = profile.keyUpdate
         stack = ZigbeeStack(
             configuration: configuration, crypto: crypto,
             seed: seed.named("node").indexed(identity.eui64.rawValue))
@@ -129,6 +130,10 @@ public struct CommunicationsHub: Node {
             if phase == .running { receiveWAN(message, at: now, into: &out) }
         case .order(.permitJoining(let duration)):
             if phase == .running { stack.permitJoining(duration, at: now, into: &out) }
+        case .order(.updateNetworkKey):
+            if phase == .running { stack.updateNetworkKey(at: now, into: &out) }
+        case .order(.removeDevice(let device)):
+            if phase == .running { remove(device, at: now, into: &out) }
         case .order, .observed: break
         }
         settle(at: now, into: &out)
@@ -197,6 +202,15 @@ public struct CommunicationsHub: Node {
         }
     }
 
+    /// Strikes a device off the device log (GBCS CCS02) and has it leave the network.
+    private mutating func remove(_ device: EUI64, at now: Instant, into out: inout Outbox) {
+        guard deviceLog.remove(device) else { return }
+        journal.write(Record.deviceLog, deviceLog.bytes, &out)
+        pendingReads.removeAll { $0.device == device }
+        clientEndpoints.removeAll { $0.device == device }
+        stack.removeDevice(device, at: now, into: &out)
+    }
+
     private mutating func saveNetwork(_ out: inout Outbox) {
         guard stack.takeSaveRequest() else { return }
         stack.snapshot(into: &snapshot)
@@ -238,6 +252,13 @@ struct DeviceLog: Sendable {
         guard entries.count < CommunicationsHub.deviceLogLimit else { return false }
         entries.append(entry)
         return true
+    }
+
+    /// False if it was not there.
+    mutating func remove(_ eui64: EUI64) -> Bool {
+        let count = entries.count
+        entries.removeAll { $0.eui64 == eui64 }
+        return entries.count < count
     }
 
     private static let types: [DeviceType] = [.communicationsHub, .esme, .gsme, .ppmid, .hcalcs]

@@ -84,7 +84,8 @@ public struct HANDevice: Node {
             receiverOnWhenIdle: profile.sleep == nil, isMainsPowered: profile.isMainsPowered,
             manufacturer: profile.manufacturer, endpoints: [Self.endpoint(of: profile)],
             channels: identity.channels)
-        profile.stack.apply(to: &configuration)
+        configuration.joining = profile.stack
+        configuration.network = profile.network
         stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)
         journal = Journal(
             firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
@@ -207,12 +208,9 @@ public struct HANDevice: Node {
         phase == .running || phase == .leaving || phase == .activating
     }
 
-    /// How long a device goes on sending before it restarts. assumption.
-    static let farewell = Interval.milliseconds(500)
-
     private mutating func leave(at now: Instant) {
         phase = .leaving
-        timer = now + Self.farewell
+        timer = now + profile.farewell
     }
 
     private mutating func restart(_ out: inout Outbox) {
@@ -277,8 +275,8 @@ public struct HANDevice: Node {
             guard hasOTAClient, server == nil || server?.address == address else { return }
             server = (address, endpoint)
             stack.resolve(address, now: now, into: &out)
-            timer = now + .seconds(30)
-        case .noMatch: timer = now + .minutes(10)
+            timer = now + profile.serverRetry
+        case .noMatch: timer = now + profile.noServerRetry
         case .resolved(let address, let eui64):
             guard let server, server.address == address, !client.isBound else { return }
             timer = .distantFuture
@@ -293,12 +291,11 @@ public struct HANDevice: Node {
         }
     }
 
-    /// Looks for the OTA server on the coordinator (ZCL 11.8), again every 30 seconds until
-    /// found.
+    /// Looks for the OTA server on the coordinator (ZCL 11.8), again and again until found.
     private mutating func discover(at now: Instant, into out: inout Outbox) {
         guard hasOTAClient, !client.isBound else { return }
         server = nil
-        timer = now + .seconds(30)
+        timer = now + profile.serverRetry
         sleeper.stayAwake(at: now)
         stack.findServer(of: ClusterID.otaUpgrade, at: .coordinator, now: now, into: &out)
         stack.expectAnswers(until: now + .seconds(5), at: now)
@@ -314,7 +311,7 @@ public struct HANDevice: Node {
         case .queryNextImage:
             client.queryNow(at: now)
             sleeper.wakeNow(at: now)
-        case .permitJoining: break
+        case .permitJoining, .updateNetworkKey, .removeDevice: break
         }
     }
 }

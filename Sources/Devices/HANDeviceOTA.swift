@@ -311,9 +311,9 @@ extension HANDevice {
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
         // Half a second, so that what has just come is acknowledged and what is queued gets out.
-        out.note(.restarting, UInt64(Self.farewell.microseconds))
+        out.note(.restarting, UInt64(profile.farewell.microseconds))
         phase = .activating
-        timer = now + Self.farewell
+        timer = now + profile.farewell
     }
 
     // MARK: - Sleep

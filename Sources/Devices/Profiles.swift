@@ -26,12 +26,21 @@ public struct DeviceProfile: Sendable {
     public var resume: ResumePolicy
     /// Block requests and responses ask for APS acknowledgements too.
     public var acknowledgesBlocks: Bool
-    public var stack: StackTimings
+    /// How it joins and stays in touch with its parent; `stack` in its file.
+    public var stack: JoinSettings
+    /// How it keeps to the network; in the same place.
+    public var network: NetworkSettings
     public var flash: FlashGeometry
     /// How long it takes from power to the first frame.
     public var bootTime: Interval
     /// How long checking an image takes: per KiB of it.
     public var checkPerKiB: Interval
+    /// How long it goes on sending before it restarts or leaves. assumption; `farewell`.
+    public var farewell: Interval
+    /// When it looks for an OTA server again that has not answered. assumption; `serverRetry`.
+    public var serverRetry: Interval
+    /// When it does after the hub said that there is none. assumption; `noServerRetry`.
+    public var noServerRetry: Interval
 
     public init(type: DeviceType, name: String) {
         self.type = type
@@ -47,7 +56,11 @@ public struct DeviceProfile: Sendable {
         ota = OTAClientSettings()
         resume = .offset(everyBlocks: 32)
         acknowledgesBlocks = false
-        stack = StackTimings()
+        stack = JoinSettings()
+        network = NetworkSettings()
+        farewell = .milliseconds(500)
+        serverRetry = .seconds(30)
+        noServerRetry = .minutes(10)
         flash = FlashGeometry(size: 1 << 20)
         bootTime = .seconds(2)
         checkPerKiB = .milliseconds(2)
@@ -111,25 +124,6 @@ public enum ResumePolicy: Sendable, Equatable {
     case fromZero
 }
 
-/// Stack timings that a profile may change; see `StackConfiguration` for what they are.
-public struct StackTimings: Sendable, Equatable {
-    public var keyWait: Interval?
-    public var joinRetry: Interval?
-    public var apsAckWait: Interval?
-    public var fastPoll: Interval?
-    public var firstPoll: Interval?
-
-    public init() {}
-
-    func apply(to configuration: inout StackConfiguration) {
-        if let keyWait { configuration.keyWait = keyWait }
-        if let joinRetry { configuration.joinRetry = joinRetry }
-        if let apsAckWait { configuration.apsAckWait = apsAckWait }
-        if let fastPoll { configuration.fastPoll = fastPoll }
-        if let firstPoll { configuration.firstPoll = firstPoll }
-    }
-}
-
 /// What a Communications Hub is and does, as its profile file says (`Profiles/hubs/`).
 public struct HubProfile: Sendable {
     public var name: String
@@ -154,7 +148,10 @@ public struct HubProfile: Sendable {
     public var readLimit: Int
     /// Image Notify goes to the targets of a new image that listen all the time.
     public var notifiesImages: Bool
-    public var stack: StackTimings
+    /// How it keeps to the network; `stack` in its file.
+    public var network: NetworkSettings
+    /// How it changes the network key, as trust centre.
+    public var keyUpdate: KeyUpdateSettings
     public var bootTime: Interval
 
     public init(name: String) {
@@ -171,7 +168,8 @@ public struct HubProfile: Sendable {
         readRetry = .seconds(30)
         readLimit = 20
         notifiesImages = true
-        stack = StackTimings()
+        network = NetworkSettings()
+        keyUpdate = KeyUpdateSettings()
         bootTime = .seconds(20)
     }
 

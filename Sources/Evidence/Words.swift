@@ -20,7 +20,6 @@ extension DropReason {
         case .nwkRadiusSpent: "its radius is spent"
         case .nwkNoRoute: "there is no route to its destination"
         case .nwkUnexpected: "the NWK layer had no use for it in this state"
-        case .nwkUnknownSource: "it is secured by a device that is not known here"
         case .apsMalformed: "its APS header or command is malformed"
         case .apsUnsecured: "it came without APS security where that is required"
         case .apsNoLinkKey: "there is no link key for its sender"

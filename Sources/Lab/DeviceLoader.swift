@@ -25,9 +25,7 @@ struct DeviceLoader {
                 ProfileField("resume", "fromZero, or a map", "everyBlocks 32"),
                 ProfileField("resume.everyBlocks", "number, 1 to 65536", "32"),
             ]
-            + StackLoader.settings(\DeviceProfile.stack).map {
-                $0.field(in: "stack", of: unchanged)
-            }
+            + stack.map { $0.field(in: "stack", of: unchanged) }
             + flash.map { $0.field(in: "flash", of: unchanged) })
 
     /// A profile with every default, of a type other than PPMID.
@@ -41,6 +39,9 @@ struct DeviceLoader {
             .flag("acknowledgesBlocks", \.acknowledgesBlocks),
             .duration("bootTime", \.bootTime),
             .duration("checkPerKiB", \.checkPerKiB, in: .zero...(.minutes(10))),
+            .duration("farewell", \.farewell),
+            .duration("serverRetry", \.serverRetry),
+            .duration("noServerRetry", \.noServerRetry),
         ]
     }
 
@@ -69,6 +70,22 @@ struct DeviceLoader {
                 .preset("true; a PPMID false"),
             .flag("includesRequester", \.ota.includesRequester),
         ]
+    }
+
+    private static var stack: [ProfileSetting<DeviceProfile>] {
+        [
+            .duration("keyWait", \.stack.keyWait),
+            .duration("joinRetry", \.stack.joinRetry),
+            .duration("associationWait", \.stack.associationWait),
+            .duration("fastPoll", \.stack.fastPoll),
+            .duration("firstPoll", \.stack.firstPoll),
+            .duration("pollWait", \.stack.pollWait),
+            .number("parentFailures", \.stack.parentFailures, in: 1...1_000),
+            .duration("rejoinRetry", \.stack.rejoinRetry),
+            .number("endDeviceTimeout", \.stack.endDeviceTimeout, in: 0...14),
+            .number("keepAliveLimit", \.stack.keepAliveLimit, in: 1...1_000),
+            .number("unknownKeyLimit", \.stack.unknownKeyLimit, in: 1...1_000),
+        ] + StackLoader.network(\.network)
     }
 
     private static var flash: [ProfileSetting<DeviceProfile>] {
@@ -103,7 +120,7 @@ struct DeviceLoader {
         }
         try map.read(group: "ota", ota, into: &profile)
         if let field = try map.optional("resume") { profile.resume = try resume(field) }
-        try map.read(group: "stack", StackLoader.settings(\.stack), into: &profile)
+        try map.read(group: "stack", stack, into: &profile)
         try map.read(group: "flash", flash, into: &profile)
         if let field = try map.optional("flash") { try check(profile.flash, field) }
         return profile
@@ -206,21 +223,44 @@ enum FirmwareTable {
     }
 }
 
-/// The timings of the ZigBee stack, which hubs and devices have under `stack`.
+/// What hubs and devices may both set of the ZigBee stack, under `stack`.
 enum StackLoader {
-    static func settings<Target>(
-        _ stack: WritableKeyPath<Target, StackTimings>
+    static func network<Target>(
+        _ network: WritableKeyPath<Target, NetworkSettings>
     ) -> [ProfileSetting<Target>] {
-        // Only asked for its defaults.
-        let preset = StackConfiguration(
-            role: .endDevice, eui64: .unknown, receiverOnWhenIdle: true, isMainsPowered: true,
-            manufacturer: 0, endpoints: [], channels: [])
+        func duration(
+            _ name: String, _ path: WritableKeyPath<NetworkSettings, Interval>,
+            in range: ClosedRange<Interval> = ProfileSetting<Target>.anyDuration
+        ) -> ProfileSetting<Target> {
+            .duration(name, network.appending(path: path), in: range)
+        }
+        func count(
+            _ name: String, _ path: WritableKeyPath<NetworkSettings, Int>,
+            in range: ClosedRange<Int> = 0...20
+        ) -> ProfileSetting<Target> {
+            .number(name, network.appending(path: path), in: range)
+        }
+        let short = Interval.zero...Interval.seconds(10)
         return [
-            .duration("keyWait", stack.appending(path: \.keyWait), preset: preset.keyWait),
-            .duration("joinRetry", stack.appending(path: \.joinRetry), preset: preset.joinRetry),
-            .duration("apsAckWait", stack.appending(path: \.apsAckWait), preset: preset.apsAckWait),
-            .duration("fastPoll", stack.appending(path: \.fastPoll), preset: preset.fastPoll),
-            .duration("firstPoll", stack.appending(path: \.firstPoll), preset: preset.firstPoll),
+            duration("apsAckWait", \.apsAckWait),
+            count("apsRetries", \.apsRetries),
+            count("unicastRetries", \.unicastRetries),
+            duration("unicastRetryDelay", \.unicastRetryDelay),
+            duration("indirectPersistence", \.indirectPersistence),
+            duration("scanDuration", \.scanDuration),
+            duration("linkStatusPeriod", \.linkStatusPeriod),
+            count("routerAgeLimit", \.routerAgeLimit, in: 1...1_000),
+            .number("goodLink", network.appending(path: \.goodLink), in: 1...255),
+            count("broadcastRetries", \.broadcastRetries),
+            duration("broadcastJitter", \.broadcastJitter, in: short),
+            duration("passiveAckTimeout", \.passiveAckTimeout),
+            duration("broadcastDelivery", \.broadcastDelivery),
+            duration("routeDiscovery", \.routeDiscovery),
+            count("routeRequestRetries", \.routeRequestRetries),
+            duration("routeRequestInterval", \.routeRequestInterval),
+            duration("routeRequestJitter", \.routeRequestJitter, in: short),
+            .number(
+                "counterRestart", network.appending(path: \.counterRestart), in: 0...0x8000_0000),
         ]
     }
 }

@@ -90,6 +90,7 @@ public struct Director: Node {
     var nextDelivery: UInt32 = 1
     var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
     var hubIsBack = false
+    var hubHasSwitchedKey = false
     var orderedHub: RunImage?
 
     /// `members` are the roster's nodes, the hub first.
@@ -205,6 +206,13 @@ public struct Director: Node {
                         a: UInt16(a), b: UInt16(b), rssi: link.rssi,
                         lossPerMillion: link.lossPerMillion))
             }
+        case .updateNetworkKey:
+            hubHasSwitchedKey = false
+            out.send(.updateNetworkKey, to: UInt16(hub))
+        case .remove(let devices):
+            for index in indices(devices) {
+                out.send(.removeDevice(members[index].eui64), to: UInt16(hub))
+            }
         case .permitJoining(let duration): out.send(.permitJoining(duration), to: UInt16(hub))
         case .wait(let duration): stepDeadline = now + duration
         case .waitUntil(let moment): stepDeadline = max(now, instant(of: moment))
@@ -283,6 +291,11 @@ public struct Director: Node {
             return nil
         case .readVersions(let devices, let version):
             return readBack(indices(devices), version, at: now)
+        case .updateNetworkKey:
+            return hubHasSwitchedKey ? nil : "the hub still uses the old network key"
+        case .remove(let devices):
+            let late = indices(devices).filter { members[$0].isInNetwork }
+            return late.isEmpty ? nil : "still in the network: \(names(late))"
         case .wait: return stepDeadline <= now ? nil : "time"
         case .waitUntil(let moment):
             guard instant(of: moment) >= stepBegan else {

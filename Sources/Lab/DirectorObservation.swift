@@ -31,6 +31,8 @@ extension Director {
                 let running = members[hub].firmware
                 reach(.updated, hub, at: now, if: { $0.version == running })
             }
+        case .left: if event.values[0] == members[node].eui64.rawValue { isGone(node) }
+        case .networkKeySwitched: if node == hub { hubHasSwitchedKey = true }
         case .otaServerFound: members[node].knowsServer = true
         case .otaClientAbsent: members[node].hasNoClient = true
         case .otaDownloadStarted, .otaDownloadResumed:
@@ -74,6 +76,11 @@ extension Director {
             members[device].lastRead = UInt32(truncatingIfNeeded: event.values[1])
         default: break
         }
+    }
+
+    private mutating func isGone(_ node: Int) {
+        members[node].isInNetwork = false
+        members[node].knowsServer = false
     }
 
     private mutating func answer(_ device: Int, _ answer: OrderAnswer) {

@@ -78,7 +78,6 @@ struct HomeLoader {
             .number("maximumBackoffExponent", \.phy.maximumBackoffExponent, in: 0...8),
             .number("maximumBackoffs", \.phy.maximumBackoffs, in: 0...5),
             .number("maximumRetries", \.phy.maximumRetries, in: 0...7),
-            timing("baseSuperframe", \.phy.baseSuperframe),
         ]
     }
 

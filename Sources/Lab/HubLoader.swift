@@ -19,7 +19,8 @@ struct HubLoader {
                 "firmware[].discardsSilently", "true or false",
                 "\(HubCapabilities().discardsSilently)"),
         ] + settings.map { $0.field(in: "", of: HubProfile(name: "")) }
-            + StackLoader.settings(\HubProfile.stack).map {
+            + keyUpdate.map { $0.field(in: "keyUpdate", of: HubProfile(name: "")) }
+            + StackLoader.network(\HubProfile.network).map {
                 $0.field(in: "stack", of: HubProfile(name: ""))
             })
 
@@ -38,6 +39,14 @@ struct HubLoader {
             .duration("readRetry", \.readRetry),
             .number("readLimit", \.readLimit, in: 1...1_000_000),
             .duration("bootTime", \.bootTime),
+        ]
+    }
+
+    private static var keyUpdate: [ProfileSetting<HubProfile>] {
+        [
+            .flag("broadcast", \.keyUpdate.isBroadcast),
+            .duration("pace", \.keyUpdate.pace),
+            .duration("switchAfter", \.keyUpdate.switchAfter),
         ]
     }
 
@@ -66,7 +75,8 @@ struct HubLoader {
                     + "are more than \(ProfileText.size(mostFlash)); lower imageSlots or "
                     + "imageSlotSize")
         }
-        try map.read(group: "stack", StackLoader.settings(\.stack), into: &profile)
+        try map.read(group: "keyUpdate", keyUpdate, into: &profile)
+        try map.read(group: "stack", StackLoader.network(\.network), into: &profile)
         return profile
     }
 

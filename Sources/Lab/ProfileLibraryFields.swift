@@ -74,17 +74,6 @@ extension ProfileSetting {
             })
     }
 
-    /// A duration that is nil, and then `preset`, where the file does not say.
-    static func duration(
-        _ name: String, _ path: WritableKeyPath<Target, Interval?>, preset: Interval
-    ) -> ProfileSetting {
-        ProfileSetting(
-            name: name, type: "duration", preset: { _ in ProfileText.duration(preset) },
-            read: { (field: YAMLField, target: inout Target) throws(YAMLError) in
-                target[keyPath: path] = try field.duration(within: anyDuration)
-            })
-    }
-
     static func number<T: FixedWidthInteger>(
         _ name: String, _ path: WritableKeyPath<Target, T>, in range: ClosedRange<T>,
         unit: String = ""

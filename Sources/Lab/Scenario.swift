@@ -73,6 +73,10 @@ public struct ScenarioStep: Sendable {
         case power(device: String, on: Bool, duration: Interval? = nil)
         case link(a: String, b: String, Link)
         case permitJoining(Interval)
+        /// The hub changes the network key and has switched to it.
+        case updateNetworkKey
+        /// The hub strikes the devices off its device log, and they have left the network.
+        case remove(devices: [String])
         case wait(Interval)
         /// Virtual time passes until this moment.
         case waitUntil(UTCTime)

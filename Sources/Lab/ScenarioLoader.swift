@@ -46,6 +46,8 @@ struct ScenarioLoader {
         ProfileField("steps[].link.rssi", LinkLoader.rssiType, "that of the home"),
         ProfileField("steps[].link.loss", LinkLoader.lossType, "that of the home"),
         ProfileField("steps[].permitJoining", "duration", "-"),
+        ProfileField("steps[].updateNetworkKey", "CH", "-"),
+        ProfileField("steps[].remove", devicesType, "-"),
         ProfileField("steps[].wait", "duration", "-"),
         ProfileField("steps[].waitUntil", "moment", "-"),
     ])
@@ -224,6 +226,10 @@ struct ScenarioLoader {
             case "permitJoining":
                 return .permitJoining(try field.duration(within: .zero...(.hours(24))))
             case "waitUntil": return .waitUntil(try moment(field))
+            case "updateNetworkKey":
+                return try field.choice(
+                    of: [(word: home.hub.name, value: ScenarioStep.Action.updateNetworkKey)])
+            case "remove": return .remove(devices: try devices(field))
             default:
                 return .wait(try field.duration(within: .milliseconds(1)...timeLimit))
             }

@@ -32,8 +32,6 @@ public struct PHYTiming: Sendable, Equatable {
     public var maximumBackoffs = 4
     /// macMaxFrameRetries
     public var maximumRetries = 3
-    /// aBaseSuperframeDuration: 960 symbols.
-    public var baseSuperframe = Interval.microseconds(15_360)
 
     public init() {}
 

@@ -28,4 +28,8 @@ public enum Order: Sendable {
     case queryNextImage
     /// Let devices associate for this long (hub only); zero closes.
     case permitJoining(Interval)
+    /// Change the network key (hub only).
+    case updateNetworkKey
+    /// Strike a device off the device log and out of the network (hub only; GBCS CCS02's content).
+    case removeDevice(EUI64)
 }

@@ -23,6 +23,9 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case routeFound = 32
     case childAged = 33
     case networkResumed = 34
+    case routeLost = 35
+    case networkKeySwitched = 36
+    case deviceRemoved = 37
 
     // APS
     case apsRetry = 40
@@ -94,9 +97,9 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("frameCounter", .decimal),
             ]
         case .associationRefused: [.init("device", .eui64), .init("reason", .refusal)]
-        case .networkKeyReceived: [.init("sequence", .decimal)]
-        case .left, .childAged: [.init("device", .eui64), .init("address", .hex(digits: 4))]
-        case .deviceAnnounced: [.init("device", .eui64), .init("address", .hex(digits: 4))]
+        case .networkKeyReceived, .networkKeySwitched: [.init("sequence", .decimal)]
+        case .left, .childAged, .deviceRemoved, .deviceAnnounced:
+            [.init("device", .eui64), .init("address", .hex(digits: 4))]
         case .transmitFailed:
             [.init("to", .hex(digits: 4)), .init("status", .transmitStatus)]
         case .indirectExpired: [.init("to", .hex(digits: 4))]
@@ -105,6 +108,11 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             [.init("device", .eui64), .init("address", .hex(digits: 4)), .init("status", .decimal)]
         case .routeFound:
             [.init("to", .hex(digits: 4)), .init("via", .hex(digits: 4)), .init("cost", .decimal)]
+        case .routeLost:
+            [
+                .init("to", .hex(digits: 4)), .init("reporter", .hex(digits: 4)),
+                .init("status", .decimal),
+            ]
         case .apsRetry, .apsGaveUp:
             [.init("to", .hex(digits: 4)), .init("counter", .decimal), .init("try", .decimal)]
         case .otaServerFound:
@@ -178,7 +186,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         switch self {
         case .dropped, .transmitFailed, .apsRetry, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
-            .runEnded, .imageNotified, .routeFound:
+            .runEnded, .imageNotified, .routeFound, .routeLost:
             false
         default: true
         }
@@ -208,7 +216,6 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case nwkRadiusSpent = 46
     case nwkNoRoute = 47
     case nwkUnexpected = 48
-    case nwkUnknownSource = 49
 
     // APS
     case apsMalformed = 60
@@ -252,6 +259,7 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case noResponse = 4
     case panFull = 5
     case keyNotReceived = 6
+    case addressTaken = 7
     // Offering an image
     case noImage = 20
     case notTargeted = 21

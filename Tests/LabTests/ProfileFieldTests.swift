@@ -70,7 +70,9 @@ struct ProfileFieldTests {
         let devices = ProfileLibrary.fields(of: .device).map(\.path)
         let hubs = ProfileLibrary.fields(of: .hub).map(\.path)
         let homes = ProfileLibrary.fields(of: .home).map(\.path)
-        let groups: Set = ["name", "firmware", "ota", "stack", "flash", "sleep"]
+        let groups: Set = [
+            "name", "firmware", "ota", "stack", "network", "keyUpdate", "flash", "sleep",
+        ]
         let known: [(fields: [String], properties: [String])] = [
             (
                 devices,
@@ -81,6 +83,7 @@ struct ProfileFieldTests {
             ),
             (devices, Self.properties(of: device.ota, at: "ota")),
             (devices, Self.properties(of: device.stack, at: "stack")),
+            (devices, Self.properties(of: device.network, at: "stack")),
             (devices, Self.properties(of: SleepSettings(), at: "sleep")),
             (
                 devices,
@@ -95,7 +98,12 @@ struct ProfileFieldTests {
                     renamed: ["hasOTAClient": "otaClient"])
             ),
             (hubs, Self.properties(of: hub, at: "", except: groups)),
-            (hubs, Self.properties(of: hub.stack, at: "stack")),
+            (hubs, Self.properties(of: hub.network, at: "stack")),
+            (
+                hubs,
+                Self.properties(
+                    of: hub.keyUpdate, at: "keyUpdate", renamed: ["isBroadcast": "broadcast"])
+            ),
             (hubs, Self.properties(of: HubCapabilities(), at: "firmware[]")),
             (homes, Self.properties(of: air.phy, at: "phy")),
             (

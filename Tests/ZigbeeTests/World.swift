@@ -179,7 +179,10 @@ final class World {
     var counter: UInt32 = 0x0001_0000
     var sequence: UInt8 = 0
 
-    init(sleepy: Bool = false, persists: Bool = false, seed: UInt64 = 1) {
+    init(
+        sleepy: Bool = false, persists: Bool = false, seed: UInt64 = 1,
+        configure: @escaping (inout StackConfiguration) -> Void = { _ in }
+    ) {
         desk.persists = persists
         let desk = desk
         let crypto = crypto
@@ -193,7 +196,7 @@ final class World {
             seed: Seed(seed), sink: tape)
         simulation = Simulation<WorldNode>(air: air, members: 3) { index in
             guard index < 2 else { return .raw(RawNode(desk: desk)) }
-            let configuration = StackConfiguration(
+            var configuration = StackConfiguration(
                 role: index == 0 ? .coordinator : .endDevice,
                 eui64: index == 0 ? World.coordinatorEUI64 : World.deviceEUI64,
                 receiverOnWhenIdle: index == 0 || !sleepy, isMainsPowered: true,
@@ -203,6 +206,7 @@ final class World {
                         endpoint: 1, profile: ProfileID.smartEnergy, device: 0x0500,
                         inputClusters: [World.cluster], outputClusters: [])
                 ], channels: [11])
+            configure(&configuration)
             return .stack(
                 StackNode(
                     index: index, desk: desk,

@@ -31,8 +31,6 @@ struct PendingTransmission: Sendable {
 
 /// The APS layer's tables and counters.
 struct APSLayer: Sendable {
-    /// apscMaxFrameRetries
-    static let maximumRetries = 3
     static let pendingLimit = 16
     static let duplicateLimit = 32
     /// How long a counter is remembered for the sake of duplicates.
@@ -106,9 +104,11 @@ struct APSLayer: Sendable {
 
     /// The first transmission whose time is up: to be tried again (kept, with a new deadline), or
     /// given up (taken out).
-    mutating func retry(at now: Instant, wait: Interval) -> (PendingTransmission, givenUp: Bool)? {
+    mutating func retry(
+        at now: Instant, wait: Interval, limit: Int
+    ) -> (PendingTransmission, givenUp: Bool)? {
         guard let index = pending.firstIndex(where: { $0.deadline <= now }) else { return nil }
-        guard pending[index].tries <= Self.maximumRetries else {
+        guard pending[index].tries <= limit else {
             return (pending.remove(at: index), true)
         }
         pending[index].tries += 1

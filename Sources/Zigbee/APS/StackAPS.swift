@@ -12,7 +12,7 @@ extension ZigbeeStack {
         from source: UInt8, cluster: UInt16, profile: UInt16, options: SendOptions,
         token: UInt16 = 0, at now: Instant, into out: inout Outbox
     ) {
-        guard network.isUp else { return }
+        guard network.isUp, network.key != nil else { return }
         var header = APSHeader(kind: .data, counter: aps.nextCounter())
         header.delivery = destination.isBroadcast ? .broadcast : .unicast
         header.isSecured = options.contains(.linkSecured)
@@ -37,8 +37,8 @@ extension ZigbeeStack {
     private func acknowledgementWait(for destination: ShortAddress) -> Interval {
         let isSleepy = neighbours[destination]?.isSleepyChild ?? false
         return isSleepy
-            ? max(configuration.apsAckWait, configuration.indirectPersistence)
-            : configuration.apsAckWait
+            ? max(configuration.network.apsAckWait, configuration.network.indirectPersistence)
+            : configuration.network.apsAckWait
     }
 
     mutating func sendAPS(
@@ -95,24 +95,25 @@ extension ZigbeeStack {
         requestSave()
     }
 
-    /// Sends an APS command to the trust centre under the link key shared with it.
+    /// Sends an APS command under the link key shared with the receiver.
     mutating func sendLinkSecured(
-        _ command: APSCommand, at now: Instant, into out: inout Outbox
+        _ command: APSCommand, to destination: ShortAddress, at now: Instant,
+        into out: inout Outbox
     ) {
         var header = APSHeader(kind: .command, counter: aps.nextCounter())
         header.isSecured = true
         var payload = FrameBuffer()
         command.encode(into: &payload)
-        sendAPS(header, payload, to: .coordinator, at: now, into: &out)
+        sendAPS(header, payload, to: destination, at: now, into: &out)
     }
 
-    /// Sends an APS command to a device that has no network key yet: NWK is not secured, APS is,
-    /// with a key derived from the device's link key (ZigBee 4.4.3, 4.5.3).
+    /// Sends a Transport Key under a key derived from the device's link key (ZigBee 4.4.3, 4.5.3);
+    /// without NWK security where the device has no network key yet.
     mutating func sendKey(
-        _ command: APSCommand, to destination: ShortAddress, linkKey index: Int, at now: Instant,
-        into out: inout Outbox
+        _ command: APSCommand, to destination: ShortAddress, linkKey index: Int, secured: Bool,
+        at now: Instant, into out: inout Outbox
     ) {
-        let nwk = nwkHeader(.data, to: destination, secured: false)
+        let nwk = nwkHeader(.data, to: destination, secured: secured)
         var body = FrameBuffer()
         nwk.encode(into: &body)
         let start = body.count
@@ -144,7 +145,9 @@ extension ZigbeeStack {
     }
 
     mutating func retryAPS(at now: Instant, into out: inout Outbox) {
-        while let (entry, givenUp) = aps.retry(at: now, wait: configuration.apsAckWait) {
+        while let (entry, givenUp) = aps.retry(
+            at: now, wait: configuration.network.apsAckWait, limit: configuration.network.apsRetries
+        ) {
             let fields = (
                 UInt64(entry.destination.rawValue), UInt64(entry.header.counter),
                 UInt64(entry.tries)
@@ -155,7 +158,7 @@ extension ZigbeeStack {
             } else {
                 out.note(.apsRetry, fields.0, fields.1, fields.2)
                 sendAPS(entry.header, entry.payload, to: entry.destination, at: now, into: &out)
-                expectAnswers(until: now + configuration.apsAckWait, at: now)
+                expectAnswers(until: now + configuration.network.apsAckWait, at: now)
             }
         }
     }
@@ -319,6 +322,14 @@ extension ZigbeeStack {
             return
         }
         switch command {
+        case .transportNetworkKey(let key, let sequence, EUI64(0), let sender)
+        where nwk.destination.isBroadcast:
+            // A key for all comes under the old network key alone.
+            guard nwk.isSecured, nwk.source == .coordinator, sender == network.trustCentre else {
+                out.drop(.apsUnexpected, from: nwk.source)
+                return
+            }
+            holdNextKey(key, sequence: sequence, into: &out)
         case .transportNetworkKey(let key, let sequence, let destination, let sender):
             guard header.isSecured, destination == configuration.eui64,
                 network.trustCentre == .unknown || network.trustCentre == sender,
@@ -345,7 +356,21 @@ extension ZigbeeStack {
                 return
             }
             untunnel(inner, for: child, at: now, into: &out)
-        default: out.drop(.apsUnexpected, from: nwk.source)
+        case .switchKey(let sequence):
+            guard nwk.isSecured, (source ?? eui64(of: nwk.source)) == network.trustCentre else {
+                out.drop(.apsUnexpected, from: nwk.source)
+                return
+            }
+            // Who has heard somebody use the key has switched already.
+            if sequence == network.otherSequence { switchNetworkKey(into: &out) }
+        case .removeDevice(let device):
+            guard header.isSecured, source == network.trustCentre, configuration.role == .router
+            else {
+                out.drop(.apsUnexpected, from: nwk.source)
+                return
+            }
+            removalOrdered(device, at: now, into: &out)
+        case .transportLinkKey, .other: out.drop(.apsUnexpected, from: nwk.source)
         }
     }
 }

@@ -54,7 +54,7 @@ extension ZigbeeStack {
     private mutating func scan(at now: Instant, into out: inout Outbox) {
         configureChip(
             channel: configuration.channels[joiner.channelIndex], receiverOn: true, into: &out)
-        joiner.deadline = now + configuration.scanDuration
+        joiner.deadline = now + configuration.network.scanDuration
         sendBeaconRequest(at: now, into: &out)
     }
 
@@ -79,7 +79,8 @@ extension ZigbeeStack {
     mutating func receiveBeacon(
         _ reception: Reception, _ header: MACHeader, from start: Int, into out: inout Outbox
     ) {
-        guard joiner.phase == .scanning || rejoiner.isAway,
+        let isForming = trustCentre.forming.phase == .listening
+        guard joiner.phase == .scanning || rejoiner.isAway || isForming,
             case .short(let address) = header.source
         else { return }
         let beacon: Beacon
@@ -87,7 +88,13 @@ extension ZigbeeStack {
             var reader = ByteReader(reception.frame.span.extracting(start...))
             beacon = try Beacon(parsing: &reader)
         } catch {
+            // A PAN of another kind has its identifier too.
+            if isForming { considerForForming(header, nil) }
             out.drop(.macMalformed)
+            return
+        }
+        if isForming {
+            considerForForming(header, beacon)
             return
         }
         if rejoiner.isAway {
@@ -148,8 +155,8 @@ extension ZigbeeStack {
     ) {
         joiner.phase = .resting
         // Spread out, so that devices of one home that start together do not stay together.
-        let spread = Int64(dice.below(UInt64(configuration.joinRetry.microseconds / 4 + 1)))
-        let delay = configuration.joinRetry + .microseconds(spread)
+        let spread = Int64(dice.below(UInt64(configuration.joining.joinRetry.microseconds / 4 + 1)))
+        let delay = configuration.joining.joinRetry + .microseconds(spread)
         joiner.deadline = now + delay
         for neighbour in neighbours.entries where neighbour.relation == .parent {
             neighbours.remove(neighbour.eui64)
@@ -193,9 +200,9 @@ extension ZigbeeStack {
         }
         // The answer is fetched when macResponseWaitTime is over (7.5.3.1), and may take as long
         // again to come.
-        joiner.deadline = now + configuration.associationWait * 2
+        joiner.deadline = now + configuration.joining.associationWait * 2
         poll.fastUntil = joiner.deadline
-        poll.deadline = now + configuration.associationWait
+        poll.deadline = now + configuration.joining.associationWait
     }
 
     mutating func associationAnswered(
@@ -213,7 +220,7 @@ extension ZigbeeStack {
         }
         network.address = address
         joiner.phase = .awaitingKey
-        joiner.deadline = now + configuration.keyWait
+        joiner.deadline = now + configuration.joining.keyWait
         neighbours.put(
             Neighbour(
                 eui64: parent, address: best.address, relation: .parent,
@@ -226,23 +233,7 @@ extension ZigbeeStack {
     }
 
     /// The network key is here: the device is part of the network.
-    mutating func takeNetworkKey(
-        _ key: Key128, sequence: UInt8, from trustCentre: EUI64, at now: Instant,
-        into out: inout Outbox
-    ) {
-        network.key = key
-        network.keySequence = sequence
-        network.trustCentre = trustCentre
-        if neighbours.parent?.eui64 != trustCentre { addresses.put(.coordinator, trustCentre) }
-        out.note(.networkKeyReceived, UInt64(sequence))
-        if rejoiner.isAwaitingKey {
-            finishRejoin(at: now, into: &out)
-            return
-        }
-        guard joiner.phase == .awaitingKey else {
-            requestSave()
-            return
-        }
+    mutating func finishJoining(at now: Instant, into out: inout Outbox) {
         joiner.phase = .idle
         joiner.deadline = .distantFuture
         joiner.refusedBy.removeAll()
@@ -253,7 +244,7 @@ extension ZigbeeStack {
         out.note(.joined, UInt64(network.address.rawValue), UInt64(parent.rawValue))
         announce(at: now, into: &out)
         keepAlive(at: now, into: &out)
-        nextLinkStatus = now + configuration.linkStatusPeriod
+        nextLinkStatus = now + configuration.network.linkStatusPeriod
         indicate(.joined(isNew: true))
     }
 
@@ -269,8 +260,17 @@ extension ZigbeeStack {
         out.note(
             .networkResumed, UInt64(network.pan.rawValue), UInt64(network.address.rawValue),
             UInt64(network.outgoingCounter))
-        nextLinkStatus = now + configuration.linkStatusPeriod
-        guard configuration.role != .coordinator else { return }
+        nextLinkStatus = now + configuration.network.linkStatusPeriod
+        guard configuration.role != .coordinator else {
+            // A change of the network key that the restart cut short goes on.
+            if network.hasNextKey { updateNetworkKey(at: now, into: &out) }
+            return
+        }
+        guard network.key != nil else {
+            // It has its place in the network and its link key: the trust centre has the rest.
+            rejoin(at: now, into: &out)
+            return
+        }
         if neighbours.parent == nil {
             rejoin(at: now, into: &out)
         } else {

@@ -19,6 +19,8 @@ struct OutgoingFrame: Sendable {
     var purpose = Purpose.none
     /// How often the NWK layer has tried it again.
     var retries = 0
+    /// A second way has been looked for since its first hop failed.
+    var isRerouted = false
 
     /// Whether it would not fit into 127 bytes with what is still to be added: the FCS, the MAC
     /// header within one PAN, and, if secured, the auxiliary header and the integrity code.
@@ -32,6 +34,7 @@ struct OutgoingFrame: Sendable {
         return body.isOverflowed || body.count + added > FrameBuffer.capacity
     }
 
+    var isSecured: Bool { if case .nwk(secured: true) = content { true } else { false } }
     var isMACFrame: Bool { if case .mac = content { true } else { false } }
 
     enum Purpose: Sendable, Equatable {
@@ -40,6 +43,8 @@ struct OutgoingFrame: Sendable {
         case associationRequest
         case associationResponse(EUI64)
         case beaconRequest
+        /// A Leave for a child that is to go: while it sleeps, it is held again.
+        case removal(EUI64)
     }
 }
 

@@ -68,7 +68,7 @@ extension ZigbeeStack {
         }
         guard mac.isChipFree, !hasUnsaved else {
             if mac.holdsAny(for: holder) {
-                mac.rememberPoll(of: holder, until: now + configuration.pollWait)
+                mac.rememberPoll(of: holder, until: now + configuration.joining.pollWait)
             }
             return
         }
@@ -119,7 +119,9 @@ extension ZigbeeStack {
     ) {
         if frame.isTooLong {
             out.drop(.tooLong)
-        } else if mac.hold(frame, for: holder, until: now + configuration.indirectPersistence) {
+        } else if mac.hold(
+            frame, for: holder, until: now + configuration.network.indirectPersistence)
+        {
             out.append(.pending(holder, true))
         } else {
             out.drop(.queueFull)
@@ -142,8 +144,6 @@ struct PollState: Sendable {
     /// Fast polling goes on until here.
     var fastUntil = Instant.zero
     var deadline = Instant.distantFuture
-    /// Polls in a row that the parent did not acknowledge.
-    var failures = 0
 }
 
 extension ZigbeeStack {
@@ -156,7 +156,7 @@ extension ZigbeeStack {
         guard polls || joiner.needsPolling else { return }
         poll.fastUntil = max(poll.fastUntil, until)
         guard poll.phase == .resting else { return }
-        poll.deadline = min(poll.deadline, now + configuration.firstPoll)
+        poll.deadline = min(poll.deadline, now + configuration.joining.firstPoll)
     }
 
     /// Nothing more is expected: a sleepy device rests until somebody asks it to poll again.
@@ -203,10 +203,9 @@ extension ZigbeeStack {
 
     mutating func finishPoll(_ result: TransmitResult, at now: Instant, into out: inout Outbox) {
         guard poll.phase == .asking else { return }
-        if result.status == .success { poll.failures = 0 } else { poll.failures += 1 }
         if result.status == .success, result.framePending {
             poll.phase = .awaitingFrame
-            poll.deadline = now + configuration.pollWait
+            poll.deadline = now + configuration.joining.pollWait
             if polls { out.append(.receiver(on: true)) }
         } else {
             pollAgainLater(at: now)
@@ -223,7 +222,7 @@ extension ZigbeeStack {
 
     private mutating func pollAgainLater(at now: Instant) {
         poll.phase = .resting
-        let next = now + configuration.fastPoll
+        let next = now + configuration.joining.fastPoll
         poll.deadline = next <= poll.fastUntil ? next : .distantFuture
     }
 }

@@ -14,19 +14,16 @@ extension ZigbeeStack {
         }
     }
 
-    /// Timeout requests in a row without an answer before a device rejoins. assumption.
-    private static let keepAliveLimit = 3
-
     /// Tells the parent the timeout, and, where polls do not show that the device is there, does
     /// so again three times in each timeout.
     mutating func keepAlive(at now: Instant, into out: inout Outbox) {
         guard configuration.role == .endDevice, network.isUp, let parent = neighbours.parent,
-            let timeout = Self.timeout(index: configuration.endDeviceTimeout)
+            let timeout = Self.timeout(index: configuration.joining.endDeviceTimeout)
         else {
             nextKeepAlive = .distantFuture
             return
         }
-        guard keepAlivesMissed < Self.keepAliveLimit else {
+        guard keepAlivesMissed < configuration.joining.keepAliveLimit else {
             // The parent hears, as its acknowledgements show, but does not understand: the
             // network may have a new key.
             keepAlivesMissed = 0
@@ -38,7 +35,7 @@ extension ZigbeeStack {
             configuration.receiverOnWhenIdle
             ? now + Interval(microseconds: timeout.microseconds / 3) : .distantFuture
         sendNWKCommand(
-            .endDeviceTimeoutRequest(timeout: configuration.endDeviceTimeout),
+            .endDeviceTimeoutRequest(timeout: configuration.joining.endDeviceTimeout),
             to: parent.address, at: now, into: &out)
         expectAnswers(until: now + .milliseconds(500), at: now)
     }
@@ -119,8 +116,7 @@ extension ZigbeeStack {
                 leave(at: now, into: &out)
             }
         } else if let gone = neighbours[header.source] {
-            out.note(.left, gone.eui64.rawValue, UInt64(gone.address.rawValue))
-            forget(gone, into: &out)
+            neighbourLeft(gone, at: now, into: &out)
         }
     }
 

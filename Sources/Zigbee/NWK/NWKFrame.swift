@@ -141,6 +141,15 @@ extension FrameBuffer {
     }
 }
 
+/// What a network status command reports (ZigBee 3.4.3.3.1), as far as a route is concerned.
+public enum NetworkStatusCode: UInt8, Sendable {
+    case noRouteAvailable = 0x00
+    case treeLinkFailure = 0x01
+    case nonTreeLinkFailure = 0x02
+    case sourceRouteFailure = 0x0B
+    case manyToOneRouteFailure = 0x0C
+}
+
 /// The NWK commands a GB HAN uses (ZigBee 3.4), the payload of a secured command frame.
 public enum NWKCommand: Sendable, Equatable {
     case routeRequest(RouteRequest)
@@ -172,11 +181,10 @@ public enum NWKCommand: Sendable, Equatable {
         public var flags: UInt8
         public var entries: [Entry]
 
-        /// All neighbours in one frame, first and last, each with the best cost, 1, both ways
-        /// (assumption: links in a home are good or absent).
-        public init(routers: some Sequence<ShortAddress>) {
+        /// All neighbours in one frame, first and last.
+        init(entries: some Sequence<Entry>) {
             flags = 0x60
-            entries = routers.prefix(Self.limit).map { Entry(neighbour: $0, costs: 0x11) }
+            self.entries = Array(entries.prefix(Self.limit))
         }
 
         init(parsing reader: inout ByteReader) throws(WireError) {
@@ -229,9 +237,11 @@ public enum NWKCommand: Sendable, Equatable {
         }
     }
 
+    static let routeRequestIdentifier: UInt8 = 0x01
+
     public init(parsing reader: inout ByteReader) throws(WireError) {
         switch try reader.u8("command") {
-        case 0x01:
+        case Self.routeRequestIdentifier:
             let options = try reader.u8("route request options")
             let identifier = try reader.u8("route request id")
             let destination = try reader.shortAddress("destination")
@@ -279,7 +289,7 @@ public enum NWKCommand: Sendable, Equatable {
     public func encode(into frame: inout FrameBuffer) {
         switch self {
         case .routeRequest(let request):
-            frame.append(0x01 as UInt8)
+            frame.append(Self.routeRequestIdentifier)
             frame.append(0 as UInt8)
             frame.append(request.identifier)
             frame.append(request.destination)

@@ -20,8 +20,19 @@ public struct Neighbour: Sendable, Equatable {
     public var lastHeard = Instant.zero
     /// How long a child may be silent (ZigBee 3.6.10).
     var timeout = Interval.minutes(256)
+    /// When a router's link status was last heard.
+    var linkHeard = Instant.zero
+    /// Link costs, 1 to 7, as this node hears a router and as it says that it hears this node; 0
+    /// for unknown (ZigBee 3.6.3.4).
+    var incomingCost: UInt8 = 0
+    var outgoingCost: UInt8 = 0
+    /// A router to which nothing could be delivered, until it says that it hears this node.
+    var isLinkDown = false
 
     public var isSleepyChild: Bool { relation == .child && !capability.receiverOnWhenIdle }
+
+    /// Whether frames for it are handed to it directly.
+    var isReachable: Bool { capability.isRouter ? !isLinkDown : relation != .other }
 }
 
 /// The neighbour table: bounded, in order of arrival.
@@ -95,66 +106,4 @@ struct AddressMap: Sendable {
     }
 
     mutating func remove(_ eui64: EUI64) { entries.removeAll { $0.eui64 == eui64 } }
-}
-
-/// Broadcasts lately seen, so that none is taken or relayed twice (ZigBee 3.6.5).
-struct BroadcastTable: Sendable {
-    private struct Entry {
-        var source: ShortAddress
-        var sequence: UInt8
-        var expires: Instant
-    }
-
-    static let limit = 16
-    /// nwkNetworkBroadcastDeliveryTime: 9 s for a ZigBee PRO network of default depth.
-    static let memory = Interval.seconds(9)
-
-    private var entries: ContiguousArray<Entry> = []
-
-    /// True if it is new; it is remembered.
-    mutating func admit(_ source: ShortAddress, _ sequence: UInt8, at now: Instant) -> Bool {
-        entries.removeAll { $0.expires <= now }
-        if entries.contains(where: { $0.source == source && $0.sequence == sequence }) {
-            return false
-        }
-        if entries.count == Self.limit { entries.removeFirst() }
-        entries.append(Entry(source: source, sequence: sequence, expires: now + Self.memory))
-        return true
-    }
-}
-
-/// Next hops to devices that are not neighbours: bounded, oldest out first.
-struct RouteTable: Sendable {
-    struct Route: Sendable {
-        var destination: ShortAddress
-        var nextHop: ShortAddress
-    }
-
-    static let limit = 64
-
-    private var routes: ContiguousArray<Route> = []
-
-    var entries: ContiguousArray<Route> { routes }
-
-    subscript(destination: ShortAddress) -> ShortAddress? {
-        routes.first { $0.destination == destination }?.nextHop
-    }
-
-    /// True if the route is new or has changed.
-    mutating func learn(_ destination: ShortAddress, via nextHop: ShortAddress) -> Bool {
-        if let index = routes.firstIndex(where: { $0.destination == destination }) {
-            guard routes[index].nextHop != nextHop else { return false }
-            routes[index].nextHop = nextHop
-            return true
-        }
-        if routes.count == Self.limit { routes.removeFirst() }
-        routes.append(Route(destination: destination, nextHop: nextHop))
-        return true
-    }
-
-    mutating func forget(_ destination: ShortAddress) {
-        routes.removeAll { $0.destination == destination }
-    }
-
-    mutating func forget(via nextHop: ShortAddress) { routes.removeAll { $0.nextHop == nextHop } }
 }

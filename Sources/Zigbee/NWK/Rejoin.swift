@@ -27,6 +27,8 @@ struct Rejoiner: Sendable {
 
     var isAwaitingKey: Bool { if case .awaitingKey = phase { true } else { false } }
 
+    var isIdle: Bool { if case .idle = phase { true } else { false } }
+
     func isAsking(secured wanted: Bool) -> Bool {
         if case .asking(let secured) = phase { secured == wanted } else { false }
     }
@@ -56,7 +58,7 @@ extension ZigbeeStack {
             return
         }
         rejoiner.failures += 1
-        if case .idle = rejoiner.phase, rejoiner.failures >= configuration.parentFailures {
+        if case .idle = rejoiner.phase, rejoiner.failures >= configuration.joining.parentFailures {
             rejoin(at: now, into: &out)
         }
     }
@@ -74,7 +76,7 @@ extension ZigbeeStack {
     private mutating func scanForNetwork(at now: Instant, into out: inout Outbox) {
         configureChip(
             channel: configuration.channels[rejoiner.channelIndex], receiverOn: true, into: &out)
-        rejoiner.deadline = now + configuration.scanDuration
+        rejoiner.deadline = now + configuration.network.scanDuration
         sendBeaconRequest(at: now, into: &out)
     }
 
@@ -101,7 +103,8 @@ extension ZigbeeStack {
             } else if let best = rejoiner.best {
                 network.channel = best.channel
                 network.pan = best.pan
-                askToRejoin(best, secured: true, at: now, into: &out)
+                // Without the network key there is only the trust centre to turn to.
+                askToRejoin(best, secured: network.key != nil, at: now, into: &out)
             } else {
                 restBeforeRejoin(.noBeacon, at: now, into: &out)
             }
@@ -119,10 +122,10 @@ extension ZigbeeStack {
     ) {
         configureForOperation(into: &out)
         rejoiner.phase = .resting
-        rejoiner.deadline = now + configuration.rejoinRetry
+        rejoiner.deadline = now + configuration.joining.rejoinRetry
         out.note(
             .joinFailed, UInt64(reason.rawValue),
-            UInt64(configuration.rejoinRetry.microseconds))
+            UInt64(configuration.joining.rejoinRetry.microseconds))
     }
 
     /// The chip as this node runs in its network.
@@ -137,7 +140,7 @@ extension ZigbeeStack {
         _ best: Joiner.Candidate, secured: Bool, at now: Instant, into out: inout Outbox
     ) {
         rejoiner.phase = .asking(secured: secured)
-        rejoiner.deadline = now + configuration.associationWait
+        rejoiner.deadline = now + configuration.joining.associationWait
         configureForOperation(into: &out)
         var header = nwkHeader(.command, to: best.address, secured: secured, radius: 1)
         header.sourceEUI64 = configuration.eui64
@@ -165,7 +168,8 @@ extension ZigbeeStack {
             return
         }
         guard status == 0, !address.isBroadcast else {
-            restBeforeRejoin(.panFull, at: now, into: &out)
+            // 1: PAN at capacity, 2: access denied (IEEE 802.15.4 7.3.2.3).
+            restBeforeRejoin(status == 1 ? .panFull : .notInDeviceLog, at: now, into: &out)
             return
         }
         for neighbour in neighbours.entries where neighbour.relation == .parent {
@@ -188,7 +192,7 @@ extension ZigbeeStack {
             finishRejoin(at: now, into: &out)
         } else {
             rejoiner.phase = .awaitingKey
-            rejoiner.deadline = now + configuration.keyWait
+            rejoiner.deadline = now + configuration.joining.keyWait
             expectAnswers(until: rejoiner.deadline, at: now)
         }
     }
@@ -211,41 +215,59 @@ extension ZigbeeStack {
         _ capability: CapabilityInformation, header: NWKHeader, at now: Instant,
         into out: inout Outbox
     ) {
-        guard configuration.role != .endDevice, let eui64 = header.sourceEUI64 else {
+        guard configuration.role != .endDevice, network.isUp, let eui64 = header.sourceEUI64
+        else {
             out.drop(.nwkUnexpected, from: header.source)
             return
         }
-        let holder = neighbours[header.source]?.eui64
-        let address =
-            header.source.isBroadcast || (holder != nil && holder != eui64)
-            ? freeAddress() : header.source
+        let known = neighbours[eui64]
+        let holder = neighbours[header.source]?.eui64 ?? addresses[header.source]
         var child = Neighbour(
-            eui64: eui64, address: address, relation: .child, capability: capability,
+            eui64: eui64,
+            address: header.source.isBroadcast || (holder != nil && holder != eui64)
+                ? freeAddress() : header.source, relation: .child, capability: capability,
             isAuthenticated: header.isSecured)
-        child.lastHeard = now
-        if let known = neighbours[eui64] {
-            child.lastCounter = known.lastCounter
-            child.keySequence = known.keySequence
-            child.timeout = known.timeout
-        }
-        guard neighbours.put(child) else {
-            out.drop(.queueFull, from: header.source)
+        guard configuration.role == .router || aps.linkKey(with: eui64) != nil else {
+            out.note(
+                .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
+            child.address = .everyone
+            answerRejoin(child, status: 2, header, at: now, into: &out)
             return
         }
+        if !header.isSecured, let known, known.relation == .child, known.isAuthenticated {
+            // Anybody may claim to be it: what is known of it stays until it has proved itself.
+            child.address = known.address
+        } else {
+            child.lastHeard = now
+            if let known {
+                child.lastCounter = known.lastCounter
+                child.keySequence = known.keySequence
+                child.timeout = known.timeout
+            }
+            guard neighbours.put(child) else {
+                out.drop(.queueFull, from: header.source)
+                return
+            }
+        }
+        let address = child.address
         routes.forget(address)
-        answerRejoin(child, header, at: now, into: &out)
+        answerRejoin(child, status: 0, header, at: now, into: &out)
         requestSave()
         switch (configuration.role, header.isSecured) {
-        case (.coordinator, true): addresses.put(address, eui64)
+        case (.coordinator, true):
+            addresses.put(address, eui64)
+            trustCentre.setParent(of: eui64, nil)
         case (.coordinator, false): authorise(eui64, address, at: now, into: &out)
         case (_, let secured):
             sendLinkSecured(
-                .updateDevice(eui64, address, status: secured ? 0 : 3), at: now, into: &out)
+                .updateDevice(eui64, address, status: secured ? 0 : 3), to: .coordinator,
+                at: now, into: &out)
         }
     }
 
     private mutating func answerRejoin(
-        _ child: Neighbour, _ request: NWKHeader, at now: Instant, into out: inout Outbox
+        _ child: Neighbour, status: UInt8, _ request: NWKHeader, at now: Instant,
+        into out: inout Outbox
     ) {
         var header = nwkHeader(
             .command, to: request.source, secured: request.isSecured, radius: 1)
@@ -254,7 +276,7 @@ extension ZigbeeStack {
         var body = FrameBuffer()
         header.encode(into: &body)
         let length = body.count
-        NWKCommand.rejoinResponse(child.address, status: 0).encode(into: &body)
+        NWKCommand.rejoinResponse(child.address, status: status).encode(into: &body)
         let frame = OutgoingFrame(
             content: .nwk(secured: request.isSecured), body: body, auxiliaryOffset: length,
             destination: .short(request.source))

@@ -30,17 +30,23 @@ extension ZigbeeStack {
             content: content, body: body, auxiliaryOffset: headerLength,
             destination: .short(.everyone))
         if header.destination.isBroadcast {
-            _ = broadcasts.admit(header.source, header.sequence, at: now)
             // An end device leaves the broadcasting to its parent (ZigBee 3.6.5).
             if configuration.role == .endDevice, let parent = neighbours.parent {
                 frame.destination = .short(parent.address)
             }
-            enqueue(frame, into: &out)
+            originate(frame, header, at: now, into: &out)
             if header.destination == .everyone { holdForSleepers(frame, at: now, into: &out) }
             return
         }
         guard let hop = nextHop(to: header.destination) else {
-            out.drop(.nwkNoRoute, from: header.destination)
+            if header.discoverRoute, configuration.role != .endDevice {
+                discoverRoute(
+                    to: header.destination, for: frame, from: header.source, at: now, into: &out)
+            } else {
+                loseRoute(
+                    to: header.destination, for: header.source, code: .noRouteAvailable, at: now,
+                    into: &out)
+            }
             return
         }
         frame.destination = .short(hop)
@@ -61,19 +67,18 @@ extension ZigbeeStack {
         }
     }
 
-    /// Who gets a frame for `destination` next: an end device's parent, a neighbour itself, the
-    /// hop a route names, or the parent.
+    /// Who gets a frame for `destination` next: an end device's parent, a neighbour itself, or the
+    /// hop that a route names. A router's first way to the coordinator is its parent.
     ///
     /// Inlined, or the whole stack would be copied for the call.
     @inline(__always)
     func nextHop(to destination: ShortAddress) -> ShortAddress? {
         if configuration.role == .endDevice { return neighbours.parent?.address }
-        if let neighbour = neighbours[destination],
-            neighbour.relation != .other || neighbour.capability.isRouter
-        {
-            return destination
-        }
-        return routes[destination] ?? neighbours.parent?.address
+        if let neighbour = neighbours[destination], neighbour.isReachable { return destination }
+        if let hop = routes[destination] { return hop }
+        guard destination == .coordinator, let parent = neighbours.parent, parent.isReachable
+        else { return nil }
+        return parent.address
     }
 
     mutating func sendNWKCommand(
@@ -148,19 +153,16 @@ extension ZigbeeStack {
             out.drop(.nwkMalformed, from: sender)
             return nil
         }
-        guard let key = network.key, auxiliary.keySequence == network.keySequence else {
+        let isActive = auxiliary.keySequence == network.keySequence
+        guard let key = isActive ? network.key : network.otherKey(auxiliary.keySequence) else {
             out.drop(.nwkUnknownKey, from: sender)
+            missKey(auxiliary.keySequence, from: sender, at: now, into: &out)
             return nil
         }
         let index = neighbours.index(of: source)
-        if let index {
-            let neighbour = neighbours.entries[index]
-            if neighbour.keySequence == auxiliary.keySequence,
-                Int64(auxiliary.frameCounter) <= neighbour.lastCounter
-            {
-                out.drop(.nwkReplayed, from: sender)
-                return nil
-            }
+        if let index, neighbours.entries[index].hasUsed(auxiliary) {
+            out.drop(.nwkReplayed, from: sender)
+            return nil
         }
         frame.fillSecurityLevel(at: headerEnd)
         guard
@@ -173,6 +175,8 @@ extension ZigbeeStack {
             out.drop(.nwkBadMIC, from: sender)
             return nil
         }
+        if !isActive { heardUnderOtherKey(auxiliary.keySequence, into: &out) }
+        if network.keyMisses != 0 { network.keyMisses = 0 }
         remember(
             index, source, sender, auxiliary, isOwnAddress: header.source == sender, at: now)
         return payload
@@ -236,32 +240,49 @@ extension ZigbeeStack {
             out.drop(.nwkUnsecured, from: sender)
             return
         }
-        guard header.source != network.address else { return }
+        guard header.source != network.address else {
+            // A neighbour relays what this node has sent: its passive acknowledgement.
+            if header.destination.isBroadcast {
+                broadcasts.noteRelay(header.source, header.sequence, by: sender)
+            }
+            return
+        }
         if header.isSecured, !header.destination.isBroadcast {
             sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
         }
-        if header.source != sender, header.isSecured, configuration.role != .endDevice,
-            neighbours[header.source]?.relation != .child,
-            routes.learn(header.source, via: sender)
-        {
-            out.note(.routeFound, UInt64(header.source.rawValue), UInt64(sender.rawValue), 1)
-        }
         if header.destination.isBroadcast {
             guard isAddressed(by: header.destination) else { return }
-            guard broadcasts.admit(header.source, header.sequence, at: now) else {
+            if header.kind == .command, payload < frame.count,
+                frame[payload] == NWKCommand.routeRequestIdentifier
+            {
+                // Relayed by rules of its own: a dearer copy may be followed by a cheaper one.
+                receiveNWKCommand(
+                    frame, header, from: payload, sender: sender, quality: reception.lqi,
+                    at: now, into: &out)
+                return
+            }
+            guard
+                broadcasts.admit(
+                    header.source, header.sequence, at: now,
+                    until: now + configuration.network.broadcastDelivery)
+            else {
+                broadcasts.noteRelay(header.source, header.sequence, by: sender)
                 out.drop(.nwkDuplicateBroadcast, from: header.source)
                 return
             }
-            relay(frame, header, payload: payload, at: now, into: &out)
+            broadcasts.lastSender = sender
+            relay(frame, header, payload: payload, sender: sender, at: now, into: &out)
         } else if header.destination != network.address {
-            relay(frame, header, payload: payload, at: now, into: &out)
+            relay(frame, header, payload: payload, sender: sender, at: now, into: &out)
             return
         }
         switch header.kind {
         case .data:
             receiveAPS(&frame, header, from: payload, sender: sender, at: now, into: &out)
         case .command:
-            receiveNWKCommand(frame, header, from: payload, at: now, into: &out)
+            receiveNWKCommand(
+                frame, header, from: payload, sender: sender, quality: reception.lqi, at: now,
+                into: &out)
         }
     }
 
@@ -273,26 +294,6 @@ extension ZigbeeStack {
         case .routers, ShortAddress(0xFFFB): configuration.role != .endDevice
         default: false
         }
-    }
-
-    /// A coordinator or router tells its router neighbours how well it hears them (ZigBee 3.4.8,
-    /// 3.6.3.4.1): one hop, every nwkLinkStatusPeriod.
-    mutating func sendLinkStatus(at now: Instant, into out: inout Outbox) {
-        guard configuration.role != .endDevice, network.isUp else {
-            nextLinkStatus = .distantFuture
-            return
-        }
-        nextLinkStatus = now + configuration.linkStatusPeriod
-        let routers = neighbours.entries.filter {
-            $0.relation == .parent || $0.capability.isRouter
-        }.sorted { $0.address < $1.address }
-        let header = nwkHeader(.command, to: .routers, radius: 1)
-        var body = FrameBuffer()
-        header.encode(into: &body)
-        let length = body.count
-        NWKCommand.linkStatus(.init(routers: routers.lazy.map(\.address)))
-            .encode(into: &body)
-        sendNWK(body, headerLength: length, header: header, at: now, into: &out)
     }
 
     /// Unsecured NWK frames carry nothing but the transport of a key to a device that has none,
@@ -311,8 +312,8 @@ extension ZigbeeStack {
 
     /// Sends on a frame that is not, or not only, for this node.
     private mutating func relay(
-        _ frame: FrameBuffer, _ header: NWKHeader, payload: Int, at now: Instant,
-        into out: inout Outbox
+        _ frame: FrameBuffer, _ header: NWKHeader, payload: Int, sender: ShortAddress,
+        at now: Instant, into out: inout Outbox
     ) {
         guard configuration.role != .endDevice, network.isUp else { return }
         guard header.radius > 1 else {
@@ -327,12 +328,20 @@ extension ZigbeeStack {
         onward.encode(into: &body)
         let length = body.count
         body.append(frame.span.extracting(payload...))
-        sendNWK(body, headerLength: length, header: onward, at: now, into: &out)
+        guard onward.destination.isBroadcast else {
+            sendNWK(body, headerLength: length, header: onward, at: now, into: &out)
+            return
+        }
+        let copy = OutgoingFrame(
+            content: .nwk(secured: onward.isSecured), body: body, auxiliaryOffset: length,
+            destination: .short(.everyone))
+        relayBroadcast(copy, onward, from: sender, at: now, into: &out)
+        if onward.destination == .everyone { holdForSleepers(copy, at: now, into: &out) }
     }
 
     private mutating func receiveNWKCommand(
-        _ frame: FrameBuffer, _ header: NWKHeader, from payload: Int, at now: Instant,
-        into out: inout Outbox
+        _ frame: FrameBuffer, _ header: NWKHeader, from payload: Int, sender: ShortAddress,
+        quality: UInt8, at now: Instant, into out: inout Outbox
     ) {
         let command: NWKCommand
         do {
@@ -350,13 +359,25 @@ extension ZigbeeStack {
         case _ where !header.isSecured: out.drop(.nwkUnsecured, from: header.source)
         case .endDeviceTimeoutRequest(let timeout):
             timeoutRequested(timeout, header: header, at: now, into: &out)
-        case .linkStatus: break
+        case .linkStatus(let status):
+            guard header.source == sender, configuration.role != .endDevice else { return }
+            linkStatusReceived(status, from: sender, quality: quality, at: now)
         case .endDeviceTimeoutResponse: keepAlivesMissed = 0
         case .leave(let rejoin, let request, _):
             leaveReceived(
                 rejoin: rejoin, request: request, header: header, at: now, into: &out)
-        case .routeRequest, .routeReply, .networkStatus, .other:
-            out.drop(.nwkUnexpected, from: header.source)
+        case .routeRequest(let request):
+            guard header.destination.isBroadcast else {
+                out.drop(.nwkUnexpected, from: header.source)
+                return
+            }
+            routeRequested(
+                request, header: header, sender: sender, quality: quality, at: now, into: &out)
+        case .routeReply(let reply):
+            routeReplied(reply, sender: sender, quality: quality, at: now, into: &out)
+        case .networkStatus(let code, let destination):
+            statusReported(code, destination: destination, from: header.source, into: &out)
+        case .other: out.drop(.nwkUnexpected, from: header.source)
         }
     }
 }

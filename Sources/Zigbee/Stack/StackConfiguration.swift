@@ -18,43 +18,9 @@ public struct StackConfiguration: Sendable {
     /// Channels a device scans and a coordinator chooses from, in order.
     public var channels: [UInt8]
 
-    /// How long a device listens for beacons on one channel: aBaseSuperframeDuration x (2^3 + 1).
-    public var scanDuration = Interval.microseconds(15_360 * 9)
-    /// macResponseWaitTime: 32 x aBaseSuperframeDuration.
-    public var associationWait = Interval.microseconds(15_360 * 32)
-    /// apsSecurityTimeOutPeriod: how long a device that has associated waits for the network
-    /// key. assumption: 10 s; `stack.keyWait`.
-    public var keyWait = Interval.seconds(10)
-    /// How long a device waits after a failed attempt to join. assumption: 30 s;
-    /// `stack.joinRetry`.
-    public var joinRetry = Interval.seconds(30)
-    /// apscAckWaitDuration. assumption: 1.6 s; `stack.apsAckWait`.
-    public var apsAckWait = Interval.microseconds(1_600_000)
-    /// nwkcUnicastRetries: how often a unicast that the MAC could not deliver is tried again.
-    /// assumption: 3.
-    public var unicastRetries = 3
-    /// nwkcUnicastRetryDelay. assumption: 50 ms.
-    public var unicastRetryDelay = Interval.milliseconds(50)
-    /// Transmissions to the parent that fail in a row before an end device or router looks for
-    /// its network anew. assumption: 12; `stack.parentFailures`.
-    public var parentFailures = 12
-    /// How long it waits after it found nobody. assumption: 60 s; `stack.rejoinRetry`.
-    public var rejoinRetry = Interval.seconds(60)
-    /// nwkEndDeviceTimeoutDefault: how long an end device may be silent, as an index: 0 for 10
-    /// seconds, n for 2^n minutes. 8 is 256 minutes.
-    public var endDeviceTimeout: UInt8 = 8
-    /// nwkLinkStatusPeriod
-    public var linkStatusPeriod = Interval.seconds(15)
-    /// macTransactionPersistenceTime: how long a parent holds a frame for a sleeping child.
-    public var indirectPersistence = Interval.milliseconds(7_680)
-    /// How often a sleepy device polls while it awaits something. assumption: 100 ms;
-    /// `stack.fastPoll`.
-    public var fastPoll = Interval.milliseconds(100)
-    /// How soon after a request it polls first. assumption: 15 ms; `stack.firstPoll`.
-    public var firstPoll = Interval.milliseconds(15)
-    /// macMaxFrameTotalWaitTime at 2.4 GHz: how long the receiver stays on for a frame that the
-    /// acknowledgement of a poll has promised.
-    public var pollWait = Interval.microseconds(19_520)
+    public var network = NetworkSettings()
+    public var joining = JoinSettings()
+    public var keyUpdate = KeyUpdateSettings()
     /// nwkMaxDepth x 2
     public var radius: UInt8 = 30
     /// Frames for which counters are reserved in flash at a time.

@@ -4,21 +4,26 @@ extension ZigbeeStack {
     /// What must survive a restart, as bytes for the node's journal: the network, its key, the
     /// children, the link keys, and counters as far as they are reserved.
     ///
-    /// Layout, little-endian: format u8 (1), channel u8, PAN u16, extended PAN u64, address u16,
-    /// depth u8, key 16, key sequence u8, reserved counter u32, trust centre u64; neighbours u8 x
-    /// {EUI-64, address u16, relation u8, capability u8, last incoming counter + 1 u32}; link keys
-    /// u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1 u32}; addresses
-    /// u8 x {address u16, EUI-64}; routes u8 x {destination u16, next hop u16}.
+    /// Layout, little-endian: format u8 (2), channel u8, PAN u16, extended PAN u64, address u16,
+    /// depth u8, key 16, key sequence u8, other key 16, its sequence u8, keys made u32, reserved
+    /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8,
+    /// capability u8, key sequence u8, last incoming counter + 1 u32}; link keys u8 x {partner
+    /// u64, key 16, reserved counter u32, last incoming counter + 1 u32}; addresses u8 x {address
+    /// u16, EUI-64}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
+    /// u64}. A key of sixteen zeros is none.
     public func snapshot(into bytes: inout ByteBuilder) {
         bytes.removeAll()
-        bytes.put(1, 1)
+        bytes.put(2, 1)
         bytes.put(UInt64(network.channel), 1)
         bytes.put(UInt64(network.pan.rawValue), 2)
         bytes.put(network.extendedPAN.rawValue, 8)
         bytes.put(UInt64(network.address.rawValue), 2)
         bytes.put(UInt64(network.depth), 1)
-        bytes.put(network.key ?? Key128(high: 0, low: 0))
+        bytes.put(network.key ?? Self.noKey)
         bytes.put(UInt64(network.keySequence), 1)
+        bytes.put(network.otherKey ?? Self.noKey)
+        bytes.put(UInt64(network.otherSequence), 1)
+        bytes.put(UInt64(network.keysMade), 4)
         bytes.put(UInt64(network.reservedUpTo), 4)
         bytes.put(network.trustCentre.rawValue, 8)
         let count = neighbours.entries.count { $0.isKept }
@@ -28,6 +33,7 @@ extension ZigbeeStack {
             bytes.put(UInt64(neighbour.address.rawValue), 2)
             bytes.put(UInt64(neighbour.relation.rawValue), 1)
             bytes.put(UInt64(neighbour.capability.rawValue), 1)
+            bytes.put(UInt64(neighbour.keySequence), 1)
             bytes.put(UInt64(neighbour.lastCounter + 1), 4)
         }
         let keys = aps.linkKeys.prefix(255)
@@ -48,7 +54,14 @@ extension ZigbeeStack {
             bytes.put(UInt64(route.destination.rawValue), 2)
             bytes.put(UInt64(route.nextHop.rawValue), 2)
         }
+        bytes.put(UInt64(trustCentre.parents.count), 1)
+        for entry in trustCentre.parents {
+            bytes.put(entry.device.rawValue, 8)
+            bytes.put(entry.router.rawValue, 8)
+        }
     }
+
+    private static let noKey = Key128(high: 0, low: 0)
 
     /// A node whose counters have come so far must get new keys before they end (ZigBee 4.3.1.2):
     /// a snapshot beyond it is not taken.
@@ -63,14 +76,19 @@ extension ZigbeeStack {
 
     private mutating func read(_ bytes: Span<UInt8>) throws(WireError) {
         var reader = ByteReader(bytes)
-        guard try reader.u8("format") == 1 else { throw WireError(.invalid, "format", at: 0) }
+        guard try reader.u8("format") == 2 else { throw WireError(.invalid, "format", at: 0) }
         network.channel = try reader.u8("channel")
         network.pan = PANID(try reader.u16("PAN"))
         network.extendedPAN = try reader.eui64("extended PAN")
         network.address = try reader.shortAddress("address")
         network.depth = try reader.u8("depth")
-        network.key = try reader.key("network key")
+        let key = try reader.key("network key")
+        network.key = key == Self.noKey ? nil : key
         network.keySequence = try reader.u8("key sequence number")
+        let other = try reader.key("other network key")
+        network.otherKey = other == Self.noKey ? nil : other
+        network.otherSequence = try reader.u8("its sequence number")
+        network.keysMade = try reader.u32("keys made")
         network.reservedUpTo = try reader.u32("network counter")
         guard network.reservedUpTo <= Self.counterLimit else {
             throw WireError(.invalid, "network counter", at: reader.offset - 4)
@@ -85,11 +103,12 @@ extension ZigbeeStack {
                 throw WireError(.invalid, "relation", at: reader.offset - 1)
             }
             let capability = CapabilityInformation(rawValue: try reader.u8("capability"))
+            let keySequence = try reader.u8("neighbour's key sequence number")
             var neighbour = Neighbour(
                 eui64: eui64, address: address, relation: relation, capability: capability,
                 isAuthenticated: true)
             neighbour.lastCounter = Int64(try reader.u32("last counter")) - 1
-            neighbour.keySequence = network.keySequence
+            neighbour.keySequence = keySequence
             neighbours.put(neighbour)
         }
         aps.linkKeys.removeAll()
@@ -114,7 +133,12 @@ extension ZigbeeStack {
             let destination = try reader.shortAddress("destination")
             _ = routes.learn(destination, via: try reader.shortAddress("next hop"))
         }
-        try reader.end(after: "routes")
+        trustCentre = TrustCentre()
+        for _ in 0..<(try reader.u8("parent count")) {
+            let device = try reader.eui64("device")
+            trustCentre.setParent(of: device, try reader.eui64("its parent"))
+        }
+        try reader.end(after: "parents")
         // Every start has sequence numbers of its own: those of the one before are still
         // remembered as duplicates.
         var start = SeededStream(Seed(UInt64(network.reservedUpTo)).named("stack.sequences"))

@@ -16,6 +16,7 @@ public struct ZigbeeStack {
     var neighbours = NeighbourTable()
     var addresses = AddressMap()
     var routes = RouteTable()
+    var discovery = RouteDiscovery()
     var broadcasts = BroadcastTable()
     var aps = APSLayer()
     var joiner = Joiner()
@@ -29,6 +30,8 @@ public struct ZigbeeStack {
     /// Requests that have not been answered, the latest eight.
     var zdoRequests: [(target: ShortAddress, cluster: UInt16, transaction: UInt8)] = []
     var dice: SeededStream
+    /// What later network keys are made from; the dice begin anew with every start.
+    let keySeed: Seed
     private var indications = Ring<Indication>(limit: indicationLimit)
     private var wantsSave = false
 
@@ -39,6 +42,7 @@ public struct ZigbeeStack {
         self.configuration = configuration
         self.crypto = crypto
         dice = SeededStream(seed.named("stack"))
+        keySeed = seed.named("stack.networkKeys")
         var start = SeededStream(seed.named("stack.sequences"))
         mac = MACLayer(sequence: UInt8(truncatingIfNeeded: start.next()))
         network.sequence = UInt8(truncatingIfNeeded: start.next())
@@ -59,6 +63,8 @@ public struct ZigbeeStack {
     public var neighbourTable: NeighbourTable { neighbours }
     /// The active network key, for the evidence.
     public var networkKey: Key128? { network.key }
+    /// The network key before it or the one to come.
+    public var otherNetworkKey: Key128? { network.otherKey }
 
     public mutating func takeIndication() -> Indication? {
         var indication = Indication.formed
@@ -120,7 +126,13 @@ public struct ZigbeeStack {
     public mutating func tick(at now: Instant, into out: inout Outbox) {
         while let (frame, emptied) = mac.expire(at: now) {
             if let emptied { out.append(.pending(emptied, false)) }
-            if case .associationResponse(let eui64) = frame.purpose { associationExpired(eui64) }
+            switch frame.purpose {
+            case .associationResponse(let eui64): associationExpired(eui64)
+            case .removal(let eui64):
+                askToLeave(eui64, at: now, into: &out)
+                continue
+            case .none, .poll, .associationRequest, .beaconRequest: break
+            }
             if case .short(let address) = frame.destination {
                 out.note(.indirectExpired, UInt64(address.rawValue))
             }
@@ -133,7 +145,9 @@ public struct ZigbeeStack {
         if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
         if neighbours.nextAgeing <= now { ageChildren(at: now, into: &out) }
         stepPoll(at: now, into: &out)
-        if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
+        if broadcasts.deadline <= now { stepBroadcasts(at: now, into: &out) }
+        if discovery.deadline <= now { stepRouting(at: now, into: &out) }
+        if trustCentre.deadline <= now { stepTrustCentre(at: now, into: &out) }
         pump(at: now, into: &out)
     }
 
@@ -149,7 +163,9 @@ public struct ZigbeeStack {
             min(mac.nextExpiry, aps.nextDeadline),
             min(
                 min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
-                min(min(trustCentre.nextPermit, nextLinkStatus), neighbours.nextAgeing)))
+                min(
+                    min(min(trustCentre.deadline, nextLinkStatus), neighbours.nextAgeing),
+                    min(broadcasts.deadline, discovery.deadline))))
     }
 
     // MARK: - Towards the chip
@@ -167,6 +183,8 @@ public struct ZigbeeStack {
     mutating func enqueue(_ frame: OutgoingFrame, into out: inout Outbox) {
         if frame.isTooLong {
             out.drop(.tooLong)
+        } else if frame.isSecured, network.key == nil {
+            out.drop(.nwkUnknownKey)
         } else if !mac.enqueue(frame) {
             out.drop(.queueFull)
         }
@@ -210,12 +228,16 @@ public struct ZigbeeStack {
         guard case .short(let address) = failed.destination, case .nwk = failed.content else {
             return
         }
-        if failed.retries < configuration.unicastRetries, !mac.holds(failed) {
+        if failed.retries < configuration.network.unicastRetries, !mac.holds(failed) {
             failed.retries += 1
-            if mac.delay(failed, until: now + configuration.unicastRetryDelay) { return }
+            // Two that cannot hear each other must not go on sending at the same time.
+            let spread = dice.below(
+                UInt64(configuration.network.unicastRetryDelay.microseconds + 1))
+            let due = now + configuration.network.unicastRetryDelay + .microseconds(Int64(spread))
+            if mac.delay(failed, until: due) { return }
         }
         out.note(.transmitFailed, UInt64(address.rawValue), UInt64(result.status.rawValue))
-        routes.forget(via: address)
+        hopFailed(failed, at: address, at: now, into: &out)
     }
 
     /// Tells whoever sent a frame what became of it.
@@ -235,31 +257,7 @@ public struct ZigbeeStack {
         case .associationRequest: finishAssociationRequest(result, at: now, into: &out)
         case .associationResponse(let eui64):
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
+        case .removal: break
         }
-    }
-}
-
-/// The network this node is part of.
-struct NetworkState: Sendable {
-    /// Frames may be sent and taken.
-    var isUp = false
-    var channel: UInt8 = 0
-    var pan = PANID.broadcast
-    var extendedPAN = EUI64(0)
-    var address = ShortAddress.unassigned
-    var depth: UInt8 = 0
-    var key: Key128?
-    var keySequence: UInt8 = 0
-    /// The counter of the next frame sealed with the network key.
-    var outgoingCounter: UInt32 = 0
-    /// Below this, counters may have been used before a restart that is still to come.
-    var reservedUpTo: UInt32 = 0
-    var sequence: UInt8 = 0
-    /// apsTrustCenterAddress
-    var trustCentre = EUI64.unknown
-
-    mutating func nextSequence() -> UInt8 {
-        sequence &+= 1
-        return sequence
     }
 }

@@ -9,62 +9,38 @@ struct TrustCentre: Sendable {
     }
 
     static let pendingLimit = 32
+    static let parentLimit = 64
 
     var permitUntil = Instant.zero
     /// When the routers are next told that joining is still open.
     var nextPermit = Instant.distantFuture
     var associating: ContiguousArray<Pending> = []
-    /// Forming a PAN: the channels still to be measured and the quietest so far.
-    var measuring = 0
-    var quietest: (channel: UInt8, level: Int8)?
+    var forming = Forming()
+    var keyUpdate = KeyUpdate()
+    /// Which router each device behind one is known to be a child of.
+    private(set) var parents: ContiguousArray<(device: EUI64, router: EUI64)> = []
+
+    /// When the next thing is to be done.
+    var deadline: Instant { min(nextPermit, min(forming.deadline, keyUpdate.deadline)) }
+
+    func parent(of device: EUI64) -> EUI64? { parents.first { $0.device == device }?.router }
+
+    /// Notes whose child a device is; nil for nobody's, or this node's own.
+    mutating func setParent(of device: EUI64, _ router: EUI64?) {
+        parents.removeAll { $0.device == device }
+        guard let router else { return }
+        if parents.count == Self.parentLimit { parents.removeFirst() }
+        parents.append((device, router))
+    }
 
     func permitsJoining(at now: Instant) -> Bool { now < permitUntil }
 }
 
 extension ZigbeeStack {
-    // MARK: - Forming
-
-    /// A coordinator begins to form a PAN: it measures every channel and takes the quietest.
-    public mutating func form(at now: Instant, into out: inout Outbox) {
-        trustCentre.measuring = 0
-        trustCentre.quietest = nil
-        measureNext(into: &out)
-    }
-
-    private mutating func measureNext(into out: inout Outbox) {
-        out.append(
-            .measureEnergy(
-                channel: configuration.channels[trustCentre.measuring],
-                duration: configuration.scanDuration))
-    }
-
-    /// The chip has measured a channel.
-    public mutating func energy(
-        channel: UInt8, level: Int8, at now: Instant, into out: inout Outbox
-    ) {
-        guard !network.isUp, trustCentre.measuring < configuration.channels.count else { return }
-        if level < trustCentre.quietest?.level ?? .max { trustCentre.quietest = (channel, level) }
-        trustCentre.measuring += 1
-        if trustCentre.measuring < configuration.channels.count {
-            measureNext(into: &out)
-            return
-        }
-        network.channel = trustCentre.quietest?.channel ?? configuration.channels[0]
-        network.extendedPAN = configuration.eui64
-        network.address = .coordinator
-        network.trustCentre = configuration.eui64
-        network.key = Key128(high: dice.next(), low: dice.next())
-        // 0xFFFF is the broadcast PAN; 0xC000-0xFFFE are reserved in the 2003 standard.
-        network.pan = PANID(UInt16(dice.below(0xBFFF)) + 1)
-        network.isUp = true
-        nextLinkStatus = now + configuration.linkStatusPeriod
-        configureChip(channel: network.channel, receiverOn: true, into: &out)
-        reserveCounters()
-        requestSave()
-        out.note(
-            .panFormed, UInt64(network.pan.rawValue), UInt64(network.channel),
-            network.extendedPAN.rawValue)
-        indicate(.formed)
+    mutating func stepTrustCentre(at now: Instant, into out: inout Outbox) {
+        stepForming(at: now, into: &out)
+        stepKeyUpdate(at: now, into: &out)
+        if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
     }
 
     /// Lets devices associate for `duration`, here and at every router; zero closes.
@@ -109,17 +85,6 @@ extension ZigbeeStack {
         } else {
             setLinkKey(key, partner: .unknown)
         }
-    }
-
-    /// Forgets the network it was in, but not which frame counters it has used.
-    public mutating func forgetNetwork() {
-        let (counter, reserved) = (network.outgoingCounter, network.reservedUpTo)
-        network = NetworkState()
-        network.outgoingCounter = counter
-        network.reservedUpTo = reserved
-        neighbours = NeighbourTable()
-        addresses = AddressMap()
-        requestSave()
     }
 
     // MARK: - Joining devices
@@ -202,38 +167,49 @@ extension ZigbeeStack {
         guard configuration.role == .coordinator else {
             // A router tells the trust centre, which sends the key through it (ZigBee 4.6.3.2).
             sendLinkSecured(
-                .updateDevice(eui64, device.address, status: 1), at: now, into: &out)
+                .updateDevice(eui64, device.address, status: 1), to: .coordinator, at: now,
+                into: &out)
             requestSave()
             return
         }
         authorise(eui64, device.address, at: now, into: &out)
     }
 
-    /// A router has let a device associate: the trust centre sends it the key through that
-    /// router, or leaves it without if it is not in the device log.
+    /// A router speaks of a device: it has let it associate, or back in, with or without the
+    /// network key, or the device has left (ZigBee 4.6.3.2, 4.6.3.6). Who needs the key gets it
+    /// through that router; who is not in the device log has to go again.
     mutating func deviceUpdated(
         _ eui64: EUI64, _ address: ShortAddress, status: UInt8, by router: ShortAddress,
         at now: Instant, into out: inout Outbox
     ) {
         out.note(
             .deviceUpdated, eui64.rawValue, UInt64(address.rawValue), UInt64(status))
-        if status == 0 {
-            // It has rejoined with the key it has.
-            neighbours.remove(eui64)
-            addresses.put(address, eui64)
-            _ = routes.learn(address, via: nextHop(to: router) ?? router)
-            requestSave()
+        routes.forget(address)
+        requestSave()
+        guard status != 2 else {
+            guard trustCentre.parent(of: eui64) == self.eui64(of: router) else { return }
+            trustCentre.setParent(of: eui64, nil)
+            addresses.remove(eui64)
+            return
         }
-        guard status == 1 || status == 3, let key = network.key else { return }
         guard let index = aps.linkKey(with: eui64) else {
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
+            sendLinkSecured(.removeDevice(eui64), to: router, at: now, into: &out)
+            return
+        }
+        if status == 1, let holder = self.eui64(of: address), holder != eui64 {
+            // The router could not know that the address is taken: the device has to try again.
+            out.note(
+                .associationRefused, eui64.rawValue, UInt64(RefusalReason.addressTaken.rawValue))
+            sendLinkSecured(.removeDevice(eui64), to: router, at: now, into: &out)
             return
         }
         // Whatever it was before, it is behind this router now.
         neighbours.remove(eui64)
         addresses.put(address, eui64)
-        _ = routes.learn(address, via: nextHop(to: router) ?? router)
+        trustCentre.setParent(of: eui64, self.eui64(of: router))
+        guard status == 1 || status == 3, let key = network.key else { return }
         var inner = FrameBuffer()
         appendSealed(
             .transportNetworkKey(
@@ -243,7 +219,6 @@ extension ZigbeeStack {
         APSCommand.tunnel(destination: eui64, command: inner).encode(into: &payload)
         let header = APSHeader(kind: .command, counter: aps.nextCounter())
         sendAPS(header, payload, to: router, at: now, into: &out)
-        requestSave()
         indicate(.keySent(eui64, address))
     }
 
@@ -271,14 +246,15 @@ extension ZigbeeStack {
         guard let key = network.key, let index = aps.linkKey(with: eui64) else {
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
-            neighbours.remove(eui64)
+            if neighbours[eui64]?.isAuthenticated == false { neighbours.remove(eui64) }
             return
         }
         addresses.put(address, eui64)
+        trustCentre.setParent(of: eui64, nil)
         let command = APSCommand.transportNetworkKey(
             key, sequence: network.keySequence, destination: eui64,
             source: configuration.eui64)
-        sendKey(command, to: address, linkKey: index, at: now, into: &out)
+        sendKey(command, to: address, linkKey: index, secured: false, at: now, into: &out)
         requestSave()
         indicate(.keySent(eui64, address))
     }

@@ -169,6 +169,12 @@ extension ZigbeeStack {
     ) throws(WireError) {
         let announce = try DeviceAnnounce(parsing: &reader)
         addresses.put(announce.address, announce.eui64)
+        if let known = neighbours[announce.eui64], known.relation == .child,
+            !known.capability.isRouter, broadcasts.lastSender != announce.address
+        {
+            // It speaks through another parent now.
+            forget(known, into: &out)
+        }
         if let index = neighbours.index(of: announce.eui64) {
             neighbours.update(index) {
                 $0.address = announce.address
@@ -178,6 +184,7 @@ extension ZigbeeStack {
         }
         out.note(
             .deviceAnnounced, announce.eui64.rawValue, UInt64(announce.address.rawValue))
+        includeInKeyUpdate(announce.eui64, at: now)
         indicate(.deviceAnnounced(announce.eui64, announce.address, announce.capability))
         if announce.capability.isRouter { tellRouters(at: now, into: &out) }
     }

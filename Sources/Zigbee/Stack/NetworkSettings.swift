@@ -1,0 +1,103 @@
+import Wire
+
+/// How a node keeps to its network, whatever its role: the constants of the NWK and APS layers
+/// that a network may set otherwise. Profiles hold one under `stack`.
+public struct NetworkSettings: Sendable, Equatable {
+    /// apscAckWaitDuration. assumption: 1.6 s; `stack.apsAckWait`.
+    public var apsAckWait = Interval.microseconds(1_600_000)
+    /// apscMaxFrameRetries; `stack.apsRetries`.
+    public var apsRetries = 3
+    /// nwkcUnicastRetries: how often a unicast that the MAC could not deliver is tried again.
+    /// assumption: 3; `stack.unicastRetries`.
+    public var unicastRetries = 3
+    /// nwkcUnicastRetryDelay, and up to as much again by chance. assumption: 50 ms;
+    /// `stack.unicastRetryDelay`.
+    public var unicastRetryDelay = Interval.milliseconds(50)
+    /// macTransactionPersistenceTime: how long a parent holds a frame for a sleeping child.
+    public var indirectPersistence = Interval.milliseconds(7_680)
+    /// How long a node listens on one channel, for energy or for beacons:
+    /// aBaseSuperframeDuration x (2^3 + 1).
+    public var scanDuration = Interval.microseconds(15_360 * 9)
+    /// nwkLinkStatusPeriod (ZigBee 3.5.2).
+    public var linkStatusPeriod = Interval.seconds(15)
+    /// nwkRouterAgeLimit: link status periods after which a silent router no longer counts.
+    public var routerAgeLimit = 3
+    /// The link quality, 0-255, from which on a link has the cost 1; below, the cost rises in
+    /// proportion up to 7. assumption: ZigBee 3.6.3.1 leaves the mapping open; `stack.goodLink`.
+    public var goodLink: UInt8 = 100
+    /// nwkMaxBroadcastRetries: how often a broadcast is sent again while a neighbouring router has
+    /// not been heard to relay it (ZigBee 3.6.5).
+    public var broadcastRetries = 3
+    /// nwkcMaxBroadcastJitter: the longest that a router waits before it relays a broadcast.
+    public var broadcastJitter = Interval.milliseconds(64)
+    /// nwkPassiveAckTimeout: how long it listens for its neighbours' relays.
+    public var passiveAckTimeout = Interval.milliseconds(500)
+    /// nwkNetworkBroadcastDeliveryTime: how long a broadcast is remembered.
+    public var broadcastDelivery = Interval.seconds(9)
+    /// nwkcRouteDiscoveryTime: how long a frame waits for a route.
+    public var routeDiscovery = Interval.seconds(10)
+    /// nwkcRREQRetries: how often a route request is repeated, by its originator and by whoever
+    /// relays it (assumption: the same number for both).
+    public var routeRequestRetries = 2
+    /// nwkcRREQRetryInterval
+    public var routeRequestInterval = Interval.milliseconds(254)
+    /// nwkcMaxRREQJitter: the longest that a router waits before it relays a route request.
+    public var routeRequestJitter = Interval.milliseconds(128)
+    /// The outgoing NWK frame counter starts at 0 with a new network key once it has come this
+    /// far (ZigBee 4.4.2). assumption: 0, always; later revisions of the standard let it run on
+    /// until 0x80000000; `stack.counterRestart`.
+    public var counterRestart: UInt32 = 0
+
+    public init() {}
+}
+
+/// How a device gets into a network, stays in touch with its parent and finds back. A device's
+/// profile holds one under `stack`; a coordinator has no use for it.
+public struct JoinSettings: Sendable, Equatable {
+    /// apsSecurityTimeOutPeriod: how long a device that has associated waits for the network
+    /// key. assumption: 10 s; `stack.keyWait`.
+    public var keyWait = Interval.seconds(10)
+    /// How long a device waits after a failed attempt to join. assumption: 30 s;
+    /// `stack.joinRetry`.
+    public var joinRetry = Interval.seconds(30)
+    /// macResponseWaitTime: 32 x aBaseSuperframeDuration.
+    public var associationWait = Interval.microseconds(15_360 * 32)
+    /// How often a sleepy device polls while it awaits something. assumption: 100 ms;
+    /// `stack.fastPoll`.
+    public var fastPoll = Interval.milliseconds(100)
+    /// How soon after a request it polls first. assumption: 15 ms; `stack.firstPoll`.
+    public var firstPoll = Interval.milliseconds(15)
+    /// macMaxFrameTotalWaitTime at 2.4 GHz: how long the receiver stays on for a frame that the
+    /// acknowledgement of a poll has promised.
+    public var pollWait = Interval.microseconds(19_520)
+    /// Transmissions to the parent that fail in a row before an end device or router looks for
+    /// its network anew. assumption: 12; `stack.parentFailures`.
+    public var parentFailures = 12
+    /// How long it waits after it found nobody. assumption: 60 s; `stack.rejoinRetry`.
+    public var rejoinRetry = Interval.seconds(60)
+    /// nwkEndDeviceTimeoutDefault: how long an end device may be silent, as an index: 0 for 10
+    /// seconds, n for 2^n minutes. 8 is 256 minutes.
+    public var endDeviceTimeout: UInt8 = 8
+    /// End Device Timeout Requests in a row without an answer before a device rejoins.
+    /// assumption: 3; `stack.keepAliveLimit`.
+    public var keepAliveLimit = 3
+    /// Frames of its parent in a row under a newer network key than it has before a device
+    /// rejoins. assumption: 3; `stack.unknownKeyLimit`.
+    public var unknownKeyLimit = 3
+
+    public init() {}
+}
+
+/// How a trust centre brings in a new network key (ZigBee 4.6.3.4).
+public struct KeyUpdateSettings: Sendable, Equatable {
+    /// One Transport Key to all, under the old network key alone, rather than one for each device
+    /// under its link key. assumption: false; `keyUpdate.broadcast`.
+    public var isBroadcast = false
+    /// Between the keys for two devices. assumption: 200 ms; `keyUpdate.pace`.
+    public var pace = Interval.milliseconds(200)
+    /// From the last key sent to the command to switch. assumption: 30 s;
+    /// `keyUpdate.switchAfter`.
+    public var switchAfter = Interval.seconds(30)
+
+    public init() {}
+}
