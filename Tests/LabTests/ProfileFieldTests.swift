@@ -70,7 +70,7 @@ struct ProfileFieldTests {
         let devices = ProfileLibrary.fields(of: .device).map(\.path)
         let hubs = ProfileLibrary.fields(of: .hub).map(\.path)
         let homes = ProfileLibrary.fields(of: .home).map(\.path)
-        let groups: Set = ["name", "firmware", "ota", "stack", "flash", "sleep"]
+        let groups: Set = ["name", "firmware", "ota", "stack", "flash", "flashPart", "sleep"]
         let known: [(fields: [String], properties: [String])] = [
             (
                 devices,
@@ -96,6 +96,13 @@ struct ProfileFieldTests {
             ),
             (hubs, Self.properties(of: hub, at: "", except: groups)),
             (hubs, Self.properties(of: hub.stack, at: "stack")),
+            (hubs, Self.properties(of: hub.ota, at: "ota")),
+            (
+                hubs,
+                Self.properties(
+                    of: hub.flashPart, at: "flash",
+                    renamed: ["programPerByte": "program", "erasePage": "erase"])
+            ),
             (hubs, Self.properties(of: HubCapabilities(), at: "firmware[]")),
             (homes, Self.properties(of: air.phy, at: "phy")),
             (
