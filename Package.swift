@@ -101,8 +101,9 @@ let package = Package(
         .testTarget(
             name: "LabTests",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Evidence", "Lab",
-                "TestSupport",
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
+                "Evidence",
+                "Lab", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

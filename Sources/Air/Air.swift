@@ -563,7 +563,8 @@ extension WANMessage {
     /// Bytes it takes on the WAN, for the port's pace.
     var size: Int {
         switch self {
-        case .beginImage(_, let targets, _): 16 + 8 * targets.count
+        case .beginImage(_, let targets, _, let versions):
+            16 + 8 * targets.count + 4 * versions.count
         case .imageChunk(_, _, let bytes): 16 + bytes.count
         case .endImage, .imageStored, .imageRefused: 16
         case .activateHub: 48

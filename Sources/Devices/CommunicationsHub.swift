@@ -79,8 +79,13 @@ public struct CommunicationsHub: Node {
     /// Devices whose version the WAN has asked for and that have not answered yet.
     var pendingReads: [PendingRead] = []
     var nextRead = Instant.distantFuture
-    /// Where each device's OTA client has shown itself to be.
-    var clientEndpoints: [(device: EUI64, endpoint: UInt8)] = []
+    /// What is known of each device's OTA client.
+    var clients: [OTAClientRecord] = []
+    /// When the next block of a page is due.
+    var nextPage = Instant.distantFuture
+    /// When a PPMID that was told to wait is told more.
+    var nextTelling = Instant.distantFuture
+    var notifier = ImageNotifier()
 
     public init(profile: HubProfile, identity: HubIdentity, crypto: CryptoEngine, seed: Seed) {
         self.profile = profile
@@ -103,7 +108,8 @@ public struct CommunicationsHub: Node {
         journal = Journal(
             firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
         firmware = FirmwareState(running: identity.firmware)
-        store = Array(repeating: nil, count: profile.imageSlots)
+        store = Array(repeating: nil, count: profile.imageSlots + 1)
+        clients.reserveCapacity(Self.deviceLogLimit)
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -148,7 +154,10 @@ public struct CommunicationsHub: Node {
             switch phase {
             case .off, .restarting: .distantFuture
             case .booting: timer
-            case .running: min(stack.reckonDeadline(), nextRead)
+            case .running:
+                min(
+                    min(stack.reckonDeadline(), nextRead),
+                    min(min(nextPage, nextTelling), notifier.deadline))
             }
     }
 
@@ -164,6 +173,7 @@ public struct CommunicationsHub: Node {
             guard let bytes = journal[Record.firstSlot + UInt8(slot)] else { continue }
             store[slot] = try? StoredImage(parsing: bytes)
         }
+        dropOldest(into: &out)
         if let bytes = journal[Record.deviceLog], let saved = try? DeviceLog(parsing: bytes) {
             deviceLog = saved
         } else {
@@ -184,6 +194,9 @@ public struct CommunicationsHub: Node {
         case .running:
             stack.tick(at: now, into: &out)
             if nextRead <= now { readVersions(at: now, into: &out) }
+            if nextPage <= now { sendPages(at: now, into: &out) }
+            if nextTelling <= now { tellWhenToUpgrade(at: now, into: &out) }
+            if notifier.deadline <= now { notifyAnew(at: now, into: &out) }
         }
     }
 
@@ -207,7 +220,7 @@ public struct CommunicationsHub: Node {
         guard deviceLog.remove(device) else { return }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         pendingReads.removeAll { $0.device == device }
-        clientEndpoints.removeAll { $0.device == device }
+        clients.removeAll { $0.device == device }
         stack.removeDevice(device, at: now, into: &out)
     }
 
@@ -229,7 +242,8 @@ public struct CommunicationsHub: Node {
                 if pendingReads.contains(where: { $0.device == device }) {
                     readVersions(at: now, into: &out)
                 }
-            case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved, .sent: break
+            case .sent(let token, _): notifySettled(token, at: now, into: &out)
+            case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
         }
         saveNetwork(&out)

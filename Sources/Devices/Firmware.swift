@@ -9,41 +9,56 @@ struct FirmwareState: Sendable, Equatable {
     struct Held: Sendable, Equatable {
         var image: ImageIdentity
         var size: UInt32
+        /// ZigBee stack version of its header.
+        var stackVersion: UInt16
         /// SHA-256 of the manufacturer image, which an activation names (GBCS 11.5).
         var hash: Digest256
+
+        /// ImageStamp of the image once it runs: the hash's first four bytes, little-endian
+        /// (assumption: ZCL leaves the stamp to the maker).
+        var stamp: UInt32 { UInt32(truncatingIfNeeded: hash.words.0.byteSwapped) }
     }
 
     var running: UInt32
+    /// ImageStamp of what runs.
+    var stamp: UInt32
     var held: Held?
 
-    /// Layout, little-endian: running u32, held u8; if 1: manufacturer u16, image type u16,
-    /// version u32, size u32, hash 32.
+    /// Layout, little-endian: running u32, stamp u32, held u8; if 1: manufacturer u16, image type
+    /// u16, version u32, size u32, stack version u16, hash 32.
     var bytes: [UInt8] {
         var builder = ByteBuilder()
         builder.put(UInt64(running), 4)
+        builder.put(UInt64(stamp), 4)
         builder.put(held == nil ? 0 : 1, 1)
         if let held {
             builder.put(held.image)
             builder.put(UInt64(held.size), 4)
+            builder.put(UInt64(held.stackVersion), 2)
             builder.put(held.hash.bytes)
         }
         return builder.bytes
     }
 
-    init(running: UInt32) { self.running = running }
+    init(running: UInt32, stamp: UInt32 = 0) {
+        self.running = running
+        self.stamp = stamp
+    }
 
     init(parsing bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes.span)
         running = try reader.u32("running version")
+        stamp = try reader.u32("image stamp")
         guard try reader.u8("held") == 1 else { return }
         let image = ImageIdentity(
             manufacturer: try reader.u16("manufacturer"), imageType: try reader.u16("image type"),
             version: try reader.u32("version"))
         let size = try reader.u32("size")
+        let stackVersion = try reader.u16("stack version")
         var hash: [UInt8] = []
         for _ in 0..<32 { hash.append(try reader.u8("hash")) }
         guard let digest = Digest256(hash) else { return }
-        held = Held(image: image, size: size, hash: digest)
+        held = Held(image: image, size: size, stackVersion: stackVersion, hash: digest)
     }
 }
 
@@ -52,8 +67,11 @@ struct DownloadState: Sendable, Equatable {
     var image: ImageIdentity
     var size: UInt32
     var offset: UInt32
+    /// Blocks taken so far.
+    var blocks: UInt32
 
-    /// Layout, little-endian: manufacturer u16, image type u16, version u32, size u32, offset u32.
+    /// Layout, little-endian: manufacturer u16, image type u16, version u32, size u32, offset u32,
+    /// blocks u32.
     /// In a frame, because it is written every few blocks and a frame allocates nothing.
     var encoded: FrameBuffer {
         var frame = FrameBuffer()
@@ -62,13 +80,15 @@ struct DownloadState: Sendable, Equatable {
         frame.append(image.version)
         frame.append(size)
         frame.append(offset)
+        frame.append(blocks)
         return frame
     }
 
-    init(image: ImageIdentity, size: UInt32, offset: UInt32) {
+    init(image: ImageIdentity, size: UInt32, offset: UInt32, blocks: UInt32) {
         self.image = image
         self.size = size
         self.offset = offset
+        self.blocks = blocks
     }
 
     init(parsing bytes: [UInt8]) throws(WireError) {
@@ -78,6 +98,7 @@ struct DownloadState: Sendable, Equatable {
             version: try reader.u32("version"))
         size = try reader.u32("size")
         offset = try reader.u32("offset")
+        blocks = try reader.u32("blocks")
     }
 }
 
@@ -99,7 +120,7 @@ struct ImageExpectation {
 
     /// Checks a whole image as received: header, hardware, version, signature (GBCS 11.2; the
     /// order is an assumption). The hash of the manufacturer image, or why it is refused.
-    func check(_ bytes: [UInt8]) -> Result<Digest256, ImageRefusal> {
+    func check(_ bytes: [UInt8]) -> Result<CheckedImage, ImageRefusal> {
         let parsed: FirmwareImage
         do {
             parsed = try FirmwareImage(parsing: bytes, form: type.imageForm)
@@ -125,8 +146,17 @@ struct ImageExpectation {
             default: return .failure(ImageRefusal(.badSignature))
             }
         }
-        return .success(parsed.manufacturerImageHash)
+        return .success(
+            CheckedImage(
+                hash: parsed.manufacturerImageHash, stackVersion: header.stackVersion.rawValue))
     }
+}
+
+/// What a device keeps of an image that has passed.
+struct CheckedImage: Equatable {
+    /// SHA-256 of the manufacturer image.
+    var hash: Digest256
+    var stackVersion: UInt16
 }
 
 struct ImageRefusal: Error {

@@ -68,8 +68,12 @@ public struct HANDevice: Node {
     var zclSequence: UInt8 = 0
     /// Memory for the stack's snapshots, which are written often.
     private var snapshot = ByteBuilder()
-    /// Flash behind the journal is erased from its start up to here.
+    /// The download slot is erased from the start of the present file up to here.
     var erasedUpTo = 0
+    /// Where the present file of an upgrade of several begins in the download slot.
+    var partStart = 0
+    /// The first of them: what will run.
+    var firstPart: FirmwareState.Held?
     var blocksSinceSave = 0
     var lastProgress: UInt32 = 0
 
@@ -89,7 +93,7 @@ public struct HANDevice: Node {
         stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)
         journal = Journal(
             firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
-        firmware = FirmwareState(running: identity.firmware)
+        firmware = FirmwareState(running: identity.firmware, stamp: profile.factoryStamp)
         client = OTAClient(
             settings: profile.ota, eui64: identity.eui64,
             current: ImageIdentity(
@@ -165,6 +169,7 @@ public struct HANDevice: Node {
         hasOTAClient = profile.capabilities(at: firmware.running)?.hasOTAClient ?? false
         stack.setEndpoints([Self.endpoint(of: profile, hasOTAClient: hasOTAClient)])
         client.finished(running: firmware.running, at: now)
+        client.imageStamp = firmware.stamp
         restoreDownload()
         out.note(.poweredOn, UInt64(firmware.running))
     }
@@ -172,14 +177,15 @@ public struct HANDevice: Node {
     private mutating func restoreDownload() {
         if let held = firmware.held {
             client.restore(
-                image: held.image, size: held.size, offset: held.size, status: .waitingToUpgrade)
+                image: held.image, size: held.size, offset: held.size, status: .waitingToUpgrade,
+                stackVersion: held.stackVersion)
         } else if let bytes = journal[Record.download],
             let saved = try? DownloadState(parsing: bytes), saved.offset > 0,
             saved.offset < saved.size
         {
             client.restore(
                 image: saved.image, size: saved.size, offset: saved.offset,
-                status: .downloadInProgress)
+                status: .downloadInProgress, blocks: saved.blocks)
         }
     }
 
@@ -311,6 +317,12 @@ public struct HANDevice: Node {
         case .queryNextImage:
             client.queryNow(at: now)
             sleeper.wakeNow(at: now)
+        case .queryDeviceFile(let imageType):
+            guard hasOTAClient else { return }
+            client.queryFile(imageType, at: now)
+            sleeper.wakeNow(at: now)
+        case .cancelDownload:
+            if client.cancel(at: now) { sleeper.wakeNow(at: now) }
         case .permitJoining, .updateNetworkKey, .removeDevice: break
         }
     }

@@ -37,7 +37,8 @@ extension HANDevice {
                     ? zcl.defaultResponse(.unsupportedCluster) : nil, at: now, into: &out)
             return
         }
-        guard message.isLinkSecured else {
+        // A broadcast cannot have a link key; all it can do is to make a device ask (ZCL 11.13.3).
+        guard message.isLinkSecured || zcl.isBroadcastNotify else {
             out.drop(.apsUnsecured, from: message.source)
             return
         }
@@ -96,6 +97,10 @@ extension HANDevice {
             let response = try QueryNextImageResponse(parsing: &reader)
             report(
                 client.queryNextImageResponse(response, at: now), from: source, into: &out)
+        case OTACommandID.queryDeviceSpecificFileResponse:
+            let response = try QueryNextImageResponse(parsing: &reader)
+            report(
+                client.deviceSpecificFileResponse(response, at: now), from: source, into: &out)
         case OTACommandID.imageBlockResponse:
             let response = try ImageBlockResponse(parsing: &reader)
             let verdict = client.imageBlockResponse(response, at: now)
@@ -103,6 +108,10 @@ extension HANDevice {
                 store(
                     zcl.body.extracting(reader.offset..<reader.offset + count),
                     at: Int(offset), at: now, into: &out)
+                if client.isPaging {
+                    // The next block comes unasked.
+                    stack.expectAnswers(until: now + profile.ota.responseTimeout, at: now)
+                }
             } else {
                 report(verdict, from: source, into: &out)
             }
@@ -112,6 +121,11 @@ extension HANDevice {
             let version = UInt64(client.image?.version ?? 0)
             switch verdict {
             case .awaitingOrder: out.note(.otaAwaitingActivation, version)
+            case .refusedTime:
+                out.note(
+                    .activationRefused, UInt64(RefusalReason.serverMayNotActivate.rawValue),
+                    version)
+                out.note(.otaAwaitingActivation, version)
             case .countingDown(let delay):
                 out.note(.otaCountingDown, version, UInt64(delay.microseconds))
             default: report(verdict, from: source, into: &out)
@@ -132,7 +146,7 @@ extension HANDevice {
         case .waiting(let delay, let period):
             out.note(.otaWaiting, UInt64(delay.microseconds), UInt64(period))
         case .dropped(let reason): out.drop(reason, from: source)
-        case .accepted, .store, .awaitingOrder, .countingDown: break
+        case .accepted, .store, .awaitingOrder, .refusedTime, .countingDown: break
         }
     }
 
@@ -170,6 +184,8 @@ extension HANDevice {
                 out.note(
                     .otaAborted, UInt64(image.version), UInt64(offset), UInt64(client.blocks))
                 forgetDownload(&out)
+            case .stoppedAsking(let image, let status):
+                out.note(.otaStoppedAsking, UInt64(image.version), UInt64(status.rawValue))
             }
         }
     }
@@ -185,12 +201,15 @@ extension HANDevice {
             sequence: zclSequence, command: command
         ).encode(into: &frame)
         frame.append(payload.span)
-        if command == OTACommandID.queryNextImageRequest {
+        if command == OTACommandID.queryNextImageRequest
+            || command == OTACommandID.queryDeviceSpecificFileRequest
+        {
             out.note(
-                .otaQueried, UInt64(client.current.manufacturer),
-                UInt64(client.current.imageType), UInt64(client.current.version))
+                .otaQueried, UInt64(client.current.manufacturer), UInt64(client.askedType),
+                UInt64(client.current.version))
         }
-        let isBlock = command == OTACommandID.imageBlockRequest
+        let isBlock =
+            command == OTACommandID.imageBlockRequest || command == OTACommandID.imagePageRequest
         stack.send(
             frame, to: server.address, endpoint: server.endpoint, from: profile.endpoint,
             cluster: ClusterID.otaUpgrade, profile: ProfileID.smartEnergy,
@@ -205,14 +224,20 @@ extension HANDevice {
         _ image: ImageIdentity, _ size: UInt32, _ offset: UInt32, at now: Instant,
         into out: inout Outbox
     ) {
-        guard Int(size) <= slotSize else {
+        let page = profile.flash.pageSize
+        if client.partsDone == 0 {
+            partStart = 0
+            firstPart = nil
+        } else {
+            partStart = (erasedUpTo + page - 1) / page * page
+        }
+        guard partStart + Int(size) <= slotSize else {
             out.note(
                 .otaRejected, UInt64(image.version), UInt64(RefusalReason.imageTooLarge.rawValue))
             client.refuse(at: now)
             return
         }
-        let page = profile.flash.pageSize
-        erasedUpTo = (Int(offset) + page - 1) / page * page
+        erasedUpTo = partStart + (Int(offset) + page - 1) / page * page
         blocksSinceSave = 0
         lastProgress = offset
         firmware.held = nil
@@ -226,11 +251,11 @@ extension HANDevice {
     private mutating func store(
         _ data: Span<UInt8>, at offset: Int, at now: Instant, into out: inout Outbox
     ) {
-        while erasedUpTo < offset + data.count {
+        while erasedUpTo < partStart + offset + data.count {
             out.append(.erase(page: (slotStart + erasedUpTo) / profile.flash.pageSize))
             erasedUpTo += profile.flash.pageSize
         }
-        out.program(data, at: slotStart + offset)
+        out.program(data, at: slotStart + partStart + offset)
         sleeper.countBlock(at: now)
         blocksSinceSave += 1
         if case .offset(let every) = profile.resume, blocksSinceSave >= every {
@@ -244,9 +269,13 @@ extension HANDevice {
     }
 
     mutating func saveDownload(_ out: inout Outbox) {
-        guard let image = client.image, client.isDownloading else { return }
+        // Only an upgrade's first file is gone on with after a restart.
+        guard let image = client.image, client.isDownloading, !client.isFile,
+            client.partsDone == 0
+        else { return }
         blocksSinceSave = 0
-        let state = DownloadState(image: image, size: client.size, offset: client.offset)
+        let state = DownloadState(
+            image: image, size: client.size, offset: client.offset, blocks: client.blocks)
         journal.write(Record.download, state.encoded.span, &out)
     }
 
@@ -265,17 +294,24 @@ extension HANDevice {
     mutating func finishChecking(at now: Instant, into out: inout Outbox) {
         isChecking = false
         guard let image = client.image else { return }
-        let expectation = ImageExpectation(
-            image: image, hardwareVersion: profile.hardwareVersion, type: profile.type,
-            signer: identity.supplier)
-        switch expectation.check(out.flash.read(slotStart, count: Int(client.size))) {
-        case .success(let hash):
-            firmware.held = .init(image: image, size: client.size, hash: hash)
-            let words = hash.words
+        let bytes = out.flash.read(slotStart + partStart, count: Int(client.size))
+        if client.isFile {
+            finishChecking(file: image, bytes, at: now, into: &out)
+            return
+        }
+        switch expectation(of: image).check(bytes) {
+        case .success(let checked):
+            let held = FirmwareState.Held(
+                image: image, size: client.size, stackVersion: checked.stackVersion,
+                hash: checked.hash)
+            if firstPart == nil { firstPart = held }
+            let isLast = client.partsDone == profile.ota.furtherImageTypes.count
+            firmware.held = isLast ? firstPart : nil
+            let words = checked.hash.words
             out.note(
                 .otaVerified, UInt64(image.version), UInt64(client.blocks), words.0, words.1,
                 words.2, words.3)
-            client.finishedChecking(.success, at: now)
+            client.finishedChecking(.success, stackVersion: checked.stackVersion, at: now)
         case .failure(let refusal):
             firmware.held = nil
             out.note(
@@ -285,6 +321,44 @@ extension HANDevice {
         }
         journal.write(Record.firmware, firmware.bytes, &out)
         forgetDownload(&out)
+    }
+
+    private func expectation(of image: ImageIdentity) -> ImageExpectation {
+        ImageExpectation(
+            image: image, hardwareVersion: profile.hardwareVersion, type: profile.type,
+            signer: identity.supplier)
+    }
+
+    /// A device-specific file must be what was offered, and name this device (ZCL 11.4.2.13). What
+    /// is in it is the maker's business.
+    private mutating func finishChecking(
+        file image: ImageIdentity, _ bytes: [UInt8], at now: Instant, into out: inout Outbox
+    ) {
+        var refusal: RefusalReason?
+        if let header = try? OTAHeader(parsing: bytes), Int(header.totalImageSize) == bytes.count {
+            if header.manufacturerCode != image.manufacturer {
+                refusal = .wrongManufacturer
+            } else if header.imageType.rawValue != image.imageType {
+                refusal = .wrongImageType
+            } else if header.fileVersion != image.version {
+                refusal = .versionMismatch
+            } else if header.destination != eui64 {
+                refusal = .notTargeted
+            }
+        } else {
+            refusal = .malformedImage
+        }
+        if let refusal {
+            out.note(
+                .otaRejected, UInt64(image.version), UInt64(refusal.rawValue),
+                UInt64(client.blocks))
+            client.finishedChecking(.invalidImage, at: now)
+        } else {
+            out.note(
+                .otaFileReceived, UInt64(image.imageType), UInt64(image.version),
+                UInt64(client.size))
+            client.finishedChecking(.success, at: now)
+        }
     }
 
     mutating func activateOnOrder(_ hash: Digest256, at now: Instant, into out: inout Outbox) {
@@ -306,8 +380,22 @@ extension HANDevice {
     /// Writes the new version as the one that runs, in one journal record, and restarts.
     mutating func activate(at now: Instant, into out: inout Outbox) {
         guard let held = firmware.held else { return }
+        // What is put into use is what was checked, or nothing (GBCS 11.5).
+        guard
+            case .success(let checked) = expectation(of: held.image)
+                .check(out.flash.read(slotStart, count: Int(held.size))),
+            checked.hash == held.hash
+        else {
+            firmware.held = nil
+            journal.write(Record.firmware, firmware.bytes, &out)
+            out.note(
+                .activationRefused, UInt64(RefusalReason.activationFailure.rawValue),
+                UInt64(held.image.version))
+            client.finished(running: firmware.running, at: now)
+            return
+        }
         let old = firmware.running
-        firmware = FirmwareState(running: held.image.version)
+        firmware = FirmwareState(running: held.image.version, stamp: held.stamp)
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
         // Half a second, so that what has just come is acknowledged and what is queued gets out.

@@ -3,11 +3,8 @@ import Radio
 import Wire
 import Zigbee
 
-/// The hub as OTA server: who is offered what, and the images' bytes (ZCL 11.8-11.13).
+/// The hub as OTA server: who is offered what, and when to run it (ZCL 11.8-11.13).
 extension CommunicationsHub {
-    /// The most data in a block response that still fits one frame with NWK and APS security.
-    static let blockLimit: UInt8 = 56
-
     mutating func receive(_ message: APSMessage, at now: Instant, into out: inout Outbox) {
         let zcl: ZCLMessage
         do {
@@ -30,8 +27,8 @@ extension CommunicationsHub {
                 out.drop(.apsUnsecured, from: message.source)
                 return
             }
-            learnEndpoint(of: device, message.sourceEndpoint)
-            receiveOTA(zcl, from: device, at: now, into: &out)
+            let client = self.client(of: device, endpoint: message.sourceEndpoint)
+            receiveOTA(zcl, from: client, at: now, into: &out)
             readVersions(of: device, at: now, into: &out)
         case ClusterID.basic:
             reply(zcl, ZCLBasic.answer(zcl, isMainsPowered: true), at: now, into: &out)
@@ -40,7 +37,7 @@ extension CommunicationsHub {
                 out.drop(.apsUnsecured, from: message.source)
                 return
             }
-            let utc = identity.start.advanced(by: now - .zero).secondsSince2000
+            let utc = self.utc(now)
             let answer = ZCLGeneral.answer(zcl) { identifier in
                 switch identifier {
                 case 0x0000: ZCLAttribute(identifier, .utcTime, UInt64(utc))
@@ -58,23 +55,15 @@ extension CommunicationsHub {
         }
     }
 
-    private mutating func learnEndpoint(of device: EUI64, _ endpoint: UInt8) {
-        if let index = clientEndpoints.firstIndex(where: { $0.device == device }) {
-            clientEndpoints[index].endpoint = endpoint
-        } else {
-            clientEndpoints.append((device, endpoint))
-        }
-    }
-
     private mutating func receiveOTA(
-        _ zcl: ZCLMessage, from device: EUI64, at now: Instant, into out: inout Outbox
+        _ zcl: ZCLMessage, from client: Int, at now: Instant, into out: inout Outbox
     ) {
         guard !zcl.header.fromServer || !zcl.header.isClusterSpecific else {
             out.drop(.zclWrongDirection, from: zcl.message.source)
             return
         }
         guard zcl.header.isClusterSpecific else {
-            receiveGeneral(zcl, from: device, at: now, into: &out)
+            receiveGeneral(zcl, from: clients[client].device, at: now, into: &out)
             return
         }
         do {
@@ -82,13 +71,19 @@ extension CommunicationsHub {
             switch zcl.header.command {
             case OTACommandID.queryNextImageRequest:
                 let request = try QueryNextImageRequest(parsing: &reader)
-                answerQuery(zcl, request, from: device, at: now, into: &out)
+                answerQuery(zcl, request, from: client, at: now, into: &out)
             case OTACommandID.imageBlockRequest:
                 let request = try ImageBlockRequest(parsing: &reader)
-                answerBlock(zcl, request, from: device, at: now, into: &out)
+                answerBlock(zcl, request, from: client, at: now, into: &out)
+            case OTACommandID.imagePageRequest:
+                let request = try ImagePageRequest(parsing: &reader)
+                answerPage(zcl, request, from: client, at: now, into: &out)
             case OTACommandID.upgradeEndRequest:
                 let request = try UpgradeEndRequest(parsing: &reader)
-                answerEnd(zcl, request, from: device, at: now, into: &out)
+                answerEnd(zcl, request, from: client, at: now, into: &out)
+            case OTACommandID.queryDeviceSpecificFileRequest where capabilities.servesDeviceFiles:
+                let request = try QueryDeviceSpecificFileRequest(parsing: &reader)
+                answerFileQuery(zcl, request, from: client, at: now, into: &out)
             default:
                 reply(
                     zcl,
@@ -142,17 +137,15 @@ extension CommunicationsHub {
         guard supports(deviceLog[device]?.type) else { return (nil, .hubLacksSupport) }
         var reason = RefusalReason.noImage
         var best: StoredImage?
-        for case let stored? in store where stored.targets.contains(device) {
-            if stored.image.manufacturer != request.current.manufacturer {
-                reason = .wrongManufacturer
-            } else if stored.image.imageType != request.current.imageType {
-                reason = .wrongImageType
-            } else if let range = stored.hardware, let hardware = request.hardwareVersion,
-                !range.contains(hardware)
-            {
-                reason = .wrongHardware
-            } else if stored.image.version == request.current.version {
-                reason = .versionInstalled
+        for case let stored? in store {
+            let misfit = self.misfit(of: stored, request)
+            guard stored.targets.contains(device) else {
+                // Of an image for others only one that would fit is worth a word.
+                if misfit == nil, reason == .noImage { reason = .notTargeted }
+                continue
+            }
+            if let misfit {
+                reason = misfit
             } else if best.map({ $0.delivery < stored.delivery }) ?? true {
                 // What was sent last is what is wanted.
                 best = stored
@@ -161,11 +154,63 @@ extension CommunicationsHub {
         return (best, best == nil ? reason : .none)
     }
 
+    /// What an image has that does not fit the device that asks; nil if nothing.
+    private func misfit(of stored: StoredImage, _ request: QueryNextImageRequest) -> RefusalReason?
+    {
+        if stored.image.manufacturer != request.current.manufacturer { return .wrongManufacturer }
+        if stored.image.imageType != request.current.imageType { return .wrongImageType }
+        if let range = stored.hardware, let hardware = request.hardwareVersion,
+            !range.contains(hardware)
+        {
+            return .wrongHardware
+        }
+        if stored.image.version == request.current.version { return .versionInstalled }
+        return mayFollow(request.current.version, stored.installableFrom)
+            ? nil : .notInstallableFrom
+    }
+
     private mutating func answerQuery(
-        _ zcl: ZCLMessage, _ request: QueryNextImageRequest, from device: EUI64, at now: Instant,
+        _ zcl: ZCLMessage, _ request: QueryNextImageRequest, from client: Int, at now: Instant,
         into out: inout Outbox
     ) {
+        let device = clients[client].device
         let (image, reason) = offer(to: device, request)
+        answer(zcl, image, reason, .noImageAvailable, for: device, at: now, into: &out)
+    }
+
+    /// A device-specific file is asked for by the device that it is for, and by nobody else
+    /// (ZCL 11.13.10).
+    private mutating func answerFileQuery(
+        _ zcl: ZCLMessage, _ request: QueryDeviceSpecificFileRequest, from client: Int,
+        at now: Instant, into out: inout Outbox
+    ) {
+        let device = clients[client].device
+        guard request.requester == device else {
+            answer(zcl, nil, .notTargeted, .notAuthorized, for: device, at: now, into: &out)
+            return
+        }
+        guard supports(deviceLog[device]?.type) else {
+            answer(zcl, nil, .hubLacksSupport, .noImageAvailable, for: device, at: now, into: &out)
+            return
+        }
+        var best: StoredImage?
+        for case let stored? in store
+        where stored.isDeviceSpecific && stored.targets.contains(device)
+            && request.image.covers(stored.image)
+        {
+            if best.map({ $0.delivery < stored.delivery }) ?? true { best = stored }
+        }
+        answer(
+            zcl, best, best == nil ? .noImage : .none, .noImageAvailable, for: device, at: now,
+            into: &out)
+    }
+
+    /// Query Next Image Response and Query Device Specific File Response: what there is, or the
+    /// status that says there is none.
+    private mutating func answer(
+        _ zcl: ZCLMessage, _ image: StoredImage?, _ reason: RefusalReason, _ refusal: ZCLStatus,
+        for device: EUI64, at now: Instant, into out: inout Outbox
+    ) {
         var payload = FrameBuffer()
         if let image {
             out.note(
@@ -173,113 +218,129 @@ extension CommunicationsHub {
             QueryNextImageResponse(offering: image.image, size: image.size).encode(into: &payload)
         } else {
             out.note(.imageWithheld, device.rawValue, UInt64(reason.rawValue))
-            QueryNextImageResponse(refusing: .noImageAvailable).encode(into: &payload)
+            QueryNextImageResponse(refusing: refusal).encode(into: &payload)
         }
+        let command =
+            zcl.header.command == OTACommandID.queryNextImageRequest
+            ? OTACommandID.queryNextImageResponse : OTACommandID.queryDeviceSpecificFileResponse
         respond(
-            zcl, OTACommandID.queryNextImageResponse, payload,
-            options: [.linkSecured, .acknowledged],
-            at: now, into: &out)
-    }
-
-    // MARK: - Blocks
-
-    private mutating func answerBlock(
-        _ zcl: ZCLMessage, _ request: ImageBlockRequest, from device: EUI64, at now: Instant,
-        into out: inout Outbox
-    ) {
-        var payload = FrameBuffer()
-        guard let slot = slot(of: request.image, for: device), let stored = store[slot],
-            supports(deviceLog[device]?.type)
-        else {
-            ImageBlockResponse.refused(.abort).encode(into: &payload)
-            respond(
-                zcl, OTACommandID.imageBlockResponse, payload, options: .linkSecured, at: now,
-                into: &out)
-            return
-        }
-        guard request.offset < stored.size, request.maximumDataSize > 0 else {
-            reply(zcl, zcl.defaultResponse(.malformedCommand), at: now, into: &out)
-            return
-        }
-        let count = min(
-            UInt32(min(request.maximumDataSize, Self.blockLimit)), stored.size - request.offset)
-        ImageBlockResponse.block(stored.image, offset: request.offset, count: UInt8(count))
-            .encode(into: &payload)
-        out.flash.append(
-            slotAddress(slot) + Int(request.offset), count: Int(count), to: &payload)
-        respond(
-            zcl, OTACommandID.imageBlockResponse, payload,
-            options: blockOptions(zcl), at: now, into: &out)
-    }
-
-    /// Where the image of this identity is that was sent last for a device.
-    private func slot(of image: ImageIdentity, for device: EUI64) -> Int? {
-        var found: Int?
-        for slot in store.indices {
-            guard let stored = store[slot], stored.image == image, stored.targets.contains(device)
-            else { continue }
-            if let best = found, let held = store[best], held.delivery > stored.delivery {
-                continue
-            }
-            found = slot
-        }
-        return found
-    }
-
-    /// A block goes with an APS acknowledgement if its request asked for one.
-    private func blockOptions(_ zcl: ZCLMessage) -> SendOptions {
-        zcl.message.wantedAcknowledgement ? [.linkSecured, .acknowledged] : .linkSecured
+            zcl, command, payload, options: [.linkSecured, .acknowledged], at: now, into: &out)
     }
 
     // MARK: - End
 
     private mutating func answerEnd(
-        _ zcl: ZCLMessage, _ request: UpgradeEndRequest, from device: EUI64, at now: Instant,
+        _ zcl: ZCLMessage, _ request: UpgradeEndRequest, from client: Int, at now: Instant,
         into out: inout Outbox
     ) {
+        let device = clients[client].device
+        clients[client].page = nil
+        clients[client].lastRequest = nil
+        clients[client].periodTold = nil
         out.note(
             .downloadServed, device.rawValue, UInt64(request.image.version),
             UInt64(request.status.rawValue))
         guard request.status == .success else {
-            reply(zcl, zcl.defaultResponse(.success), at: now, into: &out)
+            clients[client].held = nil
+            reply(
+                zcl, zcl.wantsDefaultResponse(for: .success) ? zcl.defaultResponse(.success) : nil,
+                at: now, into: &out)
             return
         }
         guard supports(deviceLog[device]?.type), slot(of: request.image, for: device) != nil else {
             reply(zcl, zcl.defaultResponse(.noImageAvailable), at: now, into: &out)
             return
         }
-        // A PPMID is told to upgrade now; the others wait for a command (GBCS 11.5, 11.6).
-        let isPPMID = deviceLog[device]?.type == .ppmid
         var payload = FrameBuffer()
-        UpgradeEndResponse(
-            image: request.image, currentTime: 0,
-            upgradeTime: isPPMID ? 0 : UpgradeEndResponse.waitToBeTold
-        ).encode(into: &payload)
+        upgradeEndResponse(to: client, request.image, at: now).encode(into: &payload)
         respond(
             zcl, OTACommandID.upgradeEndResponse, payload, options: [.linkSecured, .acknowledged],
             at: now, into: &out)
     }
 
+    /// A PPMID is told when to upgrade, at once or after a while; the others wait for a command,
+    /// whatever the profile says of times (GBCS 11.5, 11.6).
+    private mutating func upgradeEndResponse(
+        to client: Int, _ image: ImageIdentity, at now: Instant
+    ) -> UpgradeEndResponse {
+        let settings = profile.ota
+        guard deviceLog[clients[client].device]?.type == .ppmid else {
+            return UpgradeEndResponse(
+                image: image, currentTime: times(.zero, at: now).current,
+                upgradeTime: UpgradeEndResponse.waitToBeTold)
+        }
+        if settings.upgradeHold > .zero {
+            if clients[client].held?.image != image {
+                clients[client].held = (image, now + settings.upgradeHold, false)
+            }
+            if let held = clients[client].held, now < held.until {
+                nextTelling = min(nextTelling, held.until)
+                return UpgradeEndResponse(
+                    image: image, currentTime: times(.zero, at: now).current,
+                    upgradeTime: UpgradeEndResponse.waitToBeTold)
+            }
+        }
+        let (current, then) = times(settings.upgradeDelay, at: now)
+        return UpgradeEndResponse(image: image, currentTime: current, upgradeTime: then)
+    }
+
+    /// Upgrade End Response, unasked, to every device that was told to wait and has (ZCL
+    /// 11.13.9.2). A sleeper hears it when it next asks.
+    mutating func tellWhenToUpgrade(at now: Instant, into out: inout Outbox) {
+        nextTelling = .distantFuture
+        for client in clients.indices {
+            guard let held = clients[client].held, !held.isTold else { continue }
+            guard held.until <= now else {
+                nextTelling = min(nextTelling, held.until)
+                continue
+            }
+            let device = clients[client].device
+            clients[client].held?.isTold = true
+            guard let address = stack.address(of: device), isListening(device),
+                slot(of: held.image, for: device) != nil
+            else { continue }
+            var payload = FrameBuffer()
+            upgradeEndResponse(to: client, held.image, at: now).encode(into: &payload)
+            zclSequence &+= 1
+            send(
+                OTACommandID.upgradeEndResponse, payload, to: address,
+                endpoint: clients[client].endpoint, sequence: zclSequence,
+                options: [.linkSecured, .acknowledged], at: now, into: &out)
+        }
+    }
+
     // MARK: - Sending
 
     /// A server's response to a client's command, under the same sequence number.
-    private mutating func respond(
+    mutating func respond(
         _ zcl: ZCLMessage, _ command: UInt8, _ payload: FrameBuffer, options: SendOptions,
         at now: Instant, into out: inout Outbox
+    ) {
+        send(
+            command, payload, to: zcl.message.source, endpoint: zcl.message.sourceEndpoint,
+            sequence: zcl.header.sequence, profile: zcl.message.profile, options: options, at: now,
+            into: &out)
+    }
+
+    /// A command of the OTA server's.
+    mutating func send(
+        _ command: UInt8, _ payload: FrameBuffer, to address: ShortAddress, endpoint: UInt8,
+        sequence: UInt8, profile zigbeeProfile: UInt16 = ProfileID.smartEnergy,
+        options: SendOptions, token: UInt16 = 0, at now: Instant, into out: inout Outbox
     ) {
         var frame = FrameBuffer()
         ZCLHeader(
             isClusterSpecific: true, fromServer: true, disableDefaultResponse: true,
-            sequence: zcl.header.sequence, command: command
+            sequence: sequence, command: command
         ).encode(into: &frame)
         frame.append(payload.span)
         stack.send(
-            frame, to: zcl.message.source, endpoint: zcl.message.sourceEndpoint,
-            from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
-            options: options, at: now, into: &out)
+            frame, to: address, endpoint: endpoint, from: profile.endpoint,
+            cluster: ClusterID.otaUpgrade, profile: zigbeeProfile, options: options, token: token,
+            at: now, into: &out)
     }
 
-    private mutating func reply(
+    mutating func reply(
         _ zcl: ZCLMessage, _ frame: FrameBuffer?, at now: Instant, into out: inout Outbox
     ) {
         guard let frame, !frame.isEmpty else { return }
@@ -288,39 +349,6 @@ extension CommunicationsHub {
             from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
             options: zcl.message.isLinkSecured ? [.acknowledged, .linkSecured] : .acknowledged,
             at: now, into: &out)
-    }
-
-    /// Image Notify to each target that listens all the time (ZCL 11.13.3). A sleeper asks by
-    /// itself when it wakes.
-    mutating func notify(_ stored: StoredImage, at now: Instant, into out: inout Outbox) {
-        var payload = FrameBuffer()
-        ImageNotify(
-            jitter: 100, manufacturer: stored.image.manufacturer,
-            imageType: stored.image.imageType, version: stored.image.version
-        ).encode(into: &payload)
-        for device in stored.targets {
-            guard let address = stack.address(of: device), isListening(device) else { continue }
-            zclSequence &+= 1
-            var frame = FrameBuffer()
-            ZCLHeader(
-                isClusterSpecific: true, fromServer: true, disableDefaultResponse: true,
-                sequence: zclSequence, command: OTACommandID.imageNotify
-            ).encode(into: &frame)
-            frame.append(payload.span)
-            out.note(.imageNotified, device.rawValue, UInt64(stored.image.version))
-            stack.send(
-                frame, to: address, endpoint: endpoint(of: device), from: profile.endpoint,
-                cluster: ClusterID.otaUpgrade, profile: ProfileID.smartEnergy,
-                options: [.linkSecured, .acknowledged], at: now, into: &out)
-        }
-    }
-
-    private func isListening(_ device: EUI64) -> Bool {
-        stack.neighbourTable[device].map { !$0.isSleepyChild } ?? true
-    }
-
-    private func endpoint(of device: EUI64) -> UInt8 {
-        clientEndpoints.first { $0.device == device }?.endpoint ?? 1
     }
 
     // MARK: - Versions over the air

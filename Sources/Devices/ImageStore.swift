@@ -10,11 +10,16 @@ struct StoredImage: Sendable, Equatable {
     var image: ImageIdentity
     var size: UInt32
     var hardware: HardwareRange?
+    /// Its header names one device: it is a device-specific file (ZCL 11.4.2.13).
+    var isDeviceSpecific: Bool
+    /// Versions it may be installed over; none for any.
+    var installableFrom: [UInt32]
     /// Whom it is for; only those in the device log at the time it came.
     var targets: [EUI64]
 
     /// Layout, little-endian: delivery u32, manufacturer u16, type u16, version u32, size u32,
-    /// hardware present u8, minimum u16, maximum u16, targets u8 x EUI-64.
+    /// hardware present u8, minimum u16, maximum u16, device-specific u8, versions u8 x u32,
+    /// targets u8 x EUI-64.
     var bytes: [UInt8] {
         var builder = ByteBuilder()
         builder.put(UInt64(delivery), 4)
@@ -23,6 +28,9 @@ struct StoredImage: Sendable, Equatable {
         builder.put(hardware == nil ? 0 : 1, 1)
         builder.put(UInt64(hardware?.minimum ?? 0), 2)
         builder.put(UInt64(hardware?.maximum ?? 0), 2)
+        builder.put(isDeviceSpecific ? 1 : 0, 1)
+        builder.put(UInt64(installableFrom.count), 1)
+        for version in installableFrom { builder.put(UInt64(version), 4) }
         builder.put(UInt64(targets.count), 1)
         for target in targets { builder.put(target.rawValue, 8) }
         return builder.bytes
@@ -30,8 +38,10 @@ struct StoredImage: Sendable, Equatable {
 
     init(
         delivery: UInt32, image: ImageIdentity, size: UInt32, hardware: HardwareRange?,
-        targets: [EUI64]
+        isDeviceSpecific: Bool, installableFrom: [UInt32], targets: [EUI64]
     ) {
+        self.isDeviceSpecific = isDeviceSpecific
+        self.installableFrom = installableFrom
         self.delivery = delivery
         self.image = image
         self.size = size
@@ -51,6 +61,11 @@ struct StoredImage: Sendable, Equatable {
             try reader.u16("minimum hardware"), try reader.u16("maximum hardware")
         )
         hardware = hasRange ? HardwareRange(minimum: minimum, maximum: maximum) : nil
+        isDeviceSpecific = try reader.u8("device-specific") == 1
+        installableFrom = []
+        for _ in 0..<(try reader.u8("version count")) {
+            installableFrom.append(try reader.u32("version"))
+        }
         targets = []
         for _ in 0..<(try reader.u8("target count")) { targets.append(try reader.eui64("target")) }
     }
@@ -60,6 +75,7 @@ struct StoredImage: Sendable, Equatable {
 struct Arrival: Sendable {
     var delivery: UInt32
     var targets: [EUI64]
+    var installableFrom: [UInt32]
     var size: UInt32
     var received: UInt32 = 0
     var slot: Int
@@ -71,17 +87,20 @@ struct Arrival: Sendable {
 extension CommunicationsHub {
     /// Devices an image may be meant for in one home.
     static let targetLimit = 64
+    /// Versions an image may be said to follow.
+    static let versionLimit = 64
 
     var slotBase: Int { journal.size }
-    /// The last slot is kept for the hub's own firmware.
-    var ownSlot: Int { profile.imageSlots }
+    /// The last slot is kept for the hub's own firmware. Of those before it, one is always free
+    /// for what is arriving.
+    var ownSlot: Int { profile.imageSlots + 1 }
 
     func slotAddress(_ slot: Int) -> Int { slotBase + slot * profile.imageSlotSize }
 
     mutating func receiveWAN(_ message: WANMessage, at now: Instant, into out: inout Outbox) {
         switch message {
-        case .beginImage(let delivery, let targets, let size):
-            beginArrival(delivery, targets, size, into: &out)
+        case .beginImage(let delivery, let targets, let size, let installableFrom):
+            beginArrival(delivery, targets, size, installableFrom, into: &out)
         case .imageChunk(let delivery, let offset, let bytes):
             takeChunk(delivery, offset, bytes, into: &out)
         case .endImage(let delivery): endArrival(delivery, at: now, into: &out)
@@ -95,7 +114,8 @@ extension CommunicationsHub {
     }
 
     private mutating func beginArrival(
-        _ delivery: UInt32, _ targets: [EUI64], _ size: UInt32, into out: inout Outbox
+        _ delivery: UInt32, _ targets: [EUI64], _ size: UInt32, _ installableFrom: [UInt32],
+        into out: inout Outbox
     ) {
         let isOwn = targets == [eui64]
         out.note(.imageArriving, UInt64(delivery), UInt64(size))
@@ -107,26 +127,35 @@ extension CommunicationsHub {
             refuse(delivery, .unknownTarget, silently: false, into: &out)
             return
         }
-        guard let slot = isOwn ? ownSlot : slot(for: targets) else {
+        guard installableFrom.count <= Self.versionLimit else {
+            refuse(delivery, .malformedImage, silently: false, into: &out)
+            return
+        }
+        guard let slot = isOwn ? ownSlot : store.firstIndex(where: { $0 == nil }) else {
             refuse(delivery, .storeFull, silently: false, into: &out)
             return
         }
         if isOwn {
+            // Its bytes are about to go.
             firmware.held = nil
             journal.write(Record.firmware, firmware.bytes, &out)
-        } else {
-            drop(slot: slot, into: &out)
         }
         arrival = Arrival(
-            delivery: delivery, targets: targets, size: size, slot: slot, isOwn: isOwn)
+            delivery: delivery, targets: targets, installableFrom: installableFrom, size: size,
+            slot: slot, isOwn: isOwn)
     }
 
-    /// A free slot, else that of the oldest image, which the new one pushes out (assumption: how
-    /// many images a hub holds and which goes first is not specified; `imageSlots`).
-    private func slot(for targets: [EUI64]) -> Int? {
-        if let free = (0..<profile.imageSlots).first(where: { store[$0] == nil }) { return free }
-        return (0..<profile.imageSlots).min { a, b in
-            (store[a]?.delivery ?? 0) < (store[b]?.delivery ?? 0)
+    /// While there are more images than slots, the oldest goes: the new one has pushed it out,
+    /// now that it is whole and accepted (assumption: how many images a hub holds and which goes
+    /// first is not specified; `imageSlots`). A power cut between the two leaves both, and the
+    /// next start comes here.
+    mutating func dropOldest(into out: inout Outbox) {
+        while store.count(where: { $0 != nil }) > profile.imageSlots {
+            let oldest = store.indices.min { a, b in
+                (store[a]?.delivery ?? .max) < (store[b]?.delivery ?? .max)
+            }
+            guard let oldest else { return }
+            drop(slot: oldest, into: &out)
         }
     }
 
@@ -145,8 +174,8 @@ extension CommunicationsHub {
         }
         let base = slotAddress(current.slot)
         while current.erasedUpTo < Int(offset) + bytes.count {
-            out.append(.erase(page: (base + current.erasedUpTo) / 4096))
-            current.erasedUpTo += 4096
+            out.append(.erase(page: (base + current.erasedUpTo) / profile.flashPart.pageSize))
+            current.erasedUpTo += profile.flashPart.pageSize
         }
         out.program(bytes.span, at: base + Int(offset))
         current.received += UInt32(bytes.count)
@@ -206,20 +235,57 @@ extension CommunicationsHub {
             version: header.fileVersion)
         let stored = StoredImage(
             delivery: current.delivery, image: image, size: current.size,
-            hardware: header.hardwareVersions, targets: served)
-        for slot in store.indices where slot != current.slot {
-            guard let earlier = store[slot], earlier.image == image,
-                Set(earlier.targets).isSubset(of: served)
-            else { continue }
-            drop(slot: slot, into: &out)
-        }
-        store[current.slot] = stored
-        journal.write(Record.firstSlot + UInt8(current.slot), stored.bytes, &out)
+            hardware: header.hardwareVersions, isDeviceSpecific: header.destination != nil,
+            installableFrom: current.installableFrom, targets: served)
+        // The new one first: at no instant is there neither.
+        put(stored, in: current.slot, into: &out)
+        replaceEarlier(than: stored, by: force(bytes, for: served), in: current.slot, into: &out)
+        dropOldest(into: &out)
         out.note(
             .imageStored, UInt64(current.delivery), UInt64(image.manufacturer),
             UInt64(image.imageType), UInt64(image.version), UInt64(current.size))
         out.send(.imageStored(delivery: current.delivery))
         if profile.notifiesImages { notify(stored, at: now, into: &out) }
+    }
+
+    /// Whether an image has Force Replace set and this hub minds it (GBCS 11.2.2).
+    private func force(_ bytes: [UInt8], for targets: [EUI64]) -> Bool {
+        guard profile.ota.obeysForceReplace,
+            targets.contains(where: { deviceLog[$0]?.type.imageForm == .gbcsSigned }),
+            let image = try? FirmwareImage(parsing: bytes, form: .gbcsSigned)
+        else { return false }
+        return image.trailer?.forceReplace == 1
+    }
+
+    /// What a new image makes of those before it: the same image sent again goes, and by force
+    /// all others of its kind are withdrawn from its targets.
+    private mutating func replaceEarlier(
+        than stored: StoredImage, by force: Bool, in slot: Int, into out: inout Outbox
+    ) {
+        for other in store.indices where other != slot {
+            guard var earlier = store[other] else { continue }
+            let isSame =
+                earlier.image == stored.image
+                && earlier.targets.allSatisfy(stored.targets.contains)
+            if isSame {
+                drop(slot: other, into: &out)
+            } else if force, earlier.image.manufacturer == stored.image.manufacturer,
+                earlier.image.imageType == stored.image.imageType,
+                earlier.targets.contains(where: stored.targets.contains)
+            {
+                earlier.targets.removeAll(where: stored.targets.contains)
+                if earlier.targets.isEmpty {
+                    drop(slot: other, into: &out)
+                } else {
+                    put(earlier, in: other, into: &out)
+                }
+            }
+        }
+    }
+
+    private mutating func put(_ image: StoredImage, in slot: Int, into out: inout Outbox) {
+        store[slot] = image
+        journal.write(Record.firstSlot + UInt8(slot), image.bytes, &out)
     }
 
     /// Whether this firmware delivers images to a type of device at all.
@@ -232,6 +298,12 @@ extension CommunicationsHub {
     ) {
         out.note(.imageDiscarded, UInt64(delivery), UInt64(reason.rawValue))
         if !silently { out.send(.imageRefused(delivery: delivery, reason: reason)) }
+    }
+
+    /// Whether an image that lists these versions may be installed over one.
+    func mayFollow(_ version: UInt32, _ installableFrom: [UInt32]) -> Bool {
+        installableFrom.isEmpty || !profile.ota.checksInstallableFrom
+            || installableFrom.contains(version)
     }
 
     private mutating func drop(slot: Int, into out: inout Outbox) {
@@ -249,6 +321,10 @@ extension CommunicationsHub {
             refuse(current.delivery, .malformedImage, silently: false, into: &out)
             return
         }
+        guard mayFollow(firmware.running, current.installableFrom) else {
+            refuse(current.delivery, .notInstallableFrom, silently: false, into: &out)
+            return
+        }
         let image = ImageIdentity(
             manufacturer: profile.manufacturer, imageType: profile.imageType,
             version: header.fileVersion)
@@ -256,8 +332,10 @@ extension CommunicationsHub {
             image: image, hardwareVersion: profile.hardwareVersion, type: .communicationsHub,
             signer: identity.signer)
         switch expectation.check(bytes) {
-        case .success(let hash):
-            firmware.held = .init(image: image, size: current.size, hash: hash)
+        case .success(let checked):
+            firmware.held = .init(
+                image: image, size: current.size, stackVersion: checked.stackVersion,
+                hash: checked.hash)
             journal.write(Record.firmware, firmware.bytes, &out)
             out.note(
                 .imageStored, UInt64(current.delivery), UInt64(image.manufacturer),
@@ -281,7 +359,7 @@ extension CommunicationsHub {
             return
         }
         let old = firmware.running
-        firmware = FirmwareState(running: held.image.version)
+        firmware = FirmwareState(running: held.image.version, stamp: held.stamp)
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
         out.note(.restarting, UInt64(Interval.milliseconds(10).microseconds))

@@ -41,6 +41,9 @@ public struct DeviceProfile: Sendable {
     public var serverRetry: Interval
     /// When it does after the hub said that there is none. assumption; `noServerRetry`.
     public var noServerRetry: Interval
+    /// ImageStamp (ZCL 11.10) while the firmware runs that the device left the factory with;
+    /// that of a later image follows from its hash. assumption: 0; `factoryStamp`.
+    public var factoryStamp: UInt32
 
     public init(type: DeviceType, name: String) {
         self.type = type
@@ -64,6 +67,7 @@ public struct DeviceProfile: Sendable {
         flash = FlashGeometry(size: 1 << 20)
         bootTime = .seconds(2)
         checkPerKiB = .milliseconds(2)
+        factoryStamp = 0
         // A PPMID holds no supplier's credentials and is activated by Upgrade End Response; the
         // others only ever by a command (GBCS 11.5, 11.6).
         ota.activationByOrderOnly = type != .ppmid
@@ -141,13 +145,15 @@ public struct HubProfile: Sendable {
     /// How long joining stays open after a PAN is formed. A scenario's `permitJoining` opens or
     /// closes it later, as the change of a device log would.
     public var permitJoining: Interval
+    /// Image Notify goes out when a new image is there.
+    public var notifiesImages: Bool
     /// How long the answer of a device whose version is read is waited for before it is asked
     /// again. assumption: 30 s; `readRetry`.
     public var readRetry: Interval
     /// How often a device is asked for its version in all. assumption: 20; `readLimit`.
     public var readLimit: Int
-    /// Image Notify goes to the targets of a new image that listen all the time.
-    public var notifiesImages: Bool
+    public var ota: OTAServerSettings
+    public var flashPart: HubFlash
     /// How it keeps to the network; `stack` in its file.
     public var network: NetworkSettings
     /// How it changes the network key, as trust centre.
@@ -168,15 +174,21 @@ public struct HubProfile: Sendable {
         readRetry = .seconds(30)
         readLimit = 20
         notifiesImages = true
+        ota = OTAServerSettings()
+        flashPart = HubFlash()
         network = NetworkSettings()
         keyUpdate = KeyUpdateSettings()
         bootTime = .seconds(20)
     }
 
-    /// Flash the hub needs for its journal, its image slots and one slot for its own firmware.
+    /// Flash the hub needs for its journal, its image slots, one more for an image that is
+    /// arriving, and one for its own firmware.
     public var flash: FlashGeometry {
         FlashGeometry(
-            size: CommunicationsHub.journalPages * 2 * 4096 + (imageSlots + 1) * imageSlotSize)
+            size: CommunicationsHub.journalPages * 2 * flashPart.pageSize
+                + (imageSlots + 2) * imageSlotSize,
+            pageSize: flashPart.pageSize, programPerByte: flashPart.programPerByte,
+            erasePage: flashPart.erasePage)
     }
 
     public func capabilities(at version: UInt32) -> HubCapabilities? {
@@ -191,6 +203,10 @@ public struct HubCapabilities: Sendable, Equatable {
     /// An image for a type it does not deliver to is dropped without a word to the WAN.
     /// assumption: `discardsSilently` in the hub's profile.
     public var discardsSilently: Bool
+    /// It answers Image Page Request. assumption: yes; `servesPages`.
+    public var servesPages = true
+    /// It answers Query Device Specific File Request. assumption: yes; `servesDeviceFiles`.
+    public var servesDeviceFiles = true
 
     public init(
         delivers: Set<DeviceType> = [.esme, .gsme, .ppmid, .hcalcs], discardsSilently: Bool = true

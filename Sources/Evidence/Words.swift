@@ -39,7 +39,6 @@ extension DropReason {
         case .otaWrongImage: "it is about another firmware image"
         case .otaWrongOffset: "it carries another part of the image than was asked for"
         case .otaJitter: "the notification's jitter told this device not to answer"
-        case .otaUnknownDevice: "the OTA server does not know the device that sent it"
         case .tooLong: "what it carries is longer than allowed"
         case .notInDeviceLog: "its sender is not in the device log"
         }

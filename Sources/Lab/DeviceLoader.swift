@@ -42,6 +42,7 @@ struct DeviceLoader {
             .duration("farewell", \.farewell),
             .duration("serverRetry", \.serverRetry),
             .duration("noServerRetry", \.noServerRetry),
+            .number("factoryStamp", \.factoryStamp, in: 0...UInt32.max),
         ]
     }
 
@@ -59,16 +60,26 @@ struct DeviceLoader {
             .number("blockSize", \.ota.blockSize, in: 1...56, unit: "bytes"),
             .duration("responseTimeout", \.ota.responseTimeout),
             .number("blockRetries", \.ota.blockRetries, in: 0...1_000),
+            .number("pageSize", \.ota.pageSize, in: 0...65_535, unit: "bytes"),
+            .duration(
+                "pageSpacing", \.ota.pageSpacing,
+                in: .zero...(.milliseconds(Int64(UInt16.max)))),
+            .number("pageRetries", \.ota.pageRetries, in: 0...1_000),
             .duration("queryInterval", \.ota.queryInterval),
             .duration("retryInterval", \.ota.retryInterval),
             .duration("endRepeat", \.ota.endRepeat),
             .number("endRetries", \.ota.endRetries, in: 0...1_000),
+            .number("endLimit", \.ota.endLimit, in: 0...1_000_000),
+            .flag("appliesAfterTimeout", \.ota.appliesAfterTimeout),
             .flag("blockPeriodInSeconds", \.ota.blockPeriodInSeconds),
             .flag("supportsBlockPeriod", \.ota.supportsBlockPeriod),
             .flag("acceptsDowngrade", \.ota.acceptsDowngrade),
             .flag("activationByOrderOnly", \.ota.activationByOrderOnly)
                 .preset("true; a PPMID false"),
             .flag("includesRequester", \.ota.includesRequester),
+            .numbers(
+                "furtherImageTypes", \.ota.furtherImageTypes, in: 0...0xFFFE, limit: 8),
+            .number("deviceFile", \.ota.deviceFile, in: 0...0xFFFE),
         ]
     }
 

@@ -11,8 +11,14 @@ public struct RunImage: Sendable {
     public var version: UInt32
     /// SHA-256 of the manufacturer image.
     public var hash: Digest256
+    /// Versions it may follow, of which the hub is told; none for any.
+    public var installableFrom: [UInt32]
 
-    public init(name: String, bytes: [UInt8], version: UInt32, hash: Digest256) {
+    public init(
+        name: String, bytes: [UInt8], version: UInt32, hash: Digest256,
+        installableFrom: [UInt32] = []
+    ) {
+        self.installableFrom = installableFrom
         self.name = name
         self.bytes = bytes
         self.version = version
@@ -360,7 +366,8 @@ public struct Director: Node {
             current.isBegun = true
             out.send(
                 .beginImage(
-                    delivery: current.delivery, targets: current.targets, size: UInt32(size)))
+                    delivery: current.delivery, targets: current.targets, size: UInt32(size),
+                    installableFrom: current.image.installableFrom))
         }
         let end = min(current.offset + chunk, size)
         out.send(

@@ -46,6 +46,7 @@ extension Director {
             where UInt64(attempts[index].delivery) == event.values[0] {
                 attempts[index].hasArrived = true
             }
+        case .otaFileReceived: reach(.verified, node, at: now)
         case .otaVerified: note(node) { $0.blocks = $0.earlierBlocks + event.values[1] }
         case .otaAwaitingActivation, .otaCountingDown:
             // Checked, and the hub has heard of it: only now would anybody order the activation.

@@ -18,14 +18,21 @@ struct HubLoader {
             ProfileField(
                 "firmware[].discardsSilently", "true or false",
                 "\(HubCapabilities().discardsSilently)"),
+            ProfileField(
+                "firmware[].servesPages", "true or false", "\(HubCapabilities().servesPages)"),
+            ProfileField(
+                "firmware[].servesDeviceFiles", "true or false",
+                "\(HubCapabilities().servesDeviceFiles)"),
         ] + settings.map { $0.field(in: "", of: HubProfile(name: "")) }
             + keyUpdate.map { $0.field(in: "keyUpdate", of: HubProfile(name: "")) }
+            + ota.map { $0.field(in: "ota", of: HubProfile(name: "")) }
+            + flash.map { $0.field(in: "flash", of: HubProfile(name: "")) }
             + StackLoader.network(\HubProfile.network).map {
                 $0.field(in: "stack", of: HubProfile(name: ""))
             })
 
-    /// A hub's flash has pages of this size.
-    private static let pageSize = 4096
+    /// The smallest image slot.
+    private static let leastSlot = 4096
     /// The most flash a hub can have for images.
     private static let mostFlash = 64 << 20
 
@@ -33,7 +40,7 @@ struct HubLoader {
         [
             .number("endpoint", \.endpoint, in: 1...240),
             .number("imageSlots", \.imageSlots, in: 1...64),
-            .size("imageSlotSize", \.imageSlotSize, in: pageSize...(16 << 20)),
+            .size("imageSlotSize", \.imageSlotSize, in: leastSlot...(16 << 20)),
             .duration("permitJoining", \.permitJoining, in: .zero...(.hours(24))),
             .flag("notifiesImages", \.notifiesImages),
             .duration("readRetry", \.readRetry),
@@ -50,6 +57,38 @@ struct HubLoader {
         ]
     }
 
+    private static var ota: [ProfileSetting<HubProfile>] {
+        [
+            .number("downloadLimit", \.ota.downloadLimit, in: 1...64),
+            .duration("downloadIdle", \.ota.downloadIdle),
+            .duration("waitTime", \.ota.waitTime),
+            .duration(
+                "blockPeriod", \.ota.blockPeriod,
+                in: .zero...(.milliseconds(Int64(UInt16.max)))),
+            .choice("times", \.ota.times) { $0.rawValue },
+            .number("pageLimit", \.ota.pageLimit, in: 1...64),
+            .duration("pageSpacing", \.ota.pageSpacing),
+            .duration("upgradeDelay", \.ota.upgradeDelay, in: .zero...longestDelay),
+            .duration("upgradeHold", \.ota.upgradeHold, in: .zero...longestDelay),
+            .choice("notify", \.ota.notify) { $0.rawValue },
+            .choice("notifyPayload", \.ota.notifyPayload) { "\($0)" },
+            .number("notifyJitter", \.ota.notifyJitter, in: 1...100),
+            .number("notifyLimit", \.ota.notifyLimit, in: 1...8),
+            .flag("checksInstallableFrom", \.ota.checksInstallableFrom),
+            .flag("obeysForceReplace", \.ota.obeysForceReplace),
+        ]
+    }
+
+    private static var longestDelay: Interval { .hours(24 * 3_650) }
+
+    private static var flash: [ProfileSetting<HubProfile>] {
+        [
+            .size("pageSize", \.flashPart.pageSize, in: (2 << 10)...(64 << 10)),
+            .duration("program", \.flashPart.programPerByte, in: .zero...(.milliseconds(100))),
+            .duration("erase", \.flashPart.erasePage, in: .zero...(.seconds(100))),
+        ]
+    }
+
     static func load(_ file: ProfileFile) throws(YAMLError) -> HubProfile {
         let map = try file.top.map(keys: schema.keys())
         _ = try map.required("title").oneLine()
@@ -63,8 +102,11 @@ struct HubLoader {
                 field, keys: schema.keys(under: "firmware[]"), capabilities)
         }
         try map.read(settings, into: &profile)
-        if profile.imageSlotSize % pageSize != 0, let field = try map.optional("imageSlotSize") {
-            throw field.error(
+        try map.read(group: "ota", ota, into: &profile)
+        try map.read(group: "flash", flash, into: &profile)
+        let pageSize = profile.flashPart.pageSize
+        if profile.imageSlotSize % pageSize != 0 {
+            throw (try map.optional("imageSlotSize") ?? map.field).error(
                 "is not a whole number of flash pages of \(ProfileText.size(pageSize)): expected "
                     + "such as '\(ProfileText.size((profile.imageSlotSize / pageSize + 1) * pageSize))'"
             )
@@ -92,6 +134,12 @@ struct HubLoader {
         }
         if let field = try map.optional("discardsSilently") {
             capabilities.discardsSilently = try field.boolean()
+        }
+        if let field = try map.optional("servesPages") {
+            capabilities.servesPages = try field.boolean()
+        }
+        if let field = try map.optional("servesDeviceFiles") {
+            capabilities.servesDeviceFiles = try field.boolean()
         }
         return capabilities
     }

@@ -62,6 +62,14 @@ public struct Manifest: Sendable {
     public enum InstallableFrom: Hashable, Sendable {
         case any
         case versions([UInt32])
+
+        /// The versions, or none for any.
+        public var list: [UInt32] {
+            switch self {
+            case .any: []
+            case .versions(let versions): versions
+            }
+        }
     }
 
     /// Where an image's bytes come from.

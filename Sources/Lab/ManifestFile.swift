@@ -136,6 +136,9 @@ extension Manifest.Entry {
         return HardwareRange(minimum: minimum, maximum: maximum)
     }
 
+    /// As many as a hub keeps with an image.
+    private static let versionLimit = 64
+
     private static func installableFrom(
         _ field: YAMLField
     ) throws(YAMLError) -> Manifest.InstallableFrom {
@@ -145,8 +148,14 @@ extension Manifest.Entry {
             }
             return .any
         }
-        return .versions(
-            try field.list { element throws(YAMLError) in try element.integer(UInt32.self) })
+        let versions: [UInt32] = try field.list { element throws(YAMLError) in
+            try element.integer(UInt32.self)
+        }
+        guard 1...versionLimit ~= versions.count else {
+            throw field.error(
+                "expected 'any' or 1 to \(versionLimit) versions, found \(versions.count)")
+        }
+        return .versions(versions)
     }
 
     private static func payload(_ field: YAMLField) throws(YAMLError) -> Manifest.Payload {

@@ -97,6 +97,51 @@ extension ProfileSetting {
             })
     }
 
+    /// One of a few words, each of which is the raw value of `T`, or what `word` makes of it.
+    static func choice<T: CaseIterable & Sendable & Equatable>(
+        _ name: String, _ path: WritableKeyPath<Target, T>, word: @escaping (T) -> String
+    ) -> ProfileSetting {
+        let words = T.allCases.map { (word: word($0), value: $0) }
+        let list = words.map(\.word)
+        return ProfileSetting(
+            name: name, type: list.dropLast().joined(separator: ", ") + " or " + list.last!,
+            preset: { word($0[keyPath: path]) },
+            read: { (field: YAMLField, target: inout Target) throws(YAMLError) in
+                target[keyPath: path] = try field.choice(of: words)
+            })
+    }
+
+    /// A number that is nil where the file does not say.
+    static func number<T: FixedWidthInteger>(
+        _ name: String, _ path: WritableKeyPath<Target, T?>, in range: ClosedRange<T>
+    ) -> ProfileSetting {
+        ProfileSetting(
+            name: name, type: "number, \(range.lowerBound) to \(range.upperBound)",
+            preset: { $0[keyPath: path].map { "\($0)" } ?? "-" },
+            read: { (field: YAMLField, target: inout Target) throws(YAMLError) in
+                target[keyPath: path] = try field.integer(in: range)
+            })
+    }
+
+    /// A list of numbers, at most `limit` of them; none where the file does not say.
+    static func numbers<T: FixedWidthInteger>(
+        _ name: String, _ path: WritableKeyPath<Target, [T]>, in range: ClosedRange<T>,
+        limit: Int
+    ) -> ProfileSetting {
+        ProfileSetting(
+            name: name, type: "list of numbers, at most \(limit)",
+            preset: { $0[keyPath: path].isEmpty ? "-" : "\($0[keyPath: path])" },
+            read: { (field: YAMLField, target: inout Target) throws(YAMLError) in
+                let list: [T] = try field.list { element throws(YAMLError) in
+                    try element.integer(in: range)
+                }
+                guard list.count <= limit else {
+                    throw field.error("expected at most \(limit) numbers, found \(list.count)")
+                }
+                target[keyPath: path] = list
+            })
+    }
+
     static func size(
         _ name: String, _ path: WritableKeyPath<Target, Int>, in range: ClosedRange<Int>
     ) -> ProfileSetting {

@@ -5,8 +5,9 @@ import Wire
 /// An image travels as one `begin`, its chunks in order and an `end`; the port delays and may
 /// lose any of them. Sizes and offsets are in bytes.
 public enum WANMessage: Sendable {
-    /// CSP to CH: an image follows, meant for these devices (GBCS CS05a-c).
-    case beginImage(delivery: UInt32, targets: [EUI64], size: UInt32)
+    /// CSP to CH: an image follows, meant for these devices (GBCS CS05a-c), and only for those of
+    /// them that run one of the versions of `installableFrom`; with none there, whatever they run.
+    case beginImage(delivery: UInt32, targets: [EUI64], size: UInt32, installableFrom: [UInt32])
     case imageChunk(delivery: UInt32, offset: UInt32, bytes: [UInt8])
     case endImage(delivery: UInt32)
     /// CSP to CH: run the held image of the hub's own whose manufacturer image has this hash.
@@ -26,6 +27,10 @@ public enum Order: Sendable {
     case activate(hash: Digest256)
     /// Ask the OTA server for the next image now.
     case queryNextImage
+    /// Ask the OTA server for a device-specific file of this image type.
+    case queryDeviceFile(imageType: UInt16)
+    /// End the download under way and tell the OTA server so (ABORT).
+    case cancelDownload
     /// Let devices associate for this long (hub only); zero closes.
     case permitJoining(Interval)
     /// Change the network key (hub only).

@@ -49,6 +49,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case activationRefused = 74
     case activated = 75
     case otaClientAbsent = 76
+    case otaStoppedAsking = 77
+    case otaFileReceived = 78
 
     // Communications Hub
     case imageArriving = 90
@@ -154,6 +156,12 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .activationRefused: [.init("reason", .refusal), .init("version", .hex(digits: 8))]
         case .activated: [.init("from", .hex(digits: 8)), .init("to", .hex(digits: 8))]
         case .otaClientAbsent: [.init("version", .hex(digits: 8))]
+        case .otaStoppedAsking: [.init("version", .hex(digits: 8)), .init("status", .zclStatus)]
+        case .otaFileReceived:
+            [
+                .init("imageType", .hex(digits: 4)), .init("version", .hex(digits: 8)),
+                .init("size", .decimal),
+            ]
         case .imageArriving: [.init("delivery", .decimal), .init("size", .decimal)]
         case .imageStored:
             [
@@ -241,7 +249,6 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case otaWrongImage = 102
     case otaWrongOffset = 103
     case otaJitter = 104
-    case otaUnknownDevice = 105
 
     case tooLong = 120
     case notInDeviceLog = 121
@@ -268,7 +275,6 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case wrongImageType = 24
     case wrongHardware = 25
     case versionInstalled = 26
-    case wrongDeviceType = 27
     // An image as a device or hub finds it
     case malformedImage = 40
     case sizeMismatch = 41

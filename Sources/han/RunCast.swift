@@ -28,7 +28,7 @@ struct RunCast {
             let image = try manifest.image(for: entry)
             images[name] = RunImage(
                 name: name, bytes: image.encoded(), version: entry.version,
-                hash: image.manufacturerImageHash)
+                hash: image.manufacturerImageHash, installableFrom: entry.installableFrom.list)
         }
         return images
     }

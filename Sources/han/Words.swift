@@ -94,7 +94,6 @@ extension RefusalReason {
         case .wrongImageType: "the image is of another image type"
         case .wrongHardware: "the image is for other hardware"
         case .versionInstalled: "it runs this version already"
-        case .wrongDeviceType: "the image is for another type of device"
         case .malformedImage: "the image is broken"
         case .sizeMismatch: "the image has another size than was said"
         case .versionMismatch: "the image has another version than was said"

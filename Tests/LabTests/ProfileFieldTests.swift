@@ -71,7 +71,8 @@ struct ProfileFieldTests {
         let hubs = ProfileLibrary.fields(of: .hub).map(\.path)
         let homes = ProfileLibrary.fields(of: .home).map(\.path)
         let groups: Set = [
-            "name", "firmware", "ota", "stack", "network", "keyUpdate", "flash", "sleep",
+            "name", "firmware", "ota", "stack", "network", "keyUpdate", "flash", "flashPart",
+            "sleep",
         ]
         let known: [(fields: [String], properties: [String])] = [
             (
@@ -103,6 +104,13 @@ struct ProfileFieldTests {
                 hubs,
                 Self.properties(
                     of: hub.keyUpdate, at: "keyUpdate", renamed: ["isBroadcast": "broadcast"])
+            ),
+            (hubs, Self.properties(of: hub.ota, at: "ota")),
+            (
+                hubs,
+                Self.properties(
+                    of: hub.flashPart, at: "flash",
+                    renamed: ["programPerByte": "program", "erasePage": "erase"])
             ),
             (hubs, Self.properties(of: HubCapabilities(), at: "firmware[]")),
             (homes, Self.properties(of: air.phy, at: "phy")),

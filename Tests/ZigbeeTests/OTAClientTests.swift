@@ -67,13 +67,18 @@ struct OTAClientTests {
                     image: ClientBench.image, currentTime: time.current, upgradeTime: time.upgrade),
                 at: bench.now)
             guard let delay = time.delay, !byOrderOnly else {
-                #expect(verdict == .awaitingOrder)
+                #expect(verdict == (time.delay == nil ? .awaitingOrder : .refusedTime))
                 #expect(bench.client.status == .waitingToUpgrade)
                 // It asks again every hour and never runs the image by itself.
                 let start = bench.now
                 for hour in 1...30 as ClosedRange<Int64> {
                     #expect(bench.wait() == [OTACommandID.upgradeEndRequest])
                     #expect(bench.now == start + .hours(hour))
+                    #expect(
+                        bench.client.upgradeEndResponse(
+                            UpgradeEndResponse(
+                                image: ClientBench.image, currentTime: 0, upgradeTime: .max),
+                            at: bench.now) == .awaitingOrder)
                 }
                 continue
             }
@@ -273,7 +278,7 @@ struct OTAClientTests {
                 }
                 #expect(
                     bench.client.imageBlockResponse(.refused(.abort), at: bench.now)
-                        == .nothingOffered(.abort))
+                        == .accepted)
                 bench.settle()
                 guard case .aborted(ClientBench.image, let offset)? = bench.steps.last else {
                     Issue.record("not aborted")
@@ -456,7 +461,7 @@ struct OTAClientTests {
         #expect(
             bench.client.defaultResponse(
                 to: OTACommandID.imageBlockRequest, status: .noImageAvailable, at: bench.now)
-                == .nothingOffered(.noImageAvailable))
+                == .accepted)
         bench.settle()
         #expect(!bench.client.isDownloading)
     }
@@ -483,13 +488,17 @@ struct OTAClientTests {
                 {
                     $0.activationByOrderOnly = seed % 2 == 0
                     $0.supportsBlockPeriod = seed % 3 == 0
+                    $0.pageSize = seed % 5 == 0 ? 150 : 0
+                    $0.furtherImageTypes = seed % 7 == 0 ? [1] : []
+                    $0.deviceFile = seed % 4 == 0 ? 1 : nil
+                    $0.appliesAfterTimeout = seed % 6 == 0
                 }, seed: seed)
             func someImage() -> ImageIdentity {
                 stream.below(8) == 0
                     ? ImageIdentity(manufacturer: 1, imageType: 1, version: 2) : ClientBench.image
             }
             for _ in 0..<300 {
-                switch stream.below(14) {
+                switch stream.below(18) {
                 case 0: bench.client.bind(to: ClientBench.server, at: bench.now, after: .seconds(1))
                 case 1:
                     _ = bench.client.queryNextImageResponse(
@@ -526,7 +535,18 @@ struct OTAClientTests {
                         ImageNotify(jitter: 50), isBroadcast: true, at: bench.now)
                 case 12 where stream.below(6) == 0:
                     bench.client.finished(running: UInt32(stream.below(4)), at: bench.now)
+                case 12:
+                    _ = bench.client.defaultResponse(
+                        to: UInt8(stream.below(10)),
+                        status: [.unsupportedClusterCommand, .noImageAvailable, .success][
+                            Int(stream.below(3))], at: bench.now)
                 case 13: bench.client.pause(stream.below(2) == 0)
+                case 14: _ = bench.client.cancel(at: bench.now)
+                case 15:
+                    _ = bench.client.deviceSpecificFileResponse(
+                        QueryNextImageResponse(
+                            offering: someImage(), size: UInt32(stream.below(300))), at: bench.now)
+                case 16: bench.client.queryFile(1, at: bench.now)
                 default: bench.wait(.seconds(Int64(stream.below(40))))
                 }
                 bench.settle()

@@ -96,6 +96,18 @@ struct MACLayer: Sendable {
         return sequence
     }
 
+    /// Frames that wait for the chip.
+    var queued: Int {
+        @inline(__always) get { queue.count }
+    }
+
+    @inline(__always)
+    func heldCount(for holder: PendingAddress) -> Int {
+        var count = 0
+        for entry in indirect where entry.holder == holder { count += 1 }
+        return count
+    }
+
     /// False if the queue is full.
     mutating func enqueue(_ frame: OutgoingFrame) -> Bool { queue.append(frame) }
 

@@ -66,6 +66,7 @@ public struct ZCLStatus: RawRepresentable, Hashable, Sendable {
     public static let insufficientSpace = ZCLStatus(rawValue: 0x89)
     public static let notFound = ZCLStatus(rawValue: 0x8B)
     public static let invalidDataType = ZCLStatus(rawValue: 0x8D)
+    public static let timeout = ZCLStatus(rawValue: 0x94)
     public static let abort = ZCLStatus(rawValue: 0x95)
     public static let invalidImage = ZCLStatus(rawValue: 0x96)
     public static let waitForData = ZCLStatus(rawValue: 0x97)

@@ -28,6 +28,12 @@ public struct ZCLMessage: Sendable {
         return status != .success || !header.disableDefaultResponse
     }
 
+    /// Whether this is an Image Notify to many at once.
+    public var isBroadcastNotify: Bool {
+        message.isBroadcast && message.cluster == ClusterID.otaUpgrade && header.isClusterSpecific
+            && header.fromServer && header.command == OTACommandID.imageNotify
+    }
+
     /// What a maker's own command gets from a device that knows none; nil for a standard one, and
     /// an empty frame where no answer is due.
     public var refusalOfManufacturer: FrameBuffer? {

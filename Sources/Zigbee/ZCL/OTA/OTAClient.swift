@@ -1,38 +1,5 @@
 import Wire
 
-/// How an OTA client behaves; device profiles set it under `ota`.
-public struct OTAClientSettings: Sendable, Equatable {
-    /// Data bytes asked for in one block, 1-56. GB meters use 40-56.
-    public var blockSize: UInt8 = 48
-    /// How long to wait for any answer before asking again.
-    public var responseTimeout = Interval.seconds(5)
-    /// How often one block is asked for again before the download is given up.
-    public var blockRetries = 3
-    /// Time between two queries while nothing is going on. assumption: 24 h, as is common;
-    /// `ota.queryInterval` changes it.
-    public var queryInterval = Interval.hours(24)
-    /// Time to the next query after a download was given up. assumption; `ota.retryInterval`.
-    public var retryInterval = Interval.minutes(10)
-    /// Upgrade End Requests are repeated this often until somebody answers, and while waiting to
-    /// be told. assumption: 60 min (two vendors' stacks); `ota.endRepeat`.
-    public var endRepeat = Interval.minutes(60)
-    /// Repeats of an unanswered Upgrade End Request at `responseTimeout` before `endRepeat`.
-    public var endRetries = 3
-    /// A peer's MinimumBlockPeriod counts milliseconds (ZCL), or seconds on some old stacks.
-    public var blockPeriodInSeconds = false
-    /// Whether the client says that it can keep to a MinimumBlockPeriod.
-    public var supportsBlockPeriod = true
-    /// Whether an image older than the running one is taken when offered (client policy).
-    public var acceptsDowngrade = true
-    /// Only an order outside ZigBee activates: Upgrade End Response never does (ZCL attribute
-    /// UpgradeActivationPolicy = 1). True for ESME, GSME and HCALCS.
-    public var activationByOrderOnly = true
-    /// Blocks carry the device's own EUI-64.
-    public var includesRequester = false
-
-    public init() {}
-}
-
 /// The client side of cluster 0x0019 (ZCL 11.11-11.13): it asks, keeps count of what has come and
 /// says what to send, store and check; it never touches bytes of the image itself.
 public struct OTAClient: Sendable {
@@ -47,9 +14,13 @@ public struct OTAClient: Sendable {
         case check(image: ImageIdentity)
         /// Run the image now.
         case activate(image: ImageIdentity)
-        /// The download ended without an image.
+        /// The download ended without an image: nobody answered.
         case gaveUp(image: ImageIdentity, offset: UInt32)
+        /// The download ended without an image: the server or this device would not go on.
         case aborted(image: ImageIdentity, offset: UInt32)
+        /// It asks no more when to run the image: nobody answered (TIMEOUT), or the server
+        /// refused with this status. The image stays.
+        case stoppedAsking(image: ImageIdentity, ZCLStatus)
     }
 
     /// What a response meant.
@@ -60,6 +31,8 @@ public struct OTAClient: Sendable {
         case nothingOffered(ZCLStatus)
         case waiting(Interval, period: UInt16)
         case awaitingOrder
+        /// The server named a time, but this device is activated by order only: it waits on.
+        case refusedTime
         case countingDown(Interval)
         case dropped(DropReason)
     }
@@ -70,6 +43,8 @@ public struct OTAClient: Sendable {
         case idle
         case querying
         case requesting
+        /// A page's blocks are coming.
+        case paging
         case pausing
         case checking
         case ending
@@ -82,39 +57,64 @@ public struct OTAClient: Sendable {
     public let hardwareVersion: UInt16?
 
     /// UpgradeServerID
-    public private(set) var server = EUI64.unknown
+    public internal(set) var server = EUI64.unknown
     /// Manufacturer, image type and CurrentFileVersion.
-    public private(set) var current: ImageIdentity
+    public internal(set) var current: ImageIdentity
     /// ImageUpgradeStatus
-    public private(set) var status = ImageUpgradeStatus.normal
+    public internal(set) var status = ImageUpgradeStatus.normal
     /// The image being fetched or held.
-    public private(set) var image: ImageIdentity?
-    public private(set) var size: UInt32 = 0
+    public internal(set) var image: ImageIdentity?
+    public internal(set) var size: UInt32 = 0
     /// FileOffset: bytes of the image, header included, that are stored.
-    public private(set) var offset: UInt32 = 0
+    public internal(set) var offset: UInt32 = 0
     /// MinimumBlockPeriod in the peer's unit.
-    public private(set) var minimumBlockPeriod: UInt16 = 0
-    /// Blocks taken in this download.
-    public private(set) var blocks: UInt32 = 0
+    public internal(set) var minimumBlockPeriod: UInt16 = 0
+    /// Blocks taken of the image that is or was fetched, those from before a restart included.
+    public internal(set) var blocks: UInt32 = 0
+    /// What is fetched is a device-specific file, not an upgrade.
+    public internal(set) var isFile = false
+    /// Files of the upgrade that are whole, where it needs several.
+    public internal(set) var partsDone = 0
+    /// The first of them, which gives the upgrade its version.
+    var firstPart: ImageIdentity?
+    /// DownloadedZigBeeStackVersion, known once an image has been checked.
+    var downloadedStackVersion: UInt16 = 0xFFFF
+    /// ImageStamp: tells running images of the same version apart. The device sets it.
+    public var imageStamp: UInt32 = 0
 
-    private(set) var phase = Phase.unbound
-    private var deadline = Instant.distantFuture
-    private var lastRequest = Instant.zero
-    private var tries = 0
+    var phase = Phase.unbound
+    var deadline = Instant.distantFuture
+    var lastRequest = Instant.zero
+    var tries = 0
+    /// Upgrade End Requests repeated by the hour since the last answer.
+    var hourlyRepeats = 0
+    /// Nobody says when to run the image held: it is not asked for any more.
+    var hasStoppedAsking = false
+    var page = PageWindow()
+    /// The server has no pages, or they do not come: blocks only, for this download.
+    var pagesRefused = false
+    /// Image type of the device-specific file to ask for next.
+    var wantedFile: UInt16?
+    /// Image type that the last query named.
+    public internal(set) var askedType: UInt16 = 0
     /// A step that is due before anything else.
-    private var pendingStep: PendingStep = .none
+    var pendingStep: PendingStep = .none
     private var isPaused = false
-    private var verdictOnImage = ZCLStatus.success
-    private var dice: SeededStream
+    var verdictOnImage = ZCLStatus.success
+    var dice: SeededStream
 
-    private enum PendingStep: Sendable {
+    enum PendingStep: Sendable {
         case none
         case begin
         case check
         case activate
         case gaveUp
         case aborted
+        case stoppedAsking(ZCLStatus)
     }
+
+    /// CurrentZigBeeStackVersion: ZigBee PRO (ZCL 11.4.2.10).
+    public static let stackVersion: UInt16 = 2
 
     public init(
         settings: OTAClientSettings, eui64: EUI64, current: ImageIdentity,
@@ -128,11 +128,16 @@ public struct OTAClient: Sendable {
     }
 
     /// Whether a download is under way.
-    public var isDownloading: Bool { phase == .requesting || phase == .pausing }
+    public var isDownloading: Bool {
+        phase == .requesting || phase == .pausing || phase == .paging
+    }
+
+    /// Whether a page's blocks are coming without being asked for one by one.
+    public var isPaging: Bool { phase == .paging }
 
     /// Whether an answer is outstanding, so that a sleepy device has something to wake for.
     public var awaitsResponse: Bool {
-        phase == .querying || phase == .requesting || phase == .ending
+        phase == .querying || phase == .requesting || phase == .paging || phase == .ending
     }
 
     public var isBound: Bool { phase != .unbound }
@@ -149,21 +154,22 @@ public struct OTAClient: Sendable {
     public mutating func bind(to server: EUI64, at now: Instant, after delay: Interval) {
         self.server = server
         guard phase == .unbound else { return }
+        wantedFile = settings.deviceFile
+        deadline = now + delay
         switch status {
-        case .normal:
+        case .normal, .downloadInProgress, .countDown, .waitForMore, .waitingForExternalEvent:
             phase = .idle
-            deadline = now + delay
-        case .downloadInProgress:
-            phase = .idle
-            deadline = now + delay
-        case .waitingToUpgrade, .downloadComplete:
-            phase = .ending
-            tries = 0
-            deadline = now + delay
-        case .countDown, .waitForMore, .waitingForExternalEvent:
-            phase = .idle
-            deadline = now + delay
+        case .waitingToUpgrade, .downloadComplete: askWhenToUpgrade(at: now + delay)
         }
+    }
+
+    /// Upgrade End Requests from `start` on, the first few in quick succession.
+    mutating func askWhenToUpgrade(at start: Instant) {
+        phase = .ending
+        tries = 0
+        hourlyRepeats = 0
+        hasStoppedAsking = false
+        deadline = start
     }
 
     /// Queries now, if nothing else is going on.
@@ -173,38 +179,72 @@ public struct OTAClient: Sendable {
         deadline = now
     }
 
+    /// Asks for a device-specific file of this image type (ZCL 11.13.10) as soon as no upgrade is
+    /// under way.
+    public mutating func queryFile(_ imageType: UInt16, at now: Instant) {
+        wantedFile = imageType
+        if phase == .idle { deadline = now }
+    }
+
+    /// Ends the download under way: the server is told ABORT. False if there is none.
+    public mutating func cancel(at now: Instant) -> Bool {
+        guard isDownloading else { return false }
+        verdictOnImage = .abort
+        phase = .ending
+        tries = 0
+        pendingStep = .none
+        deadline = now
+        return true
+    }
+
     /// There is nothing newer: on with what it was doing.
-    private mutating func settle(at now: Instant) {
-        if status == .waitingToUpgrade || status == .downloadComplete {
+    mutating func settle(at now: Instant) {
+        switch status {
+        case .waitingToUpgrade, .downloadComplete:
             phase = .waitingToBeTold
-            deadline = now + settings.endRepeat
-        } else {
+            deadline = now + (hasStoppedAsking ? settings.queryInterval : settings.endRepeat)
+        case .waitForMore:
+            phase = .idle
+            deadline = now + settings.retryInterval
+        case .normal, .downloadInProgress, .countDown, .waitingForExternalEvent:
             phase = .idle
             deadline = now + settings.queryInterval
         }
     }
 
-    /// Puts back what a restart left: a download at `offset`, or an image that is whole.
+    /// Puts back what a restart left: a download at `offset`, for which `blocks` were taken, or an
+    /// image that is whole, with the stack version from its header.
     public mutating func restore(
-        image: ImageIdentity, size: UInt32, offset: UInt32, status: ImageUpgradeStatus
+        image: ImageIdentity, size: UInt32, offset: UInt32, status: ImageUpgradeStatus,
+        blocks: UInt32 = 0, stackVersion: UInt16 = OTAClient.stackVersion
     ) {
+        self.blocks = blocks
         self.image = image
         self.size = size
         self.offset = offset
         self.status = status
+        downloadedStackVersion = stackVersion
     }
 
     /// A sleepy device holds all requests until it wakes again.
     public mutating func pause(_ paused: Bool) { isPaused = paused }
 
-    /// The image has been checked: SUCCESS, or INVALID_IMAGE to have it dropped.
-    public mutating func finishedChecking(_ verdict: ZCLStatus, at now: Instant) {
+    /// The image has been checked: SUCCESS with the stack version of its header, INVALID_IMAGE to
+    /// have it dropped. Where the upgrade needs more files, SUCCESS becomes REQUIRE_MORE_IMAGE.
+    public mutating func finishedChecking(
+        _ verdict: ZCLStatus, stackVersion: UInt16 = OTAClient.stackVersion, at now: Instant
+    ) {
         guard phase == .checking else { return }
-        verdictOnImage = verdict
-        status = verdict == .success ? .downloadComplete : .normal
-        phase = .ending
-        tries = 0
-        deadline = now
+        let isPart = verdict == .success && !isFile && partsDone < settings.furtherImageTypes.count
+        verdictOnImage = isPart ? .requireMoreImage : verdict
+        status =
+            switch verdictOnImage {
+            case .success: .downloadComplete
+            case .requireMoreImage: .waitForMore
+            default: .normal
+            }
+        if verdict == .success { downloadedStackVersion = stackVersion }
+        askWhenToUpgrade(at: now)
     }
 
     /// The image cannot be taken at all: it is refused before anything of it is fetched.
@@ -240,6 +280,8 @@ public struct OTAClient: Sendable {
             drop(at: now, nextQuery: settings.retryInterval)
             if case .gaveUp = step { return .gaveUp(image: image, offset: lost) }
             return .aborted(image: image, offset: lost)
+        case .stoppedAsking(let status):
+            if let image { return .stoppedAsking(image: image, status) }
         }
         guard !isPaused, deadline <= now else { return .none }
         switch phase {
@@ -248,9 +290,14 @@ public struct OTAClient: Sendable {
             return .none
         case .idle: return query(at: now)
         case .querying:
+            if isFile {
+                isFile = false
+                return query(at: now)
+            }
             settle(at: now)
             deadline = min(deadline, now + settings.retryInterval)
             return .none
+        case .paging: return endPage(at: now)
         case .requesting:
             tries += 1
             guard tries <= settings.blockRetries else {
@@ -263,7 +310,7 @@ public struct OTAClient: Sendable {
             tries = 0
             return request(at: now)
         case .ending: return end(at: now)
-        case .waitingToBeTold: return end(at: now)
+        case .waitingToBeTold: return hasStoppedAsking ? query(at: now) : end(at: now)
         case .countingDown:
             deadline = .distantFuture
             pendingStep = .activate
@@ -275,29 +322,100 @@ public struct OTAClient: Sendable {
         phase = .querying
         deadline = now + settings.responseTimeout
         var payload = FrameBuffer()
-        QueryNextImageRequest(current: current, hardwareVersion: hardwareVersion)
+        if let type = wantedFile, status == .normal {
+            wantedFile = nil
+            isFile = true
+            askedType = type
+            // Whatever version there is.
+            QueryDeviceSpecificFileRequest(
+                requester: eui64,
+                image: ImageIdentity(
+                    manufacturer: current.manufacturer, imageType: type, version: 0xFFFF_FFFF),
+                stackVersion: Self.stackVersion
+            ).encode(into: &payload)
+            return .send(
+                command: OTACommandID.queryDeviceSpecificFileRequest, payload: payload)
+        }
+        askedType = wantedImageType
+        var asked = current
+        asked.imageType = askedType
+        QueryNextImageRequest(current: asked, hardwareVersion: hardwareVersion)
             .encode(into: &payload)
         return .send(command: OTACommandID.queryNextImageRequest, payload: payload)
+    }
+
+    /// The image type of the upgrade's next file.
+    var wantedImageType: UInt16 {
+        let further = settings.furtherImageTypes
+        return partsDone > 0 && partsDone <= further.count
+            ? further[partsDone - 1] : current.imageType
     }
 
     @inline(__always)
     private mutating func request(at now: Instant) -> Step {
         guard let image else { return .none }
+        if settings.pageSize > 0, !pagesRefused, offset >= page.end {
+            return requestPage(of: image, at: now)
+        }
         lastRequest = now
-        let remaining = size - offset
+        // In a page with gaps, no further than the page.
+        let remaining = (offset < page.end ? page.end : size) - offset
         let block = UInt8(min(UInt32(settings.blockSize), remaining))
         var payload = FrameBuffer()
         deadline = now + settings.responseTimeout
         let request = ImageBlockRequest(
             image: image, offset: offset, maximumDataSize: block,
-            requester: settings.includesRequester ? eui64 : nil,
+            requester: settings.includesRequester || isFile ? eui64 : nil,
             minimumBlockPeriod: settings.supportsBlockPeriod ? minimumBlockPeriod : nil)
         request.encode(into: &payload)
         return .send(command: OTACommandID.imageBlockRequest, payload: payload)
     }
 
+    private mutating func requestPage(of image: ImageIdentity, at now: Instant) -> Step {
+        phase = .paging
+        lastRequest = now
+        deadline = now + pagePatience
+        page = PageWindow(
+            from: offset, count: min(UInt32(settings.pageSize), size - offset),
+            blockSize: settings.blockSize)
+        var payload = FrameBuffer()
+        ImagePageRequest(
+            image: image, offset: offset, maximumDataSize: settings.blockSize,
+            pageSize: UInt16(page.end - page.start),
+            spacing: UInt16(clamping: pageSpacing.microseconds / 1_000),
+            requester: settings.includesRequester || isFile ? eui64 : nil
+        ).encode(into: &payload)
+        return .send(command: OTACommandID.imagePageRequest, payload: payload)
+    }
+
+    private var pageSpacing: Interval { max(settings.pageSpacing, blockPeriod) }
+    /// How long the next block of a page is waited for.
+    var pagePatience: Interval { settings.responseTimeout + pageSpacing }
+
+    /// No more of the page comes. Its gaps are asked for one by one; a page that is all gap is
+    /// asked for again, a few times.
+    private mutating func endPage(at now: Instant) -> Step {
+        if page.isEmpty {
+            tries += 1
+            if tries <= settings.pageRetries, let image { return requestPage(of: image, at: now) }
+            pagesRefused = true
+            page = PageWindow()
+        }
+        phase = .requesting
+        tries = 0
+        return request(at: now)
+    }
+
     private mutating func end(at now: Instant) -> Step {
         guard let image else { return .none }
+        let isByHour = phase == .waitingToBeTold || tries > settings.endRetries
+        if isByHour {
+            guard hourlyRepeats < (isFile ? 0 : settings.endLimit) else {
+                stopAsking(.timeout, at: now)
+                return step(at: now)
+            }
+            hourlyRepeats += 1
+        }
         tries += 1
         deadline =
             now
@@ -305,198 +423,72 @@ public struct OTAClient: Sendable {
                 ? settings.responseTimeout : settings.endRepeat)
         var payload = FrameBuffer()
         UpgradeEndRequest(status: verdictOnImage, image: image).encode(into: &payload)
-        if verdictOnImage != .success {
+        switch verdictOnImage {
+        case .success: break
+        case .abort: pendingStep = .aborted
+        case .requireMoreImage: goOnToNextPart(at: now)
+        default:
             // The server answers a failure with a default response only: nothing to wait for.
-            drop(at: now, nextQuery: settings.queryInterval)
+            drop(at: now, nextQuery: isFile ? .zero : settings.queryInterval)
         }
         return .send(command: OTACommandID.upgradeEndRequest, payload: payload)
     }
 
-    private mutating func drop(at now: Instant, nextQuery: Interval) {
+    /// Nobody says when to run the image. A file needs no permission, and an upgrade whose policy
+    /// says so goes ahead; any other stays held (UpgradeTimeoutPolicy, ZCL 11.10).
+    mutating func stopAsking(_ reason: ZCLStatus, at now: Instant) {
+        if isFile {
+            drop(at: now, nextQuery: .zero)
+            return
+        }
+        if reason == .timeout, settings.appliesAfterTimeout, !settings.activationByOrderOnly {
+            status = .countDown
+            phase = .countingDown
+            deadline = now
+            return
+        }
+        hasStoppedAsking = true
+        status = .waitingToUpgrade
+        phase = .waitingToBeTold
+        deadline = now + settings.queryInterval
+        pendingStep = .stoppedAsking(reason)
+    }
+
+    /// One file of the upgrade is whole; the next is asked for at once.
+    private mutating func goOnToNextPart(at now: Instant) {
+        if firstPart == nil { firstPart = image }
+        partsDone = min(partsDone + 1, settings.furtherImageTypes.count)
+        image = nil
+        size = 0
+        offset = 0
+        page = PageWindow()
+        pagesRefused = false
+        verdictOnImage = .success
+        phase = .idle
+        deadline = now
+    }
+
+    mutating func drop(at now: Instant, nextQuery: Interval) {
         image = nil
         size = 0
         offset = 0
         minimumBlockPeriod = 0
+        isFile = false
+        partsDone = 0
+        firstPart = nil
+        downloadedStackVersion = 0xFFFF
+        page = PageWindow()
+        pagesRefused = false
+        hourlyRepeats = 0
+        hasStoppedAsking = false
         status = .normal
         verdictOnImage = .success
         phase = server == .unknown ? .unbound : .idle
         deadline = now + nextQuery
     }
 
-    // MARK: - What the server says
-
-    /// Image Notify from `server` (ZCL 11.13.3.5): a broadcast is answered by lot.
-    public mutating func imageNotify(
-        _ notify: ImageNotify, isBroadcast: Bool, at now: Instant
-    ) -> Verdict {
-        guard phase == .idle || phase == .waitingToBeTold else {
-            return .dropped(.otaOutOfState)
-        }
-        if phase == .waitingToBeTold, notify.version == image?.version {
-            return .dropped(.otaWrongImage)
-        }
-        if let manufacturer = notify.manufacturer, manufacturer != 0xFFFF,
-            manufacturer != current.manufacturer
-        {
-            return .dropped(.otaWrongImage)
-        }
-        if let type = notify.imageType, type != 0xFFFF, type != current.imageType {
-            return .dropped(.otaWrongImage)
-        }
-        if isBroadcast {
-            if notify.version == current.version { return .dropped(.otaWrongImage) }
-            if dice.below(100) + 1 > UInt64(notify.jitter) { return .dropped(.otaJitter) }
-        }
-        phase = .idle
-        deadline = now
-        return .accepted
-    }
-
-    /// Query Next Image Response (ZCL 11.13.5).
-    public mutating func queryNextImageResponse(
-        _ response: QueryNextImageResponse, at now: Instant
-    ) -> Verdict {
-        guard phase == .querying else { return .dropped(.otaOutOfState) }
-        guard response.status == .success, let offered = response.image else {
-            if status == .downloadInProgress { drop(at: now, nextQuery: settings.queryInterval) }
-            settle(at: now)
-            return .nothingOffered(response.status)
-        }
-        guard offered.manufacturer == current.manufacturer,
-            offered.imageType == current.imageType, response.size > 0
-        else { return .dropped(.otaWrongImage) }
-        let isWanted =
-            offered.version != current.version
-            && (settings.acceptsDowngrade || offered.version > current.version)
-        let isHeld = offered == image && size == response.size && status != .downloadInProgress
-        guard isWanted, !isHeld else {
-            settle(at: now)
-            return .nothingOffered(.success)
-        }
-        let resumes =
-            image == offered && size == response.size && status == .downloadInProgress
-            && offset < size
-        if !resumes {
-            offset = 0
-            size = response.size
-            image = offered
-        }
-        blocks = 0
-        status = .downloadInProgress
-        phase = .pausing
-        deadline = now
-        pendingStep = .begin
-        return .accepted
-    }
-
-    /// Image Block Response (ZCL 11.13.8).
-    public mutating func imageBlockResponse(
-        _ response: ImageBlockResponse, at now: Instant
-    ) -> Verdict {
-        guard phase == .requesting || phase == .pausing else {
-            return .dropped(.otaOutOfState)
-        }
-        switch response {
-        case .block(let given, let at, let count):
-            guard phase == .requesting else { return .dropped(.otaOutOfState) }
-            guard given == image else { return .dropped(.otaWrongImage) }
-            guard at == offset else { return .dropped(.otaWrongOffset) }
-            let taken = min(UInt32(count), size - offset)
-            guard taken > 0, taken <= UInt32(settings.blockSize) else {
-                return .dropped(.otaWrongOffset)
-            }
-            offset += taken
-            blocks += 1
-            tries = 0
-            if offset == size {
-                phase = .checking
-                deadline = .distantFuture
-                pendingStep = .check
-            } else {
-                phase = .pausing
-                deadline = max(now, lastRequest + blockPeriod)
-            }
-            return .store(offset: at, count: Int(taken))
-        case .wait(let current, let request, let period):
-            if let period, settings.supportsBlockPeriod { minimumBlockPeriod = period }
-            let delay = Interval.seconds(Int64(request > current ? request - current : 0))
-            phase = .pausing
-            tries = 0
-            deadline = delay == .zero ? max(now, lastRequest + blockPeriod) : now + delay
-            return .waiting(delay, period: minimumBlockPeriod)
-        case .refused(let status):
-            pendingStep = .aborted
-            return .nothingOffered(status)
-        }
-    }
-
-    private var blockPeriod: Interval {
+    var blockPeriod: Interval {
         settings.blockPeriodInSeconds
             ? .seconds(Int64(minimumBlockPeriod)) : .milliseconds(Int64(minimumBlockPeriod))
-    }
-
-    /// Upgrade End Response, asked for or not (ZCL 11.13.9.2, 11.17).
-    public mutating func upgradeEndResponse(
-        _ response: UpgradeEndResponse, at now: Instant
-    ) -> Verdict {
-        guard let image,
-            status == .downloadComplete || status == .waitingToUpgrade
-                || status == .countDown
-        else { return .dropped(.otaOutOfState) }
-        guard response.image.covers(image) else { return .dropped(.otaWrongImage) }
-        guard let delay = response.delay, !settings.activationByOrderOnly else {
-            status = .waitingToUpgrade
-            phase = .waitingToBeTold
-            deadline = now + settings.endRepeat
-            return .awaitingOrder
-        }
-        status = .countDown
-        phase = .countingDown
-        deadline = now + .seconds(Int64(delay))
-        return .countingDown(.seconds(Int64(delay)))
-    }
-
-    /// A default response of the server to one of our commands.
-    public mutating func defaultResponse(
-        to command: UInt8, status: ZCLStatus, at now: Instant
-    ) -> Verdict {
-        guard status != .success else { return .accepted }
-        switch command {
-        case OTACommandID.queryNextImageRequest where phase == .querying:
-            settle(at: now)
-            return .nothingOffered(status)
-        case OTACommandID.imageBlockRequest where phase == .requesting:
-            pendingStep = .aborted
-            return .nothingOffered(status)
-        default: return .dropped(.otaOutOfState)
-        }
-    }
-
-    /// The value of one attribute of the cluster, or nil if there is none of that number.
-    public func attribute(_ identifier: UInt16) -> ZCLAttribute? {
-        let held = image != nil && status != .downloadInProgress
-        return switch identifier {
-        case OTAAttributeID.upgradeServerID: .init(identifier, .ieeeAddress, server.rawValue)
-        case OTAAttributeID.fileOffset:
-            .init(identifier, .uint32, image == nil ? 0xFFFF_FFFF : UInt64(offset))
-        case OTAAttributeID.currentFileVersion:
-            .init(identifier, .uint32, UInt64(current.version))
-        case OTAAttributeID.currentStackVersion: .init(identifier, .uint16, 2)
-        case OTAAttributeID.downloadedFileVersion:
-            .init(identifier, .uint32, held ? UInt64(image?.version ?? .max) : 0xFFFF_FFFF)
-        case OTAAttributeID.downloadedStackVersion:
-            .init(identifier, .uint16, held ? 2 : 0xFFFF)
-        case OTAAttributeID.imageUpgradeStatus:
-            .init(identifier, .enum8, UInt64(status.rawValue))
-        case OTAAttributeID.manufacturerID:
-            .init(identifier, .uint16, UInt64(current.manufacturer))
-        case OTAAttributeID.imageTypeID: .init(identifier, .uint16, UInt64(current.imageType))
-        case OTAAttributeID.minimumBlockPeriod:
-            .init(identifier, .uint16, UInt64(minimumBlockPeriod), isWritable: true)
-        case OTAAttributeID.upgradeActivationPolicy:
-            .init(identifier, .enum8, settings.activationByOrderOnly ? 1 : 0)
-        case OTAAttributeID.upgradeTimeoutPolicy: .init(identifier, .enum8, 1)
-        default: nil
-        }
     }
 }

@@ -1,0 +1,172 @@
+import Devices
+import Evidence
+import GBCS
+import Lab
+import TestSupport
+import Testing
+import Wire
+
+@Suite("The hub's image store")
+struct ImageStoreStories {
+    let first = Homes.device(.esme, name: "ESME-1", number: 1)
+    let second = Homes.device(.esme, name: "ESME-2", number: 2)
+
+    static func broken(_ image: RunImage) -> RunImage {
+        var image = image
+        image.name = "broken"
+        // The header's total size no longer fits.
+        image.bytes[52] ^= 1
+        return image
+    }
+
+    @Test("a full store keeps its oldest image until a new one is whole and accepted")
+    func eviction() throws {
+        let hub = Homes.newHub {
+            $0.imageSlots = 1
+            $0.notifiesImages = false
+        }
+        let images = [
+            try Homes.image(named: "one", for: first), try Homes.image(named: "two", for: second),
+            Self.broken(Homes.image(for: second)),
+        ]
+        let told = try Told(
+            Homes.home([first, second], hub: hub), images: images,
+            [
+                .join(devices: ["ESME-1", "ESME-2"]), .deliver(image: "one", to: ["ESME-1"]),
+                .deliver(image: "broken", to: ["ESME-2"]), .query(devices: ["ESME-1"]),
+                .await(.verified, devices: ["ESME-1"]), .deliver(image: "two", to: ["ESME-2"]),
+                .query(devices: ["ESME-2"]), .await(.verified, devices: ["ESME-2"]),
+                // The first one's image is gone, and with it the answer to its hourly question.
+                .wait(.hours(3)), .activate(devices: ["ESME-1"]),
+                .await(.updated, devices: ["ESME-1"]),
+            ], named: "eviction")
+        #expect(told.result.failure == nil)
+        #expect(told.events("imageDiscarded").map { $0["reason"] as? String } == ["sizeMismatch"])
+        let stopped = told.events("otaStoppedAsking")
+        #expect(stopped.map { $0["node"] as? String } == ["ESME-1"])
+        #expect(stopped.first?["status"] as? String == "NO_IMAGE_AVAILABLE")
+    }
+
+    @Test("a hub that loses power at any instant of a delivery has the old image or both after it")
+    func powerCut() throws {
+        let hub = Homes.newHub {
+            $0.imageSlots = 1
+            $0.bootTime = .seconds(1)
+        }
+        let images = [
+            try Homes.image(named: "one", for: first), try Homes.image(named: "two", for: second),
+        ]
+        var stored: Set<Int> = []
+        for delay in stride(from: 0, to: 600, by: 40) {
+            // "two" is on its way when the power goes; its delivery is sent again afterwards.
+            let live = LiveHome(
+                Homes.home([first, second], hub: hub), images: images,
+                [
+                    .join(devices: ["ESME-1", "ESME-2"]), .deliver(image: "one", to: ["ESME-1"]),
+                    .deliver(image: "two", to: ["ESME-2"]),
+                ])
+            live.run(untilEvent: .imageArriving, of: 0, count: 2)
+            live.run(for: .milliseconds(Int64(delay)))
+            live.restart(0)
+            live.run(for: .seconds(10))
+            live.give(.order(.queryNextImage), to: 1)
+            live.give(.order(.queryNextImage), to: 2)
+            live.run(for: .seconds(5))
+            let offers = Set(live.events(.imageOffered).map { $0.values[0] })
+            stored.insert(live.events(.imageStored).count)
+            let isWhole = live.events(.imageStored).count == 2
+            #expect(offers.contains((isWhole ? second : first).eui64.rawValue))
+        }
+        #expect(stored.contains(1))
+    }
+
+    @Test("an image is only offered to a device that runs a version it may follow")
+    func installableFrom() throws {
+        for (versions, checks, outcome) in [
+            ([0x0BAD_F00D], true, AttemptOutcome.notOffered), ([0x0BAD_F00D], false, .updated),
+            ([0x0BAD_F00D, 0x0100_0000], true, .updated), ([], true, .updated),
+        ] as [([UInt32], Bool, AttemptOutcome)] {
+            let esme = Homes.device(.esme) { $0.ota.queryInterval = .hours(1) }
+            let hub = Homes.newHub { $0.ota.checksInstallableFrom = checks }
+            let image = try Homes.image(named: "ESME", for: esme, installableFrom: versions)
+            let ends: [ScenarioStep.Action] =
+                outcome == .updated
+                ? [
+                    .await(.verified, devices: ["ESME"]), .activate(devices: ["ESME"]),
+                    .await(.updated, devices: ["ESME"]),
+                ] : [.await(.notOffered, devices: ["ESME"])]
+            let told = try Told(
+                Homes.home([esme], hub: hub), images: [image],
+                [
+                    .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
+                    // What the hub was told of the image outlives a restart.
+                    .wait(.seconds(1)), .power(device: "CH", on: false), .wait(.seconds(1)),
+                    .power(device: "CH", on: true), .wait(.minutes(1)), .query(devices: ["ESME"]),
+                ] + ends, named: "installable")
+            #expect(told.result.failure == nil)
+            let attempt = told.result.summary.devices[1].attempts[0]
+            #expect(attempt.outcome == outcome)
+            #expect(attempt.reason == (outcome == .updated ? nil : "notInstallableFrom"))
+        }
+    }
+
+    @Test("the hub does not take an image of its own that may not follow what it runs")
+    func ownImage() throws {
+        var image = Homes.image(for: Homes.hub())
+        image.installableFrom = [0x0BAD_F00D]
+        let told = try Told(
+            Homes.home([first]), images: [image],
+            [.join(devices: ["ESME-1"]), .updateHub(image: "CH")], named: "own-not-installable",
+            within: .minutes(10))
+        #expect(told.result.failure?.contains("notInstallableFrom") == true)
+    }
+
+    @Test("Force Replace ends a download of what was there before; without it that goes on")
+    func forceReplace() throws {
+        for (force, obeys) in [(true, true), (true, false), (false, true)] {
+            let esme = Homes.device(.esme)
+            let hub = Homes.newHub { $0.ota.obeysForceReplace = obeys }
+            let images = [
+                try Homes.image(named: "old", for: esme, size: 60_000),
+                try Homes.image(named: "new", for: esme, version: 0x0300_0000, forceReplace: force),
+            ]
+            let told = try Told(
+                Homes.home([esme], hub: hub), images: images,
+                [
+                    .join(devices: ["ESME"]), .deliver(image: "old", to: ["ESME"]),
+                    .await(.downloading, devices: ["ESME"]), .wait(.seconds(1)),
+                    .deliver(image: "new", to: ["ESME"]), .wait(.minutes(30)),
+                    .query(devices: ["ESME"]), .wait(.minutes(5)),
+                ], named: "force-\(force)-\(obeys)")
+            #expect(told.result.failure == nil)
+            let isForced = force && obeys
+            #expect(told.events("otaAborted").count == (isForced ? 1 : 0))
+            #expect(told.events("otaVerified").count == (isForced ? 1 : 2))
+        }
+    }
+
+    @Test("an image that would fit a device but is for another is withheld as not targeted")
+    func notTargeted() throws {
+        let told = try Told(
+            Homes.home([first, second]), images: [Homes.image(for: second)],
+            [
+                .join(devices: ["ESME-1", "ESME-2"]), .deliver(image: "ESME-2", to: ["ESME-2"]),
+                .query(devices: ["ESME-1"]), .wait(.seconds(10)),
+            ], named: "not-targeted")
+        #expect(told.result.failure == nil)
+        #expect(told.events("imageWithheld").last?["reason"] as? String == "notTargeted")
+    }
+
+    @Test("a hub's flash pages may be of another size")
+    func flashPages() throws {
+        let hub = Homes.newHub {
+            $0.flashPart.pageSize = 8_192
+            $0.flashPart.erasePage = .milliseconds(90)
+            $0.imageSlotSize = 10 * 8_192
+        }
+        let told = try Told(
+            Homes.home([first], hub: hub), images: [Homes.image(for: first, size: 70_000)],
+            Stories.update("ESME-1"), named: "flash-pages")
+        #expect(told.result.failure == nil)
+    }
+}

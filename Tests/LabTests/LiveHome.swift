@@ -1,0 +1,70 @@
+import Lab
+import Radio
+import Simulation
+import Testing
+import Wire
+
+/// A home that a test runs itself, and in which it may do what no scenario does.
+final class LiveHome {
+    private final class Tape: EvidenceSink {
+        var events: [EventRecord] = []
+        func record(frame: borrowing FrameRecord) {}
+        func record(event: EventRecord) { events.append(event) }
+    }
+
+    private let tape = Tape()
+    private let simulation: Simulation<HomeNode>
+
+    init(_ home: Home, images: [RunImage], _ steps: [ScenarioStep.Action]) {
+        let runner = Runner(
+            home: home,
+            scenario: Homes.scenario(steps + [.wait(.hours(1_000))], within: .hours(2_000)),
+            images: Dictionary(uniqueKeysWithValues: images.map { ($0.name, $0) }),
+            options: RunOptions(folder: nil))
+        simulation = runner.makeSimulation(sink: tape)
+    }
+
+    func events(_ kind: EventKind) -> [EventRecord] { tape.events.filter { $0.kind == kind } }
+
+    /// Runs until a member has had so many events of a kind, for a week at most.
+    func run(untilEvent kind: EventKind, of node: UInt16, count: Int = 1) {
+        let limit = simulation.now + .hours(24 * 7)
+        while tape.events.count(where: { $0.kind == kind && $0.node == node }) < count {
+            guard simulation.step(until: limit) else {
+                Issue.record("no \(kind) of member \(node)")
+                return
+            }
+        }
+    }
+
+    func run(for time: Interval) { simulation.run(until: simulation.now + time) }
+
+    /// Gives a member an input now.
+    func give(_ input: Input, to node: Int) {
+        act(for: node) { member, now, out in member.handle(input, at: now, into: &out) }
+    }
+
+    /// Cuts a member's power for a moment, in the middle of whatever it does.
+    func restart(_ node: Int) {
+        act(for: node) { _, _, out in out.append(.restart(after: .milliseconds(1))) }
+    }
+
+    /// Clears a page of a member's flash behind its back.
+    func erase(page: Int, of node: Int) {
+        act(for: node) { _, _, out in out.append(.erase(page: page)) }
+    }
+
+    private func act(
+        for node: Int, _ body: (inout HomeNode, Instant, inout Outbox) -> Void
+    ) {
+        var out = Outbox()
+        out.node = UInt16(node)
+        out.now = simulation.now
+        out.flash = simulation.air.flashView(of: node)
+        out.wantsDetail = true
+        var member = simulation.nodes[node]
+        body(&member, simulation.now, &out)
+        simulation.change(node) { $0 = member }
+        simulation.air.accept(out, from: node, nextDeadline: member.nextDeadline)
+    }
+}
