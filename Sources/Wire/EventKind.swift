@@ -47,6 +47,9 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case activated = 75
     case otaClientAbsent = 76
 
+    // Time client
+    case clockSet = 80
+
     // Communications Hub
     case imageArriving = 90
     case imageStored = 91
@@ -146,6 +149,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .activationRefused: [.init("reason", .refusal), .init("version", .hex(digits: 8))]
         case .activated: [.init("from", .hex(digits: 8)), .init("to", .hex(digits: 8))]
         case .otaClientAbsent: [.init("version", .hex(digits: 8))]
+        case .clockSet: [.init("utc", .decimal), .init("endpoint", .decimal)]
         case .imageArriving: [.init("delivery", .decimal), .init("size", .decimal)]
         case .imageStored:
             [
@@ -177,7 +181,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         switch self {
         case .dropped, .transmitFailed, .apsRetry, .otaProgress, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
-            .runEnded, .outputLost, .imageNotified, .routeFound:
+            .runEnded, .outputLost, .imageNotified, .routeFound, .clockSet:
             false
         default: true
         }

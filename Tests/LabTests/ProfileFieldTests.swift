@@ -70,7 +70,7 @@ struct ProfileFieldTests {
         let devices = ProfileLibrary.fields(of: .device).map(\.path)
         let hubs = ProfileLibrary.fields(of: .hub).map(\.path)
         let homes = ProfileLibrary.fields(of: .home).map(\.path)
-        let groups: Set = ["name", "firmware", "ota", "stack", "flash", "sleep"]
+        let groups: Set = ["name", "firmware", "ota", "stack", "flash", "sleep", "time"]
         let known: [(fields: [String], properties: [String])] = [
             (
                 devices,
@@ -80,6 +80,7 @@ struct ProfileFieldTests {
                     except: groups)
             ),
             (devices, Self.properties(of: device.ota, at: "ota")),
+            (devices, Self.properties(of: device.time, at: "time")),
             (devices, Self.properties(of: device.stack, at: "stack")),
             (devices, Self.properties(of: SleepSettings(), at: "sleep")),
             (
