@@ -68,6 +68,15 @@ let package = Package(
                 "Evidence", "Lab", "BenchmarkSupport", argumentParser,
             ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),
 
+        // Only `Tools/fuzz` builds these two with libFuzzer; nothing else depends on them.
+        .target(name: "FuzzingSupport", path: "Tools/fuzzing/support"),
+        .executableTarget(
+            name: "hanfuzz",
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
+                "Evidence", "Lab", "FuzzingSupport",
+            ], path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
+
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "WireTests", dependencies: ["Wire"],
@@ -103,6 +112,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "TidyTests", dependencies: [],
