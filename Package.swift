@@ -72,6 +72,15 @@ let package = Package(
                 "Evidence", "Lab", "BenchmarkSupport", "BenchmarkReport", argumentParser,
             ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),
 
+        // Only `Tools/fuzz` builds these two with libFuzzer; nothing else depends on them.
+        .target(name: "FuzzingSupport", path: "Tools/fuzzing/support"),
+        .executableTarget(
+            name: "hanfuzz",
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
+                "Evidence", "Lab", "FuzzingSupport",
+            ], path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
+
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "WireTests", dependencies: ["Wire"],
@@ -111,6 +120,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "BenchmarkTests", dependencies: ["BenchmarkReport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "TidyTests", dependencies: [],

@@ -74,6 +74,7 @@ public struct CommunicationsHub: Node {
     var phase = Phase.off
     var timer = Instant.distantFuture
     var zclSequence: UInt8 = 0
+    var basic = ZCLBasic(isMainsPowered: true)
     /// Memory for the stack's snapshots, which are written often.
     private var snapshot = ByteBuilder()
     /// Devices whose version the WAN has asked for and that have not answered yet.

@@ -66,6 +66,8 @@ public struct HANDevice: Node {
     var isChecking = false
     var sleeper = Sleeper()
     var zclSequence: UInt8 = 0
+    var basic: ZCLBasic
+    var clock: TimeClient
     /// Memory for the stack's snapshots, which are written often.
     private var snapshot = ByteBuilder()
     /// The download slot is erased from the start of the present file up to here.
@@ -94,6 +96,9 @@ public struct HANDevice: Node {
         journal = Journal(
             firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
         firmware = FirmwareState(running: identity.firmware, stamp: profile.factoryStamp)
+        basic = ZCLBasic(isMainsPowered: profile.isMainsPowered)
+        clock = TimeClient(
+            settings: profile.time, responseTimeout: profile.ota.responseTimeout)
         client = OTAClient(
             settings: profile.ota, eui64: identity.eui64,
             current: ImageIdentity(
@@ -117,7 +122,7 @@ public struct HANDevice: Node {
         return SimpleDescriptor(
             endpoint: profile.endpoint, profile: ProfileID.smartEnergy, device: device,
             inputClusters: [ClusterID.basic],
-            outputClusters: hasOTAClient ? [ClusterID.otaUpgrade] : [])
+            outputClusters: [ClusterID.time] + (hasOTAClient ? [ClusterID.otaUpgrade] : []))
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -155,7 +160,9 @@ public struct HANDevice: Node {
             case .running:
                 min(
                     min(timer, stack.reckonDeadline()),
-                    min(hasOTAClient ? client.nextDeadline : .distantFuture, sleeper.nextDeadline))
+                    min(
+                        min(hasOTAClient ? client.nextDeadline : .distantFuture, clockDeadline),
+                        sleeper.nextDeadline))
             }
     }
 
@@ -265,6 +272,7 @@ public struct HANDevice: Node {
         // First, so that a sleeper whose budget is spent asks for nothing more.
         manageSleep(at: now)
         stepClient(at: now, into: &out)
+        stepClock(at: now, into: &out)
         saveNetwork(&out)
         stack.goOn(at: now, into: &out)
         manageSleep(at: now)
@@ -276,8 +284,11 @@ public struct HANDevice: Node {
         switch indication {
         case .joined:
             sleeper.stayAwake(at: now)
+            clock.joined(at: now)
             if hasOTAClient { discover(at: now, into: &out) }
-        case .matched(let address, let endpoint):
+        case .matched(ClusterID.time, _, let endpoint): _ = clock.found(endpoint, at: now)
+        case .noMatch(ClusterID.time, _): _ = clock.found(nil, at: now)
+        case .matched(_, let address, let endpoint):
             guard hasOTAClient, server == nil || server?.address == address else { return }
             server = (address, endpoint)
             stack.resolve(address, now: now, into: &out)
@@ -292,7 +303,9 @@ public struct HANDevice: Node {
             client.bind(to: eui64, at: now, after: .seconds(1))
         case .message(let message): receive(message, at: now, into: &out)
         case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
-        case .left: leave(at: now)
+        case .left:
+            clock.left()
+            leave(at: now)
         case .formed, .joinFailed, .keySent, .deviceAnnounced: break
         }
     }

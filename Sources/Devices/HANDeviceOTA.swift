@@ -25,9 +25,11 @@ extension HANDevice {
             return
         }
         if message.cluster == ClusterID.basic {
-            reply(
-                zcl, ZCLBasic.answer(zcl, isMainsPowered: profile.isMainsPowered), at: now,
-                into: &out)
+            reply(zcl, basic.answer(zcl), at: now, into: &out)
+            return
+        }
+        if message.cluster == ClusterID.time {
+            receiveTime(zcl, at: now, into: &out)
             return
         }
         guard message.cluster == ClusterID.otaUpgrade, hasOTAClient else {
@@ -79,7 +81,10 @@ extension HANDevice {
             return
         }
         let client = client
-        reply(zcl, ZCLGeneral.answer(zcl) { client.attribute($0) }, at: now, into: &out)
+        let served = ZCLServed.otaClient(
+            pages: profile.ota.pageSize > 0, deviceFiles: profile.ota.deviceFile != nil)
+        reply(
+            zcl, ZCLGeneral.answer(zcl, of: served) { client.attribute($0) }, at: now, into: &out)
     }
 
     private mutating func receiveOTA(
@@ -151,7 +156,7 @@ extension HANDevice {
     }
 
     /// Sends a whole ZCL frame back where a message came from.
-    private mutating func reply(
+    mutating func reply(
         _ zcl: ZCLMessage, _ frame: FrameBuffer?, at now: Instant, into out: inout Outbox
     ) {
         guard let frame, !frame.isEmpty else { return }
@@ -409,7 +414,7 @@ extension HANDevice {
     mutating func manageSleep(at now: Instant) {
         guard let settings = profile.sleep, stack.isJoined else { return }
         let isBusy =
-            client.awaitsResponse || client.isDownloading || isChecking
+            client.awaitsResponse || client.isDownloading || isChecking || clock.isBusy(at: now)
             || (hasOTAClient && !client.isBound)
         if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
             client.pause(true)

@@ -31,22 +31,16 @@ extension CommunicationsHub {
             receiveOTA(zcl, from: client, at: now, into: &out)
             readVersions(of: device, at: now, into: &out)
         case ClusterID.basic:
-            reply(zcl, ZCLBasic.answer(zcl, isMainsPowered: true), at: now, into: &out)
+            reply(zcl, basic.answer(zcl), at: now, into: &out)
         case ClusterID.time:
             guard message.isLinkSecured else {
                 out.drop(.apsUnsecured, from: message.source)
                 return
             }
-            let utc = self.utc(now)
-            let answer = ZCLGeneral.answer(zcl) { identifier in
-                switch identifier {
-                case 0x0000: ZCLAttribute(identifier, .utcTime, UInt64(utc))
-                // Master and synchronised: the hub's clock is the home's (ZCL 3.12.2.2.2).
-                case 0x0001: ZCLAttribute(identifier, .bitmap8, 0x03)
-                default: nil
-                }
-            }
-            reply(zcl, answer, at: now, into: &out)
+            // The hub's clock is the home's, and the CSP keeps it right.
+            var clock = ZCLTime(
+                now: identity.start.advanced(by: now - .zero), status: [.master, .synchronised])
+            reply(zcl, clock.answer(zcl), at: now, into: &out)
         default:
             reply(
                 zcl,
@@ -104,7 +98,9 @@ extension CommunicationsHub {
     ) {
         guard zcl.header.command == ZCLFoundation.readAttributesResponse else {
             // The cluster's attributes are all on the client.
-            reply(zcl, ZCLGeneral.answer(zcl) { _ in nil }, at: now, into: &out)
+            let served = ZCLServed.otaServer(
+                pages: capabilities.servesPages, deviceFiles: capabilities.servesDeviceFiles)
+            reply(zcl, ZCLGeneral.answer(zcl, of: served) { _ in nil }, at: now, into: &out)
             return
         }
         var version: UInt64?

@@ -22,6 +22,7 @@ public struct DeviceProfile: Sendable {
     /// Nil for a device whose receiver is always on.
     public var sleep: SleepSettings?
     public var ota: OTAClientSettings
+    public var time: TimeClientSettings
     /// How much of a download survives a restart.
     public var resume: ResumePolicy
     /// Block requests and responses ask for APS acknowledgements too.
@@ -57,6 +58,7 @@ public struct DeviceProfile: Sendable {
         isRouter = false
         isMainsPowered = true
         ota = OTAClientSettings()
+        time = TimeClientSettings()
         resume = .offset(everyBlocks: 32)
         acknowledgesBlocks = false
         stack = JoinSettings()

@@ -21,6 +21,7 @@ struct DeviceLoader {
         ] + settings.map { $0.field(in: "", of: unchanged) }
             + sleep.map { $0.field(in: "sleep", of: SleepSettings()) }
             + ota.map { $0.field(in: "ota", of: unchanged) }
+            + time.map { $0.field(in: "time", of: unchanged) }
             + [
                 ProfileField("resume", "fromZero, or a map", "everyBlocks 32"),
                 ProfileField("resume.everyBlocks", "number, 1 to 65536", "32"),
@@ -99,6 +100,14 @@ struct DeviceLoader {
         ] + StackLoader.network(\.network)
     }
 
+    private static var time: [ProfileSetting<DeviceProfile>] {
+        [
+            .duration("afterJoining", \.time.afterJoining),
+            .duration("interval", \.time.interval),
+            .duration("retryInterval", \.time.retryInterval),
+        ]
+    }
+
     private static var flash: [ProfileSetting<DeviceProfile>] {
         [
             .size("size", \.flash.size, in: (64 << 10)...(64 << 20)),
@@ -130,6 +139,7 @@ struct DeviceLoader {
             profile.sleep = try sleepSettings(field, router: profile.isRouter)
         }
         try map.read(group: "ota", ota, into: &profile)
+        try map.read(group: "time", time, into: &profile)
         if let field = try map.optional("resume") { profile.resume = try resume(field) }
         try map.read(group: "stack", stack, into: &profile)
         try map.read(group: "flash", flash, into: &profile)

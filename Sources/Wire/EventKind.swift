@@ -52,6 +52,9 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case otaStoppedAsking = 77
     case otaFileReceived = 78
 
+    // Time client
+    case clockSet = 80
+
     // Communications Hub
     case imageArriving = 90
     case imageStored = 91
@@ -162,6 +165,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("imageType", .hex(digits: 4)), .init("version", .hex(digits: 8)),
                 .init("size", .decimal),
             ]
+        case .clockSet: [.init("utc", .decimal), .init("endpoint", .decimal)]
         case .imageArriving: [.init("delivery", .decimal), .init("size", .decimal)]
         case .imageStored:
             [
@@ -194,7 +198,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         switch self {
         case .dropped, .transmitFailed, .apsRetry, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
-            .runEnded, .imageNotified, .routeFound, .routeLost:
+            .runEnded, .imageNotified, .routeFound, .routeLost, .clockSet:
             false
         default: true
         }

@@ -34,10 +34,11 @@ enum Checkout {
     }
 
     /// The name of the target: the second component of a path in Sources or Tests, the third of
-    /// one in Tools/benchmarks.
+    /// one in Tools/benchmarks or Tools/fuzzing.
     static func target(of path: String) -> String? {
         let parts = path.split(separator: "/")
-        let place = path.hasPrefix("Tools/benchmarks/") ? 2 : 1
+        let isTool = ["Tools/benchmarks/", "Tools/fuzzing/"].contains(where: path.hasPrefix)
+        let place = isTool ? 2 : 1
         return parts.count > place + 1 ? String(parts[place]) : nil
     }
 

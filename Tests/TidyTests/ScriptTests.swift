@@ -6,7 +6,7 @@ func format() throws {
     let swift = ProcessInfo.processInfo.environment["SWIFT"] ?? "swift"
     let lint = try Command(
         "/usr/bin/env", swift, "format", "lint", "--strict", "--parallel", "-r", "Sources", "Tests",
-        "Tools/benchmarks", "Package.swift"
+        "Tools/benchmarks", "Tools/fuzzing/hanfuzz", "Package.swift"
     ).run(in: Checkout.root)
     #expect(lint.code == 0, "\(lint.errors)\(lint.output)")
 }
@@ -36,7 +36,7 @@ func readme() throws {
     for command in ["Tools/han demo", "Tools/test"] {
         #expect(lead.contains(command), "README.md's first 25 lines do not show `\(command)`")
     }
-    for path in ["Tools/han", "Tools/test", "Tools/bench", ".ci/run"] {
+    for path in ["Tools/han", "Tools/test", "Tools/bench", "Tools/fuzz", ".ci/run"] {
         #expect(
             FileManager.default.isExecutableFile(atPath: Checkout.root.appending(path: path).path),
             "\(path) is not executable")

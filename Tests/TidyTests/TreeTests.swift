@@ -24,7 +24,8 @@ func fileLength() throws {
 func noDeadFiles() throws {
     let manifest = try #require(try Checkout.text(of: "Package.swift"))
     for path in Checkout.files where path.hasSuffix(".swift") && path != "Package.swift" {
-        let inTree = ["Sources/", "Tests/", "Tools/benchmarks/"].contains(where: path.hasPrefix)
+        let inTree = ["Sources/", "Tests/", "Tools/benchmarks/", "Tools/fuzzing/"]
+            .contains(where: path.hasPrefix)
         let target = Checkout.target(of: path) ?? ""
         #expect(
             inTree && manifest.contains("name: \"\(target)\""), "no target compiles \(path)")

@@ -19,6 +19,8 @@ enum Zigpy {
         var toClient: Bool
         var payload: String
         var fields: [String: String]
+        /// A profile-wide command, which zigpy only reads and writes again.
+        var general = false
     }
 
     struct Verdict: Codable {

@@ -142,7 +142,7 @@ check_swift() {
             "is needed"
 }
 
-# compile PRODUCT: builds in release mode. The compiler gets a process group of its own, so that
+# compile PRODUCT [OPTION...]: builds in release mode. The compiler gets a process group of its own, so that
 # a signal to this script ends all of it before the script goes.
 compile() {
     local child code received=
@@ -150,7 +150,7 @@ compile() {
     trap 'received=TERM' TERM
     trap 'received=HUP' HUP
     set -m
-    HOME=$home "$swift" build -c release --package-path "$root" --product "$1" </dev/null >&2 &
+    HOME=$home "$swift" build -c release --package-path "$root" --product "$@" </dev/null >&2 &
     child=$!
     set +m
     wait "$child"

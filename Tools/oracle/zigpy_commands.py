@@ -7,6 +7,8 @@ client), "payload" (hex, what stands behind the ZCL header) and "fields" (zigpy'
 values: decimal text, or hex for addresses, most significant byte first, and for data). For each
 one JSON object is printed: zigpy's "name" of the command, the "fields" it sees in the payload,
 the number of bytes left over in "rest", and in "made" the payload it makes of the given fields.
+With "general" set, the command is a profile-wide one: "fields" are not looked at, and "made" is
+what zigpy makes of what it has seen.
 What zigpy does not accept gets an object with "error". Exits 0 unless a line is not readable.
 """
 
@@ -14,6 +16,7 @@ import json
 import sys
 
 import zigpy.types as t
+from zigpy.zcl import foundation
 from zigpy.zcl.clusters.general import Ota
 
 
@@ -42,8 +45,19 @@ def value(kind, given):
     return kind(int(given))
 
 
+def describe_general(request):
+    command = foundation.GENERAL_COMMANDS[foundation.GeneralCommand(request["command"])]
+    try:
+        seen, rest = command.schema.deserialize(bytes.fromhex(request["payload"]))
+        return {"name": command.name, "rest": len(rest), "made": seen.serialize().hex()}
+    except Exception as error:  # whatever zigpy raises is its verdict
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
 def describe(line):
     request = json.loads(line)
+    if request.get("general"):
+        return describe_general(request)
     command = (TO_CLIENT if request["toClient"] else TO_SERVER)[request["command"]]
     schema = command.schema
     try:

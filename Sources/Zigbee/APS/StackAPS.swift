@@ -280,7 +280,7 @@ extension ZigbeeStack {
             out.drop(.apsFragment, from: nwk.source)
             return
         }
-        let isBroadcast = nwk.destination.isBroadcast
+        let isBroadcast = nwk.destination.isBroadcast || header.delivery != .unicast
         if header.acknowledgementRequested, !isBroadcast {
             sendAPS(
                 header.acknowledgement, FrameBuffer(), to: nwk.source, at: now, into: &out)

@@ -62,6 +62,24 @@ public struct APSMessage: Sendable {
     /// The whole frame as decrypted; the payload begins at `payload`.
     public var frame: FrameBuffer
     public var payload: Int
+
+    public init(
+        source: ShortAddress, sourceEUI64: EUI64?, sourceEndpoint: UInt8,
+        destinationEndpoint: UInt8, cluster: UInt16, profile: UInt16, isLinkSecured: Bool,
+        isBroadcast: Bool, wantedAcknowledgement: Bool, frame: FrameBuffer, payload: Int
+    ) {
+        self.source = source
+        self.sourceEUI64 = sourceEUI64
+        self.sourceEndpoint = sourceEndpoint
+        self.destinationEndpoint = destinationEndpoint
+        self.cluster = cluster
+        self.profile = profile
+        self.isLinkSecured = isLinkSecured
+        self.isBroadcast = isBroadcast
+        self.wantedAcknowledgement = wantedAcknowledgement
+        self.frame = frame
+        self.payload = payload
+    }
 }
 
 /// What the stack tells the application, in order.
@@ -77,8 +95,8 @@ public enum Indication: Sendable {
     /// A device in the trust centre's care has got its network key sent.
     case keySent(EUI64, ShortAddress)
     case deviceAnnounced(EUI64, ShortAddress, CapabilityInformation)
-    case matched(server: ShortAddress, endpoint: UInt8)
-    case noMatch(server: ShortAddress)
+    case matched(cluster: UInt16, server: ShortAddress, endpoint: UInt8)
+    case noMatch(cluster: UInt16, server: ShortAddress)
     case resolved(ShortAddress, EUI64)
     /// An acknowledged transmission arrived, or will not.
     case sent(token: UInt16, delivered: Bool)

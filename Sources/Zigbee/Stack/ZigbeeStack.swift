@@ -27,8 +27,10 @@ public struct ZigbeeStack {
     var poll = PollState()
     var trustCentre = TrustCentre()
     var zdoSequence: UInt8 = 0
-    /// Requests that have not been answered, the latest eight.
-    var zdoRequests: [(target: ShortAddress, cluster: UInt16, transaction: UInt8)] = []
+    /// Requests that have not been answered, the latest eight; a search for a server is `about`
+    /// its cluster.
+    var zdoRequests: [(target: ShortAddress, cluster: UInt16, transaction: UInt8, about: UInt16)] =
+        []
     var dice: SeededStream
     /// What later network keys are made from; the dice begin anew with every start.
     let keySeed: Seed

@@ -65,6 +65,7 @@ public struct ZCLStatus: RawRepresentable, Hashable, Sendable {
     public static let readOnly = ZCLStatus(rawValue: 0x88)
     public static let insufficientSpace = ZCLStatus(rawValue: 0x89)
     public static let notFound = ZCLStatus(rawValue: 0x8B)
+    public static let unreportableAttribute = ZCLStatus(rawValue: 0x8C)
     public static let invalidDataType = ZCLStatus(rawValue: 0x8D)
     public static let timeout = ZCLStatus(rawValue: 0x94)
     public static let abort = ZCLStatus(rawValue: 0x95)
@@ -91,6 +92,24 @@ public enum ZCLFoundation {
     public static let defaultResponse: UInt8 = 0x0B
     public static let discoverAttributes: UInt8 = 0x0C
     public static let discoverAttributesResponse: UInt8 = 0x0D
+    public static let discoverCommandsReceived: UInt8 = 0x11
+    public static let discoverCommandsReceivedResponse: UInt8 = 0x12
+    public static let discoverCommandsGenerated: UInt8 = 0x13
+    public static let discoverCommandsGeneratedResponse: UInt8 = 0x14
+    public static let discoverAttributesExtended: UInt8 = 0x15
+    public static let discoverAttributesExtendedResponse: UInt8 = 0x16
+
+    /// Whether a command answers another one.
+    public static func isResponse(_ command: UInt8) -> Bool {
+        switch command {
+        case readAttributesResponse, writeAttributesResponse, configureReportingResponse,
+            readReportingConfigurationResponse, defaultResponse, discoverAttributesResponse,
+            discoverCommandsReceivedResponse, discoverCommandsGeneratedResponse,
+            discoverAttributesExtendedResponse:
+            true
+        default: false
+        }
+    }
 }
 
 /// ZCL data types (ZCL 2.6.2), those a GB firmware update meets.

@@ -29,6 +29,7 @@ extension ZigbeeStack {
         sendZDO(
             ZDOCluster.matchDescriptorRequest, body, to: target, transaction: nil,
             options: .acknowledged, at: now, into: &out)
+        if let last = zdoRequests.indices.last { zdoRequests[last].about = cluster }
     }
 
     /// Asks `target` for its EUI-64.
@@ -75,7 +76,7 @@ extension ZigbeeStack {
         zdoSequence &+= 1
         if transaction == nil, !destination.isBroadcast {
             if zdoRequests.count == 8 { zdoRequests.removeFirst() }
-            zdoRequests.append((destination, cluster, zdoSequence))
+            zdoRequests.append((destination, cluster, zdoSequence, 0))
         }
         var payload = FrameBuffer()
         payload.append(transaction ?? zdoSequence)
@@ -101,8 +102,8 @@ extension ZigbeeStack {
                     out.drop(.zdoUnexpected, from: message.source)
                     return
                 }
-                zdoRequests.remove(at: index)
-                try receiveResponse(message, &reader, into: &out)
+                let request = zdoRequests.remove(at: index)
+                try receiveResponse(message, about: request.about, &reader, into: &out)
             } else if message.cluster == ZDOCluster.deviceAnnounce {
                 try receiveAnnounce(&reader, at: now, into: &out)
             } else if message.cluster == ZDOCluster.managementLeaveRequest {
@@ -190,7 +191,8 @@ extension ZigbeeStack {
     }
 
     private mutating func receiveResponse(
-        _ message: APSMessage, _ reader: inout ByteReader, into out: inout Outbox
+        _ message: APSMessage, about cluster: UInt16, _ reader: inout ByteReader,
+        into out: inout Outbox
     ) throws(WireError) {
         let status = try reader.u8("status")
         switch message.cluster {
@@ -198,9 +200,10 @@ extension ZigbeeStack {
             let server = try reader.shortAddress("NWK address of interest")
             let count = try reader.u8("match length")
             if status == ZDOStatus.success.rawValue, count > 0 {
-                indicate(.matched(server: server, endpoint: try reader.u8("endpoint")))
+                let endpoint = try reader.u8("endpoint")
+                indicate(.matched(cluster: cluster, server: server, endpoint: endpoint))
             } else {
-                indicate(.noMatch(server: server))
+                indicate(.noMatch(cluster: cluster, server: server))
             }
         case ZDOCluster.ieeeAddressRequest | ZDOCluster.response,
             ZDOCluster.nwkAddressRequest | ZDOCluster.response:

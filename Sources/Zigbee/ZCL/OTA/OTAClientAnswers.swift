@@ -271,7 +271,7 @@ extension OTAClient {
             .init(identifier, .uint16, UInt64(current.manufacturer))
         case OTAAttributeID.imageTypeID: .init(identifier, .uint16, UInt64(current.imageType))
         case OTAAttributeID.minimumBlockPeriod:
-            .init(identifier, .uint16, UInt64(minimumBlockPeriod), isWritable: true)
+            .init(identifier, .uint16, UInt64(minimumBlockPeriod))
         case OTAAttributeID.imageStamp: .init(identifier, .uint32, UInt64(imageStamp))
         case OTAAttributeID.upgradeActivationPolicy:
             .init(identifier, .enum8, settings.activationByOrderOnly ? 1 : 0)
