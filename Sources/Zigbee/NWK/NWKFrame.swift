@@ -175,6 +175,12 @@ public enum NWKCommand: Sendable, Equatable {
         public struct Entry: Sendable, Equatable {
             public var neighbour: ShortAddress
             public var costs: UInt8
+
+            /// `costs`: incoming in bits 0-2, outgoing in bits 4-6.
+            public init(neighbour: ShortAddress, costs: UInt8) {
+                self.neighbour = neighbour
+                self.costs = costs
+            }
         }
 
         /// Bits 5-7 of the options.
@@ -182,7 +188,7 @@ public enum NWKCommand: Sendable, Equatable {
         public var entries: [Entry]
 
         /// All neighbours in one frame, first and last.
-        init(entries: some Sequence<Entry>) {
+        public init(entries: some Sequence<Entry>) {
             flags = 0x60
             self.entries = Array(entries.prefix(Self.limit))
         }

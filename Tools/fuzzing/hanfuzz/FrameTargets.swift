@@ -159,7 +159,11 @@ enum FrameSeeds {
                 .rejoinRequest(capability), .rejoinResponse(device, status: 0),
                 .endDeviceTimeoutRequest(timeout: 8),
                 .endDeviceTimeoutResponse(status: 0, parentInformation: 3),
-                .linkStatus(.init(routers: [device, .coordinator])),
+                .linkStatus(
+                    .init(entries: [
+                        .init(neighbour: device, costs: 0x11),
+                        .init(neighbour: .coordinator, costs: 0x77),
+                    ])),
             ].map { command in write { command.encode(into: &$0) } }
         case "aps":
             [APSHeader.Kind.data, .command, .acknowledgement].map { kind in

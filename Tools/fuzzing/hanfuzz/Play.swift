@@ -181,7 +181,7 @@ struct Play<N: Node>: ~Copyable {
         guard let what = content.first else { return }
         let rest = Array(content.dropFirst())
         let number = UInt32(rest.first ?? 0)
-        switch what % 8 {
+        switch what % 12 {
         case 0:
             guard let hash = Digest256(rest.prefix(32)) else { return }
             bench.give(.order(.activate(hash: hash)))
@@ -193,7 +193,15 @@ struct Play<N: Node>: ~Copyable {
         case 5: deliver(rest, to: [World.hubEUI64])
         case 6:
             bench.give(
-                .wan(.beginImage(delivery: number, targets: [EUI64(1)], size: number << 24)))
+                .wan(
+                    .beginImage(
+                        delivery: number, targets: [EUI64(1)], size: number << 24,
+                        installableFrom: [number])))
+        case 7:
+            bench.give(.order(.queryDeviceFile(imageType: UInt16(truncatingIfNeeded: number))))
+        case 8: bench.give(.order(.cancelDownload))
+        case 9: bench.give(.order(.updateNetworkKey))
+        case 10: bench.give(.order(.removeDevice(World.deviceEUI64)))
         default:
             bench.give(.wan(.imageChunk(delivery: number, offset: number << 20, bytes: rest)))
         }
@@ -201,7 +209,9 @@ struct Play<N: Node>: ~Copyable {
 
     private mutating func deliver(_ bytes: [UInt8], to targets: [EUI64]) {
         bench.give(
-            .wan(.beginImage(delivery: 9, targets: targets, size: UInt32(bytes.count))))
+            .wan(
+                .beginImage(
+                    delivery: 9, targets: targets, size: UInt32(bytes.count), installableFrom: [])))
         bench.give(.wan(.imageChunk(delivery: 9, offset: 0, bytes: bytes)))
         bench.give(.wan(.endImage(delivery: 9)))
     }
