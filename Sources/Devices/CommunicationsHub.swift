@@ -203,6 +203,7 @@ public struct CommunicationsHub: Node {
 
     private mutating func start(at now: Instant, into out: inout Outbox) {
         phase = .running
+        out.note(.booted)
         if let bytes = journal[Record.network], (try? stack.restore(bytes)) != nil,
             stack.isJoined
         {

@@ -240,6 +240,7 @@ public struct HANDevice: Node {
 
     private mutating func start(at now: Instant, into out: inout Outbox) {
         phase = .running
+        out.note(.booted)
         if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
         if let bytes = journal[Record.network], (try? stack.restore(bytes)) != nil,
             stack.isJoined

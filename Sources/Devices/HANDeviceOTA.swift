@@ -269,7 +269,9 @@ extension HANDevice {
         if client.offset - lastProgress >= max(1, client.size / 50) || client.offset == client.size
         {
             lastProgress = client.offset
-            out.note(.otaProgress, UInt64(client.offset), UInt64(client.size))
+            out.note(
+                .otaProgress, UInt64(client.offset), UInt64(client.size), UInt64(client.blocks),
+                UInt64(client.image?.version ?? 0))
         }
     }
 

@@ -41,6 +41,9 @@ extension AttemptRecord {
         if milestones.contains(.rejected) { return .rejected }
         if milestones.contains(.gaveUp) { return .gaveUp }
         if milestones.contains(.verified) { return .notActivated }
+        // A hub whose firmware cannot update this type of device offers it nothing, whatever else
+        // becomes of the image.
+        if hubDiscarded, reason != .hubLacksSupport { return .discarded }
         if milestones.contains(.notOffered) { return .notOffered }
         if hubDiscarded { return .discarded }
         if hasNoClient { return .notOffered }

@@ -38,6 +38,26 @@ public struct Director: Node {
         var knowsServer = false
         var hasNoClient = false
         var lastRead: UInt32?
+        /// At first everybody's power has just come on.
+        var power = Power.starting
+    }
+
+    enum Power: Sendable {
+        case off
+        /// On, or about to be, but its software does not run yet.
+        case starting
+        case running
+    }
+
+    /// What waits for its node's software to run.
+    struct Held: Sendable {
+        enum Content: Sendable {
+            case order(Order)
+            case wan(WANMessage)
+        }
+
+        var member: Int
+        var content: Content
     }
 
     enum Phase: Sendable {
@@ -86,6 +106,9 @@ public struct Director: Node {
     var underway: Set<UInt32> = []
     /// What the devices have said to the orders of this step, by index.
     var answers: [Int: OrderAnswer] = [:]
+    var held: [Held] = []
+    /// Why the present step cannot come true.
+    var obstacle: String?
     /// Why the run is worth nothing any more.
     var loss: String?
     /// Bytes of an image in one WAN message.
@@ -139,6 +162,7 @@ public struct Director: Node {
         case .tick: break
         case .observed(let event):
             observe(event, at: now)
+            if event.kind == .booted { release(Int(event.node), at: now, into: &out) }
             // In the middle of a download, where nothing is looked at that need not be.
             if event.kind == .otaProgress, !awaitsOffset { return }
         case .wan(.imageStored(let delivery)): lastReply = (delivery, nil)
@@ -173,6 +197,8 @@ public struct Director: Node {
         }
         let current = scenario.steps[step]
         underway.removeAll()
+        held.removeAll()
+        obstacle = nil
         stepBegan = now
         awaitsOffset = false
         stepDeadline = now + current.within
@@ -193,15 +219,16 @@ public struct Director: Node {
             for index in indices(devices) {
                 guard let attempt = attempts.last(where: { $0.device == index }) else { continue }
                 if expected != .nothing { answers[index] = .awaited }
-                out.send(.activate(hash: attempt.hash), to: UInt16(index))
+                // To one without power it is sent all the same: that is what the step tries.
+                give(.activate(hash: attempt.hash), to: index, mayBeOff: true, into: &out)
             }
         case .readVersions(let devices, _):
             for index in indices(devices) {
                 members[index].lastRead = nil
-                out.send(.readVersion(device: members[index].eui64))
+                tellHub(.readVersion(device: members[index].eui64), into: &out)
             }
         case .query(let devices):
-            for index in indices(devices) { out.send(.queryNextImage, to: UInt16(index)) }
+            for index in indices(devices) { give(.queryNextImage, to: index, into: &out) }
         case .power(let device, let on, let duration):
             switchPower(of: device, on: on, into: &out)
             if let duration { stepDeadline = now + duration }
@@ -214,19 +241,54 @@ public struct Director: Node {
             }
         case .updateNetworkKey:
             hubHasSwitchedKey = false
-            out.send(.updateNetworkKey, to: UInt16(hub))
+            give(.updateNetworkKey, to: hub, into: &out)
         case .remove(let devices):
             for index in indices(devices) {
-                out.send(.removeDevice(members[index].eui64), to: UInt16(hub))
+                give(.removeDevice(members[index].eui64), to: hub, into: &out)
             }
-        case .permitJoining(let duration): out.send(.permitJoining(duration), to: UInt16(hub))
+        case .permitJoining(let duration): give(.permitJoining(duration), to: hub, into: &out)
         case .wait(let duration): stepDeadline = now + duration
         case .waitUntil(let moment): stepDeadline = max(now, instant(of: moment))
         }
     }
 
-    private func switchPower(of device: String, on: Bool, into out: inout Outbox) {
-        for index in indices([device]) { out.append(.power(of: UInt16(index), on: on)) }
+    private mutating func switchPower(of device: String, on: Bool, into out: inout Outbox) {
+        for index in indices([device]) {
+            out.append(.power(of: UInt16(index), on: on))
+            guard on != (members[index].power != .off) else { continue }
+            members[index].power = on ? .starting : .off
+        }
+    }
+
+    /// Gives an order now, or as soon as the node's software runs.
+    private mutating func give(
+        _ order: Order, to member: Int, mayBeOff: Bool = false, into out: inout Outbox
+    ) {
+        switch members[member].power {
+        case .off where !mayBeOff: obstacle = "\(members[member].name) is off"
+        case .starting: held.append(Held(member: member, content: .order(order)))
+        case .running, .off: out.send(order, to: UInt16(member))
+        }
+    }
+
+    private mutating func tellHub(_ message: WANMessage, into out: inout Outbox) {
+        switch members[hub].power {
+        case .off: obstacle = "\(members[hub].name) is off"
+        case .starting: held.append(Held(member: hub, content: .wan(message)))
+        case .running: out.send(message)
+        }
+    }
+
+    /// Gives a node whose software has begun to run what has waited for it.
+    private mutating func release(_ member: Int, at now: Instant, into out: inout Outbox) {
+        for one in held where one.member == member {
+            switch one.content {
+            case .order(let order): out.send(order, to: UInt16(member))
+            case .wan(let message): out.send(message)
+            }
+        }
+        held.removeAll { $0.member == member }
+        if member == hub, !transfers.isEmpty, timer == .distantFuture { timer = now }
     }
 
     private func instant(of moment: UTCTime) -> Instant {
@@ -271,6 +333,11 @@ public struct Director: Node {
     /// brings the step's deadline forward.
     private mutating func missing(at now: Instant, into out: inout Outbox) -> String? {
         if let loss { return failing(loss, at: now) }
+        if let obstacle { return failing(obstacle, at: now) }
+        if !held.isEmpty {
+            let waiting = Set(held.map(\.member)).sorted()
+            return "does not run yet, its power has just come on: \(names(waiting))"
+        }
         guard step < scenario.steps.count else { return nil }
         switch scenario.steps[step].action {
         case .join(let devices):
@@ -361,6 +428,11 @@ public struct Director: Node {
     /// the next follows when this one has left.
     private mutating func transfer(at now: Instant, into out: inout Outbox) {
         guard var current = transfers.first else { return }
+        if !current.isBegun, members[hub].power != .running {
+            // `release` goes on with it.
+            if members[hub].power == .off { obstacle = "\(members[hub].name) is off" }
+            return
+        }
         let size = current.image.bytes.count
         if !current.isBegun {
             current.isBegun = true
@@ -390,7 +462,9 @@ public struct Director: Node {
 
     mutating func discard(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {
         underway.remove(delivery)
-        for index in attempts.indices where attempts[index].delivery == delivery {
+        for index in attempts.indices
+        where attempts[index].delivery == delivery && !attempts[index].hubDiscarded {
+            // What follows the first reason only follows from it.
             attempts[index].hubDiscarded = true
             attempts[index].hasArrived = true
             attempts[index].reason = reason

@@ -21,7 +21,14 @@ extension Director {
             members[node].isInNetwork = false
             members[node].knowsServer = false
             members[node].hasNoClient = false
+            members[node].power = .starting
+        case .booted: members[node].power = .running
         case .poweredOff, .restarting:
+            if event.kind == .restarting {
+                members[node].power = .starting
+            } else if members[node].power == .running {
+                members[node].power = .off
+            }
             members[node].isInNetwork = false
             if node == hub { hubIsBack = false }
         case .panFormed, .networkResumed, .joined, .rejoined:
@@ -36,9 +43,15 @@ extension Director {
         case .otaServerFound: members[node].knowsServer = true
         case .otaClientAbsent: members[node].hasNoClient = true
         case .otaDownloadStarted, .otaDownloadResumed:
-            reach(.downloading, node, at: now)
-            note(node) { $0.offset = event.values[2] }
-        case .otaProgress: note(node) { $0.offset = event.values[0] }
+            reach(.downloading, node, at: now, of: event.values[0])
+            if let index = attempt(on: node, of: event.values[0]) {
+                attempts[index].offset = event.values[2]
+            }
+        case .otaProgress:
+            if let index = attempt(on: node, of: event.values[3]) {
+                attempts[index].offset = event.values[0]
+                attempts[index].blocks = attempts[index].earlierBlocks + event.values[2]
+            }
         case .otaNotOffered: reach(.notOffered, node, at: now, if: { $0.hasArrived })
         case .imageStored:
             underway.remove(UInt32(truncatingIfNeeded: event.values[0]))
@@ -47,14 +60,19 @@ extension Director {
                 attempts[index].hasArrived = true
             }
         case .otaFileReceived: reach(.verified, node, at: now)
-        case .otaVerified: note(node) { $0.blocks = $0.earlierBlocks + event.values[1] }
+        case .otaVerified:
+            if let index = attempt(on: node, of: event.values[0]) {
+                attempts[index].blocks = attempts[index].earlierBlocks + event.values[1]
+            }
         case .otaAwaitingActivation, .otaCountingDown:
             // Checked, and the hub has heard of it: only now would anybody order the activation.
-            reach(.verified, node, at: now)
+            reach(.verified, node, at: now, of: event.values[0])
         case .otaRejected:
             reach(
-                .rejected, node, at: now, reason: event.values[1], blocks: event.values[2])
-        case .otaGaveUp, .otaAborted: reach(.gaveUp, node, at: now, blocks: event.values[2])
+                .rejected, node, at: now, of: event.values[0], reason: event.values[1],
+                blocks: event.values[2])
+        case .otaGaveUp, .otaAborted:
+            reach(.gaveUp, node, at: now, of: event.values[0], blocks: event.values[2])
         case .activated: answer(node, .activated)
         case .activationRefused:
             let reason = Self.reason(event.values[0])
@@ -107,14 +125,26 @@ extension Director {
         change(&attempts[index])
     }
 
+    /// A device's latest attempt with an image of this version: the download of an earlier image
+    /// may end only after the next has been sent.
+    private func attempt(on device: Int, of version: UInt64) -> Int? {
+        attempts.lastIndex { $0.device == device && UInt64($0.version) == version }
+    }
+
     private mutating func reach(
         _ milestone: ScenarioStep.Milestone, _ device: Int, at now: Instant,
-        reason: UInt64? = nil, blocks: UInt64? = nil,
+        of version: UInt64? = nil, reason: UInt64? = nil, blocks: UInt64? = nil,
         if condition: (AttemptRecord) -> Bool = { _ in true }
     ) {
-        guard let index = attempts.lastIndex(where: { $0.device == device }),
-            condition(attempts[index])
-        else { return }
+        guard let latest = attempts.lastIndex(where: { $0.device == device }) else { return }
+        let index = version.map { attempt(on: device, of: $0) } ?? latest
+        guard let index, condition(attempts[index]) else { return }
+        if index != latest {
+            // Another image has been sent since: only what was fetched of this one still counts.
+            if let blocks { attempts[index].blocks = attempts[index].earlierBlocks + blocks }
+            changes += 1
+            return
+        }
         if milestone == .downloading, attempts[index].isReopened {
             // It asks again after giving up, or is offered later what was not there before.
             attempts[index].milestones.subtract([.gaveUp, .notOffered])

@@ -93,6 +93,13 @@ struct ScenarioLoader {
             timeLimit: try map.optional("timeLimit")?.duration(within: Self.limits)
                 ?? Self.timeLimit,
             steps: [])
+        guard scenario.start.advanced(by: scenario.timeLimit) < UTCTime(secondsSince2000: .max)
+        else {
+            throw try map.required("start").error(
+                "with the time limit of \(ProfileText.duration(scenario.timeLimit)) the run could "
+                    + "last beyond 2136-02-07T06:28:15Z, where ZigBee's UTCTime ends; begin earlier"
+            )
+        }
         let steps = try map.required("steps")
         let fields = try steps.list()
         guard (1...Self.stepLimit).contains(fields.count) else {

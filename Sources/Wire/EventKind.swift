@@ -6,6 +6,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case restarting = 3
     case dropped = 4
     case outputLost = 5
+    case booted = 6
 
     // MAC and NWK
     case panFormed = 20
@@ -81,7 +82,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     public var fields: [EventField] {
         switch self {
         case .poweredOn: [.init("firmware", .hex(digits: 8))]
-        case .poweredOff: []
+        case .poweredOff, .booted: []
         case .restarting: [.init("delay", .duration)]
         case .dropped:
             [
@@ -136,7 +137,11 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("version", .hex(digits: 8)), .init("size", .decimal),
                 .init("offset", .decimal),
             ]
-        case .otaProgress: [.init("offset", .decimal), .init("size", .decimal)]
+        case .otaProgress:
+            [
+                .init("offset", .decimal), .init("size", .decimal), .init("blocks", .decimal),
+                .init("version", .hex(digits: 8)),
+            ]
         case .otaWaiting: [.init("delay", .duration), .init("minimumBlockPeriod", .decimal)]
         case .otaVerified:
             [

@@ -26,6 +26,8 @@ enum Interruption {
             Glibc.signal(number, SIG_IGN)
         }
         let pipe = Glibc.signal(SIGPIPE, SIG_IGN)
+        // A file may not grow any more: then writing fails, which is told like any other failure.
+        Glibc.signal(SIGXFSZ, SIG_IGN)
         defer {
             Glibc.signal(SIGPIPE, pipe)
             for (number, old) in zip(stopping, before) { Glibc.signal(number, old) }

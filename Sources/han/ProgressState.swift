@@ -124,7 +124,11 @@ struct ProgressState {
         case .associated: return .passing("is joining", .busy)
         case .joined: return Change("has joined")
         case .rejoined: return Change("has rejoined")
-        case .left: return Change("has left the network", .warning)
+        case .left:
+            guard let name = names[values[0]], rows[node].name != name else {
+                return Change("has left the network", .warning)
+            }
+            return .passing("hears that \(name) has left")
         case .joinFailed:
             return Change("cannot join yet: \(reason(values[0]))", .warning)
         case .otaServerFound: return .passing("has found the OTA server")

@@ -306,10 +306,12 @@ struct RunCast {
             throw Failure(.usage, "\(option) \(argument.role) is given twice; give it once")
         }
         return try arguments.map { argument in
-            if names.contains(argument.role) { return (argument, [argument.role]) }
+            // A name that is also a role, as the only ESME's of a home, means the role.
             let members = names.filter {
-                type(of: $0)?.rawValue == argument.role && !seen.contains($0)
+                type(of: $0)?.rawValue == argument.role
+                    && (!seen.contains($0) || $0 == argument.role)
             }
+            if members.isEmpty, names.contains(argument.role) { return (argument, [argument.role]) }
             guard members.isEmpty else { return (argument, members) }
             let roles = unique(known)
             var message = "\(option) \(argument.role): the home '\(home.name)' has no such role"

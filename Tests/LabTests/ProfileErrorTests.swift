@@ -205,6 +205,9 @@ struct ProfileErrorTests {
 
     static let scenarios: [BrokenProfile] = [
         .init(
+            demo, "start: 2026-03-02T09:00:00Z", "start: 2136-02-07T00:00:00Z",
+            at: "4:8: start", "beyond 2136-02-07T06:28:15Z"),
+        .init(
             demo, "outcome: verified", "outcome: verified, offset: 1 KiB",
             at: "28:40: steps[5].await.offset", "goes with the outcome downloading"),
         .init(

@@ -40,6 +40,55 @@ struct StepStories {
         #expect(result.summary.virtualTime >= .minutes(10))
     }
 
+    @Test("an order to a node that has just been switched on waits until its software runs")
+    func booting() throws {
+        let result = try Stories.run(
+            Homes.home([esme]), images: [Homes.image(for: esme)],
+            [
+                .join(devices: ["ESME"]),
+                .power(device: "CH", on: false, duration: .seconds(1)),
+                .deliver(image: "ESME", to: ["ESME"]), .await(.verified, devices: ["ESME"]),
+                .power(device: "ESME", on: false, duration: .seconds(1)),
+                .activate(devices: ["ESME"]), .await(.updated, devices: ["ESME"]),
+                .power(device: "CH", on: false, duration: .seconds(1)),
+                .readVersions(devices: ["ESME"], version: nil),
+            ], named: "booting", within: .minutes(30))
+        #expect(result.failure == nil)
+    }
+
+    @Test("nothing can be asked of a node that is off")
+    func off() throws {
+        let query = try run([.power(device: "ESME", on: false), .query(devices: ["ESME"])])
+        #expect(query.failure?.hasSuffix("ESME is off") == true)
+        let read = try run([
+            .power(device: "CH", on: false), .readVersions(devices: ["ESME"], version: nil),
+        ])
+        #expect(read.failure?.hasSuffix("CH is off") == true)
+        #expect(read.summary.virtualTime < .minutes(5))
+    }
+
+    @Test("blocks count for the image that they are of, also of a download that was cut short")
+    func blocks() throws {
+        let folder = try TemporaryFolder()
+        let result = try run(
+            [
+                .await(.downloading, devices: ["ESME"], offset: 12_000),
+                .power(device: "ESME", on: false), .expect(.incomplete, devices: ["ESME"]),
+            ], image: Homes.image(for: esme, size: 20_000), folder: folder.path)
+        let attempt = try #require(result.summary.devices.last?.attempts.last)
+        let events = try Events(folder)
+        let told = events.values("otaProgress", "blocks", before: events.lines.count).last
+        #expect(attempt.blocks > 200 && told == Double(attempt.blocks))
+    }
+
+    @Test("an image too large for the hub is discarded for that reason")
+    func tooLarge() throws {
+        let result = try run(
+            [.expect(.discarded, devices: ["ESME"], reason: "imageTooLarge")],
+            image: Homes.image(for: esme, size: 800_000))
+        #expect(result.failure == nil)
+    }
+
     @Test("a refusal can be what a scenario expects, for the reason that it names and no other")
     func expectedRefusal() throws {
         let right = try run([
