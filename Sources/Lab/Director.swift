@@ -38,6 +38,7 @@ public struct Director: Node {
         var knowsServer = false
         var hasNoClient = false
         var lastRead: UInt32?
+        var refusesRead = false
     }
 
     enum Phase: Sendable {
@@ -198,10 +199,17 @@ public struct Director: Node {
         case .readVersions(let devices, _):
             for index in indices(devices) {
                 members[index].lastRead = nil
+                members[index].refusesRead = false
                 out.send(.readVersion(device: members[index].eui64))
             }
         case .query(let devices):
             for index in indices(devices) { out.send(.queryNextImage, to: UInt16(index)) }
+        case .queryFile(let devices, let imageType):
+            for index in indices(devices) {
+                out.send(.queryDeviceFile(imageType: imageType), to: UInt16(index))
+            }
+        case .cancel(let devices):
+            for index in indices(devices) { out.send(.cancelDownload, to: UInt16(index)) }
         case .power(let device, let on, let duration):
             switchPower(of: device, on: on, into: &out)
             if let duration { stepDeadline = now + duration }
@@ -289,7 +297,7 @@ public struct Director: Node {
             return standing(outcome, indices(devices), reason, at: now)
         case .activate(let devices, let expected, let reason):
             return answered(indices(devices), expected, reason, at: now)
-        case .query, .link, .permitJoining: return nil
+        case .query, .queryFile, .cancel, .link, .permitJoining: return nil
         case .power(let device, _, let duration):
             guard duration != nil else { return nil }
             guard stepDeadline <= now else { return "time" }
