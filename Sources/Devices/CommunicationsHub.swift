@@ -46,21 +46,18 @@ public struct CommunicationsHub: Node {
         static let firmware: UInt8 = 1
         static let network: UInt8 = 2
         static let deviceLog: UInt8 = 3
-        /// One for each image slot.
+        /// One for each image slot, up to 0x80.
         static let firstSlot: UInt8 = 0x40
     }
-
-    static let journalPages = 8
 
     /// A device whose version the WAN has asked for.
     struct PendingRead {
         var device: EUI64
         var tries = 0
-        var sent = Instant(microseconds: -2_000_000)
+        var sent: Instant?
+        /// ZCL sequence number of the latest question.
+        var sequence: UInt8 = 0
     }
-
-    /// Devices a hub's log holds (assumption).
-    static let deviceLogLimit = 64
 
     public let profile: HubProfile
     public let identity: HubIdentity
@@ -107,10 +104,10 @@ public struct CommunicationsHub: Node {
             configuration: configuration, crypto: crypto,
             seed: seed.named("node").indexed(identity.eui64.rawValue))
         journal = Journal(
-            firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
+            firstPage: 0, pagesPerArea: profile.journalPages, geometry: profile.flash)
         firmware = FirmwareState(running: identity.firmware)
         store = Array(repeating: nil, count: profile.imageSlots + 1)
-        clients.reserveCapacity(Self.deviceLogLimit)
+        clients.reserveCapacity(profile.deviceLogLimit)
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -178,9 +175,11 @@ public struct CommunicationsHub: Node {
         if let bytes = journal[Record.deviceLog], let saved = try? DeviceLog(parsing: bytes) {
             deviceLog = saved
         } else {
-            for entry in identity.deviceLog { deviceLog.put(entry) }
+            for entry in identity.deviceLog {
+                deviceLog.put(entry, limit: profile.deviceLogLimit)
+            }
             journal.write(Record.deviceLog, deviceLog.bytes, &out)
-            for entry in identity.deviceLog { out.note(.deviceLogged, entry.eui64.rawValue) }
+            for entry in deviceLog.entries { out.note(.deviceLogged, entry.eui64.rawValue) }
         }
         out.note(.poweredOn, UInt64(firmware.running))
     }
@@ -263,9 +262,9 @@ struct DeviceLog: Sendable {
 
     /// False if the log is full. A known EUI-64 keeps its key (GBCS CCS01).
     @discardableResult
-    mutating func put(_ entry: DeviceLogEntry) -> Bool {
+    mutating func put(_ entry: DeviceLogEntry, limit: Int) -> Bool {
         if entries.contains(where: { $0.eui64 == entry.eui64 }) { return true }
-        guard entries.count < CommunicationsHub.deviceLogLimit else { return false }
+        guard entries.count < limit else { return false }
         entries.append(entry)
         return true
     }
@@ -276,6 +275,9 @@ struct DeviceLog: Sendable {
         entries.removeAll { $0.eui64 == eui64 }
         return entries.count < count
     }
+
+    /// Bytes of an entry.
+    static let entrySize = 25
 
     private static let types: [DeviceType] = [.communicationsHub, .esme, .gsme, .ppmid, .hcalcs]
 

@@ -13,6 +13,8 @@ struct FirmwareState: Sendable, Equatable {
         var stackVersion: UInt16
         /// SHA-256 of the manufacturer image, which an activation names (GBCS 11.5).
         var hash: Digest256
+        /// Which of a hub's two slots for its own images it is in; a device has one.
+        var place: UInt8 = 0
 
         /// ImageStamp of the image once it runs: the hash's first four bytes, little-endian
         /// (assumption: ZCL leaves the stamp to the maker).
@@ -24,13 +26,17 @@ struct FirmwareState: Sendable, Equatable {
     var stamp: UInt32
     var held: Held?
 
-    /// Layout, little-endian: running u32, stamp u32, held u8; if 1: manufacturer u16, image type
-    /// u16, version u32, size u32, stack version u16, hash 32.
+    /// The most that `bytes` has.
+    static let size = 55
+
+    /// Layout, little-endian: running u32, stamp u32, held u8 (0 for no, 1 in the first place, 2
+    /// in the second); if it is: manufacturer u16, image type u16, version u32, size u32, stack
+    /// version u16, hash 32.
     var bytes: [UInt8] {
         var builder = ByteBuilder()
         builder.put(UInt64(running), 4)
         builder.put(UInt64(stamp), 4)
-        builder.put(held == nil ? 0 : 1, 1)
+        builder.put(held.map { 1 + UInt64($0.place) } ?? 0, 1)
         if let held {
             builder.put(held.image)
             builder.put(UInt64(held.size), 4)
@@ -49,7 +55,8 @@ struct FirmwareState: Sendable, Equatable {
         var reader = ByteReader(bytes.span)
         running = try reader.u32("running version")
         stamp = try reader.u32("image stamp")
-        guard try reader.u8("held") == 1 else { return }
+        let place = try reader.u8("held")
+        guard 1...2 ~= place else { return }
         let image = ImageIdentity(
             manufacturer: try reader.u16("manufacturer"), imageType: try reader.u16("image type"),
             version: try reader.u32("version"))
@@ -58,7 +65,8 @@ struct FirmwareState: Sendable, Equatable {
         var hash: [UInt8] = []
         for _ in 0..<32 { hash.append(try reader.u8("hash")) }
         guard let digest = Digest256(hash) else { return }
-        held = Held(image: image, size: size, stackVersion: stackVersion, hash: digest)
+        held = Held(
+            image: image, size: size, stackVersion: stackVersion, hash: digest, place: place - 1)
     }
 }
 

@@ -228,7 +228,7 @@ public struct HANDevice: Node {
 
     private mutating func restart(_ out: inout Outbox) {
         phase = .restarting
-        out.append(.restart(after: .milliseconds(10)))
+        out.append(.restart(after: profile.restartDelay))
     }
 
     /// The counters stay: they never go back, whatever network comes next.

@@ -46,6 +46,7 @@ extension HANDevice {
         }
         guard zcl.header.fromServer else {
             out.drop(.zclWrongDirection, from: message.source)
+            reply(zcl, zcl.refusalOfDirection, at: now, into: &out)
             return
         }
         guard zcl.header.isClusterSpecific else {
@@ -92,12 +93,15 @@ extension HANDevice {
     ) throws(WireError) {
         var reader = ByteReader(zcl.body)
         let source = zcl.message.source
+        // None of these has another answer, but for a notification that makes the client ask.
+        var status = ZCLStatus.success
         switch zcl.header.command {
         case OTACommandID.imageNotify:
             let notify = try ImageNotify(parsing: &reader)
-            report(
-                client.imageNotify(notify, isBroadcast: zcl.message.isBroadcast, at: now),
-                from: source, into: &out)
+            let verdict = client.imageNotify(
+                notify, isBroadcast: zcl.message.isBroadcast, at: now)
+            report(verdict, from: source, into: &out)
+            if verdict == .accepted { return }
         case OTACommandID.queryNextImageResponse:
             let response = try QueryNextImageResponse(parsing: &reader)
             report(
@@ -119,6 +123,9 @@ extension HANDevice {
                 }
             } else {
                 report(verdict, from: source, into: &out)
+                if verdict == .dropped(.otaWrongImage), profile.ota.refusesWrongImage {
+                    status = .invalidImage
+                }
             }
         case OTACommandID.upgradeEndResponse:
             let response = try UpgradeEndResponse(parsing: &reader)
@@ -135,12 +142,10 @@ extension HANDevice {
                 out.note(.otaCountingDown, version, UInt64(delay.microseconds))
             default: report(verdict, from: source, into: &out)
             }
-        default:
-            reply(
-                zcl,
-                zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
-                    ? zcl.defaultResponse(.unsupportedClusterCommand) : nil, at: now, into: &out)
+        default: status = .unsupportedClusterCommand
         }
+        guard zcl.wantsDefaultResponse(for: status) else { return }
+        reply(zcl, zcl.defaultResponse(status), at: now, into: &out)
     }
 
     private func report(

@@ -40,6 +40,7 @@ extension HANDevice {
         }
         guard zcl.header.fromServer else {
             out.drop(.zclWrongDirection, from: source)
+            reply(zcl, zcl.refusalOfDirection, at: now, into: &out)
             return
         }
         guard !zcl.header.isClusterSpecific else {

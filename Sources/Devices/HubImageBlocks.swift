@@ -14,7 +14,7 @@ extension CommunicationsHub {
         // A device that asks block by block wants no page any more.
         clients[client].page = nil
         guard let slot = servable(request.image, to: client), let stored = store[slot] else {
-            refuseBlock(zcl, .refused(.abort), at: now, into: &out)
+            refuseImage(zcl, at: now, into: &out)
             return
         }
         guard request.offset < stored.size, request.maximumDataSize > 0 else {
@@ -25,7 +25,7 @@ extension CommunicationsHub {
             refuseBlock(zcl, wait, at: now, into: &out)
             return
         }
-        clients[client].lastRequest = now
+        begin(client, at: now)
         let count = min(
             UInt32(min(request.maximumDataSize, Self.blockLimit)), stored.size - request.offset)
         var payload = FrameBuffer()
@@ -36,6 +36,23 @@ extension CommunicationsHub {
         respond(
             zcl, OTACommandID.imageBlockResponse, payload,
             options: blockOptions(zcl), at: now, into: &out)
+    }
+
+    /// A client gets data. Whatever it was told to wait with is over: it downloads anew.
+    private mutating func begin(_ client: Int, at now: Instant) {
+        clients[client].lastRequest = now
+        clients[client].held = nil
+    }
+
+    /// There is no such image, or not for this client.
+    private mutating func refuseImage(
+        _ zcl: ZCLMessage, at now: Instant, into out: inout Outbox
+    ) {
+        switch profile.ota.unknownImage {
+        case .abort: refuseBlock(zcl, .refused(.abort), at: now, into: &out)
+        case .noImageAvailable:
+            reply(zcl, zcl.defaultResponse(.noImageAvailable), at: now, into: &out)
+        }
     }
 
     /// A block goes with an APS acknowledgement if its request asked for one.
@@ -87,7 +104,9 @@ extension CommunicationsHub {
             for index in clients.indices where isDownloading(index, at: now) { others += 1 }
             if others >= settings.downloadLimit { return waitForData(settings.waitTime, at: now) }
         }
-        guard let period, period != blockPeriod, clients[client].periodTold != blockPeriod else {
+        guard settings.sendsBlockPeriod, let period, period != blockPeriod,
+            clients[client].periodTold != blockPeriod
+        else {
             return nil
         }
         clients[client].periodTold = blockPeriod
@@ -97,11 +116,17 @@ extension CommunicationsHub {
 
     private func waitForData(_ delay: Interval, at now: Instant) -> ImageBlockResponse {
         let (current, then) = times(delay, at: now)
-        return .wait(currentTime: current, requestTime: then, minimumBlockPeriod: blockPeriod)
+        return .wait(
+            currentTime: current, requestTime: then,
+            minimumBlockPeriod: profile.ota.sendsBlockPeriod ? blockPeriod : nil)
     }
 
+    /// In the unit that this hub takes it to have; whole seconds are rounded up.
     private var blockPeriod: UInt16 {
-        UInt16(clamping: profile.ota.blockPeriod.microseconds / 1_000)
+        let microseconds = profile.ota.blockPeriod.microseconds
+        return UInt16(
+            clamping: profile.ota.blockPeriodInSeconds
+                ? (microseconds + 999_999) / 1_000_000 : microseconds / 1_000)
     }
 
     private func isDownloading(_ client: Int, at now: Instant) -> Bool {
@@ -121,7 +146,7 @@ extension CommunicationsHub {
         }
         clients[client].page = nil
         guard let slot = servable(request.image, to: client), let stored = store[slot] else {
-            refuseBlock(zcl, .refused(.abort), at: now, into: &out)
+            refuseImage(zcl, at: now, into: &out)
             return
         }
         guard request.offset < stored.size, request.maximumDataSize > 0, request.pageSize > 0 else {
@@ -141,7 +166,7 @@ extension CommunicationsHub {
         }
         let end = min(UInt64(request.offset) + UInt64(request.pageSize), UInt64(stored.size))
         clients[client].page = PageTransfer(
-            address: zcl.message.source, endpoint: zcl.message.sourceEndpoint,
+            endpoint: zcl.message.sourceEndpoint,
             sequence: zcl.header.sequence, options: blockOptions(zcl), image: stored.image,
             slot: slot, delivery: stored.delivery, offset: request.offset, end: UInt32(end),
             blockSize: min(request.maximumDataSize, Self.blockLimit),
@@ -166,8 +191,10 @@ extension CommunicationsHub {
         of page: PageTransfer, to client: Int, at now: Instant, into out: inout Outbox
     ) {
         clients[client].page?.next = now + page.spacing
-        // What could come later must not crowd out what others need now.
-        guard stack.hasRoom(for: page.address) else { return }
+        // Where the device is now: it may have got another address since it asked. What could come
+        // later must not crowd out what others need now.
+        guard let address = stack.address(of: clients[client].device), stack.hasRoom(for: address)
+        else { return }
         var payload = FrameBuffer()
         guard let stored = store[page.slot], stored.delivery == page.delivery,
             stored.targets.contains(clients[client].device)
@@ -175,7 +202,7 @@ extension CommunicationsHub {
             clients[client].page = nil
             ImageBlockResponse.refused(.abort).encode(into: &payload)
             send(
-                OTACommandID.imageBlockResponse, payload, to: page.address,
+                OTACommandID.imageBlockResponse, payload, to: address,
                 endpoint: page.endpoint, sequence: page.sequence, options: page.options, at: now,
                 into: &out)
             return
@@ -185,14 +212,14 @@ extension CommunicationsHub {
             .encode(into: &payload)
         out.flash.append(
             slotAddress(page.slot) + Int(page.offset), count: Int(count), to: &payload)
-        clients[client].lastRequest = now
+        begin(client, at: now)
         if page.offset + count < page.end {
             clients[client].page?.offset += count
         } else {
             clients[client].page = nil
         }
         send(
-            OTACommandID.imageBlockResponse, payload, to: page.address, endpoint: page.endpoint,
+            OTACommandID.imageBlockResponse, payload, to: address, endpoint: page.endpoint,
             sequence: page.sequence, options: page.options, at: now, into: &out)
     }
 }

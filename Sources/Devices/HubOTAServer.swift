@@ -13,12 +13,12 @@ extension CommunicationsHub {
             out.drop(.zclMalformed, from: message.source)
             return
         }
-        if let refusal = zcl.refusalOfManufacturer {
-            reply(zcl, refusal, at: now, into: &out)
-            return
-        }
         guard let device = message.sourceEUI64, deviceLog[device] != nil else {
             out.drop(.notInDeviceLog, from: message.source)
+            return
+        }
+        if let refusal = zcl.refusalOfManufacturer {
+            reply(zcl, refusal, at: now, into: &out)
             return
         }
         switch message.cluster {
@@ -54,6 +54,7 @@ extension CommunicationsHub {
     ) {
         guard !zcl.header.fromServer || !zcl.header.isClusterSpecific else {
             out.drop(.zclWrongDirection, from: zcl.message.source)
+            reply(zcl, zcl.refusalOfDirection, at: now, into: &out)
             return
         }
         guard zcl.header.isClusterSpecific else {
@@ -96,6 +97,10 @@ extension CommunicationsHub {
     private mutating func receiveGeneral(
         _ zcl: ZCLMessage, from device: EUI64, at now: Instant, into out: inout Outbox
     ) {
+        if zcl.header.command == ZCLFoundation.defaultResponse {
+            receiveDefaultResponse(zcl, from: device, into: &out)
+            return
+        }
         guard zcl.header.command == ZCLFoundation.readAttributesResponse else {
             // The cluster's attributes are all on the client.
             let served = ZCLServed.otaServer(
@@ -104,24 +109,59 @@ extension CommunicationsHub {
             return
         }
         var version: UInt64?
+        var refusal: ZCLStatus?
         do {
             try ZCLGeneral.forEachAttribute(in: zcl) { attribute in
                 if attribute.identifier == OTAAttributeID.currentFileVersion {
                     version = attribute.value
                 }
+            } refused: { identifier, status in
+                if identifier == OTAAttributeID.currentFileVersion { refusal = status }
             }
         } catch {
             out.drop(.zclMalformed, from: zcl.message.source)
             return
         }
-        guard let version, let index = pendingReads.firstIndex(where: { $0.device == device })
+        guard version != nil || refusal != nil,
+            let index = pendingReads.firstIndex(where: { $0.device == device })
         else {
             out.drop(.zclUnexpected, from: zcl.message.source)
             return
         }
+        endRead(index)
+        if let version {
+            out.note(.versionRead, device.rawValue, version)
+        } else if let refusal {
+            out.note(.versionNotRead, device.rawValue, UInt64(refusal.rawValue))
+        }
+    }
+
+    private mutating func endRead(_ index: Int) {
         pendingReads.remove(at: index)
         if pendingReads.isEmpty { nextRead = .distantFuture }
-        out.note(.versionRead, device.rawValue, version)
+    }
+
+    /// An error in answer to a command of the hub's: what it asked for it need not ask for again.
+    private mutating func receiveDefaultResponse(
+        _ zcl: ZCLMessage, from device: EUI64, into out: inout Outbox
+    ) {
+        let body = zcl.body
+        guard body.count >= 2 else {
+            out.drop(.zclMalformed, from: zcl.message.source)
+            return
+        }
+        let (command, status) = (body[0], ZCLStatus(rawValue: body[1]))
+        guard status != .success else { return }
+        if command == ZCLFoundation.readAttributes,
+            let index = pendingReads.firstIndex(where: {
+                $0.device == device && $0.sent != nil && $0.sequence == zcl.header.sequence
+            })
+        {
+            endRead(index)
+            out.note(.versionNotRead, device.rawValue, UInt64(status.rawValue))
+        } else {
+            out.note(.commandRefused, device.rawValue, UInt64(command), UInt64(status.rawValue))
+        }
     }
 
     // MARK: - Query
@@ -326,7 +366,8 @@ extension CommunicationsHub {
     ) {
         var frame = FrameBuffer()
         ZCLHeader(
-            isClusterSpecific: true, fromServer: true, disableDefaultResponse: true,
+            isClusterSpecific: true, fromServer: true,
+            disableDefaultResponse: !self.profile.ota.wantsDefaultResponses,
             sequence: sequence, command: command
         ).encode(into: &frame)
         frame.append(payload.span)
@@ -373,18 +414,19 @@ extension CommunicationsHub {
     ) {
         // A sleeper is awake now; one question at a time.
         guard let read = pendingReads.first(where: { $0.device == device }),
-            !isListening(device), read.sent + .seconds(2) <= now
+            !isListening(device), read.sent.map({ $0 + profile.readPause <= now }) ?? true
         else { return }
         sendRead(to: device, at: now, into: &out)
     }
 
     private mutating func sendRead(to device: EUI64, at now: Instant, into out: inout Outbox) {
         guard let address = stack.address(of: device) else { return }
+        zclSequence &+= 1
         if let index = pendingReads.firstIndex(where: { $0.device == device }) {
             pendingReads[index].tries += 1
             pendingReads[index].sent = now
+            pendingReads[index].sequence = zclSequence
         }
-        zclSequence &+= 1
         let frame = ZCLGeneral.readAttributes(
             [OTAAttributeID.currentFileVersion, OTAAttributeID.imageUpgradeStatus],
             toClient: true, sequence: zclSequence)

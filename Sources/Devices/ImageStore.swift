@@ -17,6 +17,10 @@ struct StoredImage: Sendable, Equatable {
     /// Whom it is for; only those in the device log at the time it came.
     var targets: [EUI64]
 
+    /// The most that `bytes` has, with all versions and targets that there may be.
+    static let longest =
+        24 + 4 * CommunicationsHub.versionLimit + 8 * CommunicationsHub.targetLimit
+
     /// Layout, little-endian: delivery u32, manufacturer u16, type u16, version u32, size u32,
     /// hardware present u8, minimum u16, maximum u16, device-specific u8, versions u8 x u32,
     /// targets u8 x EUI-64.
@@ -91,9 +95,11 @@ extension CommunicationsHub {
     static let versionLimit = 64
 
     var slotBase: Int { journal.size }
-    /// The last slot is kept for the hub's own firmware. Of those before it, one is always free
-    /// for what is arriving.
-    var ownSlot: Int { profile.imageSlots + 1 }
+    /// The last two slots are kept for the hub's own firmware: one for the image it holds, one for
+    /// another that is arriving. Of those before them, one is always free for what is arriving.
+    private func ownSlot(_ place: UInt8) -> Int { profile.imageSlots + 1 + Int(place) }
+    /// The one of the two that holds nothing.
+    private var freeOwnPlace: UInt8 { firmware.held.map { 1 - $0.place } ?? 0 }
 
     func slotAddress(_ slot: Int) -> Int { slotBase + slot * profile.imageSlotSize }
 
@@ -131,14 +137,10 @@ extension CommunicationsHub {
             refuse(delivery, .malformedImage, silently: false, into: &out)
             return
         }
-        guard let slot = isOwn ? ownSlot : store.firstIndex(where: { $0 == nil }) else {
+        guard let slot = isOwn ? ownSlot(freeOwnPlace) : store.firstIndex(where: { $0 == nil })
+        else {
             refuse(delivery, .storeFull, silently: false, into: &out)
             return
-        }
-        if isOwn {
-            // Its bytes are about to go.
-            firmware.held = nil
-            journal.write(Record.firmware, firmware.bytes, &out)
         }
         arrival = Arrival(
             delivery: delivery, targets: targets, installableFrom: installableFrom, size: size,
@@ -335,7 +337,7 @@ extension CommunicationsHub {
         case .success(let checked):
             firmware.held = .init(
                 image: image, size: current.size, stackVersion: checked.stackVersion,
-                hash: checked.hash)
+                hash: checked.hash, place: current.slot == ownSlot(0) ? 0 : 1)
             journal.write(Record.firmware, firmware.bytes, &out)
             out.note(
                 .imageStored, UInt64(current.delivery), UInt64(image.manufacturer),
@@ -362,8 +364,8 @@ extension CommunicationsHub {
         firmware = FirmwareState(running: held.image.version, stamp: held.stamp)
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
-        out.note(.restarting, UInt64(Interval.milliseconds(10).microseconds))
+        out.note(.restarting, UInt64(profile.restartDelay.microseconds))
         phase = .restarting
-        out.append(.restart(after: .milliseconds(10)))
+        out.append(.restart(after: profile.restartDelay))
     }
 }

@@ -12,8 +12,16 @@ public struct Journal: Sendable {
     private static let magic: UInt32 = 0x4A4E_4148
     private static let headerSize = 12
     private static let recordOverhead = 7
-    /// The longest record.
-    public static let recordLimit = 4096
+    /// The longest record in bytes. The longest there is, a hub's network with 64 of everything,
+    /// has about 5,200.
+    public static let recordLimit = 8192
+
+    /// Pages of each area in which records of these lengths, in bytes, always have room, and as
+    /// much again for what is written before the area is full.
+    static func pagesPerArea(for lengths: [Int], pageSize: Int) -> Int {
+        let live = lengths.reduce(headerSize) { $0 + recordOverhead + $1 }
+        return (2 * live + pageSize - 1) / pageSize
+    }
 
     private let start: Int
     private let pages: Int
@@ -126,7 +134,8 @@ public struct Journal: Sendable {
 
     /// Keeps `bytes` under `key`, unless they are there already. False, with nothing changed, if
     /// they are too long, the journal's live records would not fit into one area, or the outbox
-    /// has no room left for them.
+    /// has no room left for them: a loss like that of an output, which the outbox counts, because
+    /// the node goes on as if it had been kept.
     @discardableResult
     public mutating func write(_ key: UInt8, _ bytes: [UInt8], _ out: inout Outbox) -> Bool {
         write(key, bytes.span, &out)
@@ -135,7 +144,10 @@ public struct Journal: Sendable {
     /// The same without an array.
     @discardableResult
     public mutating func write(_ key: UInt8, _ bytes: Span<UInt8>, _ out: inout Outbox) -> Bool {
-        guard let tail, bytes.count <= Self.recordLimit else { return false }
+        guard let tail, bytes.count <= Self.recordLimit else {
+            out.countLoss()
+            return false
+        }
         if holds(key, bytes) { return true }
         let needed = Self.recordOverhead + bytes.count
         if tail + needed <= areaSize {
@@ -150,7 +162,10 @@ public struct Journal: Sendable {
         for record in records where record.key != key {
             live += Self.recordOverhead + record.bytes.count
         }
-        guard live <= areaSize else { return false }
+        guard live <= areaSize else {
+            out.countLoss()
+            return false
+        }
         let isNew = !records.contains { $0.key == key }
         let actions = pages + records.count + (isNew ? 1 : 0) + 1
         guard out.hasRoom(actions: actions, bytes: live) else { return false }

@@ -10,7 +10,7 @@ struct OTAClientRecord: Sendable {
     var endpoint: UInt8
     /// When it last asked for a part of an image it has not ended; nil if it does not download.
     var lastRequest: Instant?
-    /// The MinimumBlockPeriod it was last told, in milliseconds.
+    /// The MinimumBlockPeriod it was last told, in the hub's unit.
     var periodTold: UInt16?
     /// The page that it is being sent.
     var page: PageTransfer?
@@ -25,7 +25,6 @@ struct OTAClientRecord: Sendable {
 
 /// An Image Page Request that is being answered, block by block (ZCL 11.13.7).
 struct PageTransfer: Sendable {
-    var address: ShortAddress
     var endpoint: UInt8
     /// ZCL sequence number of the request, which all its blocks bear.
     var sequence: UInt8

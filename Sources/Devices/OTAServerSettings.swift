@@ -12,9 +12,21 @@ public struct OTAServerSettings: Sendable, Equatable {
     /// How long WAIT_FOR_DATA has a device wait; on the air in whole seconds, rounded up.
     /// assumption: 60 s; `ota.waitTime`.
     public var waitTime = Interval.seconds(60)
-    /// MinimumBlockPeriod that devices are told; on the air in whole milliseconds. Zero: none.
-    /// assumption: none; `ota.blockPeriod`.
+    /// MinimumBlockPeriod that devices are told; on the air in whole milliseconds, or seconds.
+    /// Zero: none. assumption: none; `ota.blockPeriod`.
     public var blockPeriod = Interval.zero
+    /// MinimumBlockPeriod counts seconds, rounded up, as on some old stacks, and not milliseconds
+    /// (ZCL 11.10); `ota.blockPeriodInSeconds`.
+    public var blockPeriodInSeconds = false
+    /// WAIT_FOR_DATA has a MinimumBlockPeriod (ZCL 11.13.8); without one it has 9 bytes, as on
+    /// stacks of Smart Energy 1.1, and no device is told of a period; `ota.sendsBlockPeriod`.
+    public var sendsBlockPeriod = true
+    /// What a request for data of an image gets that the hub does not have for the device.
+    /// assumption: ABORT, of the two that servers are known to give; `ota.unknownImage`.
+    public var unknownImage = UnknownImageAnswer.abort
+    /// Its commands leave the disable-default-response bit clear, so that each gets an answer
+    /// (ZCL 2.5.12.2). assumption: no; `ota.wantsDefaultResponses`.
+    public var wantsDefaultResponses = false
     /// How WAIT_FOR_DATA and Upgrade End Response give times. assumption: as an offset;
     /// `ota.times`.
     public var times = OTATimeForm.relative
@@ -57,6 +69,14 @@ public enum OTATimeForm: String, Sendable, CaseIterable {
     case relative
     /// Two times in seconds since 2000-01-01T00:00:00Z.
     case absolute
+}
+
+/// What an OTA server says to a request for data of an image that it does not have.
+public enum UnknownImageAnswer: String, Sendable, CaseIterable {
+    /// Image Block Response with ABORT.
+    case abort
+    /// A default response with NO_IMAGE_AVAILABLE.
+    case noImageAvailable
 }
 
 /// Whom Image Notify goes to (ZCL 11.13.3).

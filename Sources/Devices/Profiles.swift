@@ -38,6 +38,8 @@ public struct DeviceProfile: Sendable {
     public var checkPerKiB: Interval
     /// How long it goes on sending before it restarts or leaves. assumption; `farewell`.
     public var farewell: Interval
+    /// How long its power is off when it restarts. assumption: 10 ms; `restartDelay`.
+    public var restartDelay: Interval
     /// When it looks for an OTA server again that has not answered. assumption; `serverRetry`.
     public var serverRetry: Interval
     /// When it does after the hub said that there is none. assumption; `noServerRetry`.
@@ -64,6 +66,7 @@ public struct DeviceProfile: Sendable {
         stack = JoinSettings()
         network = NetworkSettings()
         farewell = .milliseconds(500)
+        restartDelay = .milliseconds(10)
         serverRetry = .seconds(30)
         noServerRetry = .minutes(10)
         flash = FlashGeometry(size: 1 << 20)
@@ -154,6 +157,11 @@ public struct HubProfile: Sendable {
     public var readRetry: Interval
     /// How often a device is asked for its version in all. assumption: 20; `readLimit`.
     public var readLimit: Int
+    /// How long after it was asked a sleeper that is heard of again is asked again.
+    /// assumption: 2 s; `readPause`.
+    public var readPause: Interval
+    /// Devices its log holds, 1-64. assumption: 64; `deviceLogLimit`.
+    public var deviceLogLimit: Int
     public var ota: OTAServerSettings
     public var flashPart: HubFlash
     /// How it keeps to the network; `stack` in its file.
@@ -161,6 +169,8 @@ public struct HubProfile: Sendable {
     /// How it changes the network key, as trust centre.
     public var keyUpdate: KeyUpdateSettings
     public var bootTime: Interval
+    /// How long its power is off when it restarts. assumption: 10 ms; `restartDelay`.
+    public var restartDelay: Interval
 
     public init(name: String) {
         self.name = name
@@ -175,20 +185,31 @@ public struct HubProfile: Sendable {
         permitJoining = .minutes(10)
         readRetry = .seconds(30)
         readLimit = 20
+        readPause = .seconds(2)
+        deviceLogLimit = 64
         notifiesImages = true
         ota = OTAServerSettings()
         flashPart = HubFlash()
         network = NetworkSettings()
         keyUpdate = KeyUpdateSettings()
         bootTime = .seconds(20)
+        restartDelay = .milliseconds(10)
+    }
+
+    /// Pages in each area of its journal: enough for all that the hub may have to keep.
+    var journalPages: Int {
+        let lengths =
+            [FirmwareState.size, Journal.recordLimit, DeviceLog.entrySize * deviceLogLimit]
+            + Array(repeating: StoredImage.longest, count: imageSlots + 1)
+        return max(8, Journal.pagesPerArea(for: lengths, pageSize: flashPart.pageSize))
     }
 
     /// Flash the hub needs for its journal, its image slots, one more for an image that is
-    /// arriving, and one for its own firmware.
+    /// arriving, and two for its own firmware.
     public var flash: FlashGeometry {
         FlashGeometry(
-            size: CommunicationsHub.journalPages * 2 * flashPart.pageSize
-                + (imageSlots + 2) * imageSlotSize,
+            size: journalPages * 2 * flashPart.pageSize
+                + (imageSlots + 3) * imageSlotSize,
             pageSize: flashPart.pageSize, programPerByte: flashPart.programPerByte,
             erasePage: flashPart.erasePage)
     }

@@ -31,8 +31,9 @@ public struct FirmwareImage: Hashable, Sendable {
         public static let length = 66
         static let signatureLength = 64
 
-        /// 0 or 1. Tells the hub to drop an image it already holds; the meter ignores it.
-        /// Any other value of a file is kept.
+        /// 0 or 1; any other value of a file is kept. The field is the hub's and not the meter's.
+        /// assumption: with 1 the image takes the place of others of its kind at once; the text
+        /// of GBCS 11.2.2 has not been read, and a hub's `ota.obeysForceReplace` turns it off.
         public var forceReplace: UInt8
         /// r then s, 32 bytes each, big-endian; always sixty-four.
         public let signature: [UInt8]

@@ -41,6 +41,7 @@ struct DeviceLoader {
             .duration("bootTime", \.bootTime),
             .duration("checkPerKiB", \.checkPerKiB, in: .zero...(.minutes(10))),
             .duration("farewell", \.farewell),
+            .duration("restartDelay", \.restartDelay),
             .duration("serverRetry", \.serverRetry),
             .duration("noServerRetry", \.noServerRetry),
             .number("factoryStamp", \.factoryStamp, in: 0...UInt32.max),
@@ -77,6 +78,8 @@ struct DeviceLoader {
             .flag("acceptsDowngrade", \.ota.acceptsDowngrade),
             .flag("activationByOrderOnly", \.ota.activationByOrderOnly)
                 .preset("true; a PPMID false"),
+            .flag("reportsExternalEvent", \.ota.reportsExternalEvent),
+            .flag("refusesWrongImage", \.ota.refusesWrongImage),
             .flag("includesRequester", \.ota.includesRequester),
             .numbers(
                 "furtherImageTypes", \.ota.furtherImageTypes, in: 0...0xFFFE, limit: 8),

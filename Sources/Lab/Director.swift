@@ -38,6 +38,7 @@ public struct Director: Node {
         var knowsServer = false
         var hasNoClient = false
         var lastRead: UInt32?
+        var refusesRead = false
         /// At first everybody's power has just come on.
         var power = Power.starting
     }
@@ -225,10 +226,17 @@ public struct Director: Node {
         case .readVersions(let devices, _):
             for index in indices(devices) {
                 members[index].lastRead = nil
+                members[index].refusesRead = false
                 tellHub(.readVersion(device: members[index].eui64), into: &out)
             }
         case .query(let devices):
             for index in indices(devices) { give(.queryNextImage, to: index, into: &out) }
+        case .queryFile(let devices, let imageType):
+            for index in indices(devices) {
+                give(.queryDeviceFile(imageType: imageType), to: index, into: &out)
+            }
+        case .cancel(let devices):
+            for index in indices(devices) { give(.cancelDownload, to: index, into: &out) }
         case .power(let device, let on, let duration):
             switchPower(of: device, on: on, into: &out)
             if let duration { stepDeadline = now + duration }
@@ -356,7 +364,7 @@ public struct Director: Node {
             return standing(outcome, indices(devices), reason, at: now)
         case .activate(let devices, let expected, let reason):
             return answered(indices(devices), expected, reason, at: now)
-        case .query, .link, .permitJoining: return nil
+        case .query, .queryFile, .cancel, .link, .permitJoining: return nil
         case .power(let device, _, let duration):
             guard duration != nil else { return nil }
             guard stepDeadline <= now else { return "time" }

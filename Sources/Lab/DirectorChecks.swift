@@ -75,6 +75,10 @@ extension Director {
     }
 
     mutating func readBack(_ devices: [Int], _ wanted: UInt32?, at now: Instant) -> String? {
+        let silent = devices.filter { members[$0].refusesRead }
+        guard silent.isEmpty else {
+            return failing("the version is not to be had of \(names(silent))", at: now)
+        }
         let unread = devices.filter { members[$0].lastRead == nil }
         guard unread.isEmpty else { return "no answer from \(names(unread))" }
         for index in devices {

@@ -45,7 +45,10 @@ struct HubLoader {
             .flag("notifiesImages", \.notifiesImages),
             .duration("readRetry", \.readRetry),
             .number("readLimit", \.readLimit, in: 1...1_000_000),
+            .duration("readPause", \.readPause),
+            .number("deviceLogLimit", \.deviceLogLimit, in: 1...64),
             .duration("bootTime", \.bootTime),
+            .duration("restartDelay", \.restartDelay),
         ]
     }
 
@@ -65,6 +68,10 @@ struct HubLoader {
             .duration(
                 "blockPeriod", \.ota.blockPeriod,
                 in: .zero...(.milliseconds(Int64(UInt16.max)))),
+            .flag("blockPeriodInSeconds", \.ota.blockPeriodInSeconds),
+            .flag("sendsBlockPeriod", \.ota.sendsBlockPeriod),
+            .choice("unknownImage", \.ota.unknownImage) { $0.rawValue },
+            .flag("wantsDefaultResponses", \.ota.wantsDefaultResponses),
             .choice("times", \.ota.times) { $0.rawValue },
             .number("pageLimit", \.ota.pageLimit, in: 1...64),
             .duration("pageSpacing", \.ota.pageSpacing),

@@ -69,6 +69,10 @@ public struct ScenarioStep: Sendable {
         case readVersions(devices: [String], version: UInt32?)
         /// The devices ask for their next image now, rather than when they would by themselves.
         case query(devices: [String])
+        /// The devices ask for their device-specific files of this image type.
+        case queryFile(devices: [String], imageType: UInt16)
+        /// The devices end the downloads they have under way and tell the hub so.
+        case cancel(devices: [String])
         /// The supply is switched, and back on after `duration` unless that is nil.
         case power(device: String, on: Bool, duration: Interval? = nil)
         case link(a: String, b: String, Link)

@@ -39,6 +39,9 @@ struct ScenarioLoader {
         ProfileField("steps[].readVersions.devices", devicesType, "required"),
         ProfileField("steps[].readVersions.version", "version", "as the attempts ended"),
         ProfileField("steps[].query", devicesType, "-"),
+        ProfileField("steps[].queryFile.devices", devicesType, "required"),
+        ProfileField("steps[].queryFile.imageType", "number, 0 to 0xFFFE", "required"),
+        ProfileField("steps[].cancel", devicesType, "-"),
         ProfileField("steps[].power.device", "a member", "required"),
         ProfileField("steps[].power.on", "true or false", "required"),
         ProfileField("steps[].power.for", "duration", "-"),
@@ -218,6 +221,13 @@ struct ScenarioLoader {
                     devices: try devices(map.required("devices")),
                     version: try map.optional("version")?.integer(UInt32.self))
             case "query": return .query(devices: try devices(field))
+            case "queryFile":
+                let map = try inner(field, "queryFile")
+                let devices = try devices(map.required("devices"))
+                return .queryFile(
+                    devices: devices,
+                    imageType: try map.required("imageType").integer(in: 0...0xFFFE))
+            case "cancel": return .cancel(devices: try devices(field))
             case "power":
                 return try power(inner(field, "power"))
             case "link":

@@ -67,6 +67,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case deviceLogged = 97
     case imageNotified = 98
     case wanMessageRefused = 99
+    case versionNotRead = 100
+    case commandRefused = 101
 
     // Director
     case runStarted = 120
@@ -191,6 +193,12 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .deviceLogged: [.init("device", .eui64)]
         case .imageNotified: [.init("device", .eui64), .init("version", .hex(digits: 8))]
         case .wanMessageRefused: [.init("delivery", .decimal), .init("reason", .refusal)]
+        case .versionNotRead: [.init("device", .eui64), .init("status", .zclStatus)]
+        case .commandRefused:
+            [
+                .init("device", .eui64), .init("command", .hex(digits: 2)),
+                .init("status", .zclStatus),
+            ]
         case .runStarted: [.init("utc", .decimal)]
         case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
         case .runEnded: [.init("passed", .yesNo)]
@@ -203,7 +211,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         switch self {
         case .dropped, .transmitFailed, .apsRetry, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
-            .runEnded, .imageNotified, .routeFound, .routeLost, .clockSet:
+            .runEnded, .imageNotified, .commandRefused, .routeFound, .routeLost, .clockSet:
             false
         default: true
         }

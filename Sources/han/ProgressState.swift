@@ -168,6 +168,9 @@ struct ProgressState {
         case .versionRead:
             let name = names[values[0]] ?? "a device"
             return Change("reads back \(version(values[1])) from \(name)")
+        case .versionNotRead:
+            let name = names[values[0]] ?? "a device"
+            return Change("cannot read the version of \(name)", .warning)
         default: return nil
         }
     }

@@ -21,6 +21,8 @@ final class Life {
     var found: [[UInt8: [UInt8]]] = []
     /// Whether each write was taken.
     var taken: [Bool] = []
+    /// What the outbox counted as lost during each write.
+    var lost: [Int] = []
     /// Actions that each start asked for.
     var startActions: [Int] = []
     var pagesPerArea = 2
@@ -54,7 +56,9 @@ struct Keeper: Node {
             if let count = life.clutter[next] {
                 out.program([UInt8](repeating: 0, count: count).span, at: 1 << 20)
             }
+            let lost = out.lost
             life.taken.append(journal.write(entry.key, entry.bytes, &out))
+            life.lost.append(out.lost - lost)
             next += 1
         }
     }
@@ -257,7 +261,7 @@ struct JournalTests {
         }
     }
 
-    @Test("what does not fit is refused, and what was there stays")
+    @Test("what does not fit is refused and counted as lost, and what was there stays")
     func full() {
         let life = Life()
         let time = Instant.zero + .milliseconds(3)
@@ -277,6 +281,7 @@ struct JournalTests {
         let contents = Self.run(life)
         // 12 + 107 + 107 + 30 = 256 exactly; one byte more is refused.
         #expect(life.taken == [true, true, true, true, false, true, false, false])
+        #expect(life.lost == life.taken.map { $0 ? 0 : 1 })
         #expect(contents[2] == [UInt8](repeating: 5, count: 22))
         #expect(contents[0]?.count == 100)
         #expect(contents[4] == nil)
@@ -296,6 +301,7 @@ struct JournalTests {
             life.cuts = [.zero + .milliseconds(40)]
             Self.run(life)
             #expect(life.taken == (0..<8).map { $0 != number })
+            #expect(life.lost == (0..<8).map { $0 == number ? 1 : 0 })
             #expect(
                 life.found[1] == [
                     0: [UInt8](repeating: 6, count: 40), 1: [UInt8](repeating: 7, count: 40),

@@ -125,6 +125,44 @@ struct DeviceFileStories {
         #expect(live.events(.otaDownloadStarted).count == 2)
     }
 
+    @Test("a scenario can call a download off, and have a device ask for its file")
+    func steps() throws {
+        let esme = Homes.device(.esme) { $0.ota.retryInterval = .minutes(5) }
+        let told = try Told(
+            Homes.home([esme]),
+            images: [Homes.image(for: esme, size: 30_000), try Self.file(for: esme)],
+            [
+                .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
+                .await(.downloading, devices: ["ESME"], offset: 3_000), .cancel(devices: ["ESME"]),
+                .await(.gaveUp, devices: ["ESME"]), .deliver(image: "file", to: ["ESME"]),
+                .queryFile(devices: ["ESME"], imageType: Self.fileType),
+                .await(.verified, devices: ["ESME"]),
+            ], named: "cancel-and-file")
+        #expect(told.result.failure == nil)
+        #expect(told.events("otaAborted").count == 1)
+        #expect(told.events("downloadServed").first?["status"] as? String == "ABORT")
+        #expect(told.events("otaFileReceived").count == 1)
+    }
+
+    @Test("these steps are read from a file")
+    func stepsInFiles() throws {
+        let demo = try ProfileSamples.text("scenarios/demo.yaml")
+        let head = demo[..<(try #require(demo.range(of: "steps:"))).lowerBound]
+        let text =
+            head + "steps:\n  - cancel: all\n  - queryFile: {devices: all, imageType: 0xFFC1}\n"
+        try ProfileSamples.withFolder(["story.yaml": String(text)]) { folder in
+            let (scenario, home) = try ProfileSamples.library.story("\(folder)/story.yaml")
+            let all = home.devices.map(\.name)
+            #expect(
+                scenario.steps.map(\.action)
+                    == [.cancel(devices: all), .queryFile(devices: all, imageType: 0xFFC1)])
+        }
+        let broken = head + "steps:\n  - queryFile: {devices: all}\n"
+        #expect(
+            ProfileSamples.verdict(on: String(broken), as: "scenarios/demo.yaml")
+                .contains("imageType"))
+    }
+
     @Test("an image that is no longer what was checked is not put into use")
     func damaged() throws {
         let esme = Homes.device(.esme)

@@ -121,6 +121,42 @@ struct ImageStoreStories {
         #expect(told.result.failure?.contains("notInstallableFrom") == true)
     }
 
+    @Test("the hub keeps the image of its own that it holds until another one is whole")
+    func ownImageHeld() {
+        let hub = Homes.hub()
+        let (one, two) = (
+            Homes.image(for: hub), Homes.image(for: hub, version: 0x0300_0000)
+        )
+        for isWhole in [false, true] {
+            let live = LiveHome(
+                Homes.home([first], hub: hub), images: [], [.join(devices: ["ESME-1"])])
+            live.run(untilEvent: .otaServerFound, of: 1)
+            func send(_ image: RunImage, _ delivery: UInt32, isWhole: Bool) {
+                let bytes = isWhole ? image.bytes : Array(image.bytes.prefix(1_000))
+                live.give(
+                    .wan(
+                        .beginImage(
+                            delivery: delivery, targets: [hub.eui64],
+                            size: UInt32(image.bytes.count), installableFrom: [])), to: 0)
+                live.give(.wan(.imageChunk(delivery: delivery, offset: 0, bytes: bytes)), to: 0)
+                live.run(for: .seconds(1))
+                if isWhole { live.give(.wan(.endImage(delivery: delivery)), to: 0) }
+                live.run(for: .seconds(1))
+            }
+            send(one, 1, isWhole: true)
+            send(two, 2, isWhole: isWhole)
+            // What it holds outlives a restart, too.
+            live.restart(0)
+            live.run(for: .minutes(1))
+            live.give(.wan(.activateHub(hash: (isWhole ? one : two).hash)), to: 0)
+            #expect(live.events(.activated).isEmpty)
+            live.give(.wan(.activateHub(hash: (isWhole ? two : one).hash)), to: 0)
+            #expect(
+                live.events(.activated).map { $0.values[1] }
+                    == [UInt64((isWhole ? two : one).version)])
+        }
+    }
+
     @Test("Force Replace ends a download of what was there before; without it that goes on")
     func forceReplace() throws {
         for (force, obeys) in [(true, true), (true, false), (false, true)] {

@@ -3,6 +3,7 @@ import Radio
 import Simulation
 import Testing
 import Wire
+import Zigbee
 
 /// A home that a test runs itself, and in which it may do what no scenario does.
 final class LiveHome {
@@ -52,6 +53,31 @@ final class LiveHome {
     /// Clears a page of a member's flash behind its back.
     func erase(page: Int, of node: Int) {
         act(for: node) { _, _, out in out.append(.erase(page: page)) }
+    }
+
+    /// Has a member send a ZCL frame to another, of which its own machine knows nothing. Its
+    /// counters do not move on, so its next frames are taken for replays and come again.
+    func send(
+        _ header: ZCLHeader, _ payload: [UInt8] = [], from source: Int, to target: Int,
+        options: SendOptions = .linkSecured
+    ) {
+        let eui64 = target == 0 ? Homes.hub().eui64 : simulation.nodes[target].device?.eui64
+        act(for: source) { member, now, out in
+            guard var stack = member.hub?.stack ?? member.device?.stack, let eui64,
+                let address = target == 0 ? .coordinator : stack.address(of: eui64)
+            else {
+                Issue.record("no way from \(source) to \(target)")
+                return
+            }
+            var frame = FrameBuffer()
+            header.encode(into: &frame)
+            for byte in payload { frame.append(byte) }
+            stack.send(
+                frame, to: address, endpoint: target == 0 ? 3 : 1, from: source == 0 ? 3 : 1,
+                cluster: ClusterID.otaUpgrade, profile: ProfileID.smartEnergy, options: options,
+                at: now, into: &out)
+            stack.goOn(at: now, into: &out)
+        }
     }
 
     private func act(

@@ -176,6 +176,111 @@ struct OTAServerStories {
         #expect(try told.complaints().isEmpty)
     }
 
+    @Test("a hub on an old stack counts MinimumBlockPeriod in seconds, rounded up")
+    func periodInSeconds() throws {
+        let esme = Homes.device(.esme) { $0.ota.blockPeriodInSeconds = true }
+        let hub = Homes.newHub {
+            $0.ota.blockPeriod = .milliseconds(1_500)
+            $0.ota.blockPeriodInSeconds = true
+        }
+        let told = try Told(
+            Homes.home([esme], hub: hub), images: [Homes.image(for: esme, size: 300)],
+            Self.update, named: "period-in-seconds")
+        #expect(told.result.failure == nil)
+        #expect(told.events("otaWaiting").map { $0["minimumBlockPeriod"] as? Int } == [2])
+        let span =
+            try told.time("otaVerified") - told.time("otaDownloadStarted")
+        // Nine blocks.
+        #expect(span > 16 && span < 20)
+    }
+
+    @Test("WAIT_FOR_DATA of an old stack has no MinimumBlockPeriod, and is understood")
+    func noPeriod() throws {
+        let names = ["ESME-1", "ESME-2"]
+        let devices = names.enumerated().map {
+            Homes.device(.esme, name: $1, number: UInt64($0 + 1))
+        }
+        var frames: [Int] = []
+        for sends in [true, false] {
+            let hub = Homes.newHub {
+                $0.ota.downloadLimit = 1
+                $0.ota.waitTime = .seconds(3)
+                $0.ota.blockPeriod = .milliseconds(40)
+                $0.ota.sendsBlockPeriod = sends
+            }
+            var image = Homes.image(for: devices[0])
+            image.name = "all"
+            let told = try Told(
+                Homes.home(devices, hub: hub), images: [image],
+                [
+                    .join(devices: names), .deliver(image: "all", to: names),
+                    .await(.verified, devices: names),
+                ], named: "no-period-\(sends)")
+            #expect(told.result.failure == nil)
+            let waits = try told.frames(
+                5, fromServer: true,
+                fields: [
+                    "zbee_zcl_general.ota.status", "zbee_zcl_general.ota.min_block_period",
+                    "zbee_zcl_general.ota.request_time", "frame.len",
+                ]
+            ).filter { $0["zbee_zcl_general.ota.status"] == "0x97" }
+            #expect(!waits.isEmpty)
+            let lengths = Set(waits.compactMap { Int($0["frame.len"] ?? "") })
+            #expect(lengths.count == 1)
+            frames.append(lengths.first ?? 0)
+            #expect(
+                told.events("otaWaiting").contains { $0["minimumBlockPeriod"] as? Int == 40 }
+                    == sends)
+        }
+        #expect(frames[0] == frames[1] + 2)
+    }
+
+    @Test("an image that is gone from the hub ends a download, whichever way the hub says so")
+    func unknownImage() throws {
+        for answer in UnknownImageAnswer.allCases {
+            let esme = Homes.device(.esme)
+            let hub = Homes.newHub { $0.ota.unknownImage = answer }
+            let images = [
+                try Homes.image(named: "old", for: esme, size: 60_000),
+                try Homes.image(named: "new", for: esme, version: 0x0300_0000, forceReplace: true),
+            ]
+            let told = try Told(
+                Homes.home([esme], hub: hub), images: images,
+                [
+                    .join(devices: ["ESME"]), .deliver(image: "old", to: ["ESME"]),
+                    .await(.downloading, devices: ["ESME"]), .wait(.seconds(1)),
+                    .deliver(image: "new", to: ["ESME"]), .wait(.minutes(1)),
+                ], named: "unknown-image-\(answer.rawValue)")
+            #expect(told.result.failure == nil)
+            #expect(told.events("otaAborted").count == 1)
+            let answers = try DefaultResponseStories.answers(told, from: "== 0x0000")
+            #expect(
+                answers.map { [$0.command, $0.status] }
+                    == (answer == .noImageAvailable ? [[3, 0x98]] : []))
+        }
+    }
+
+    @Test("a PPMID that fetches the same version again is told to wait again")
+    func heldAgain() {
+        let ppmid = Homes.device(.ppmid)
+        let hub = Homes.newHub { $0.ota.upgradeHold = .minutes(30) }
+        let live = LiveHome(
+            Homes.home([ppmid], hub: hub), images: [Homes.image(for: ppmid)],
+            [.join(devices: ["PPMID"]), .deliver(image: "PPMID", to: ["PPMID"])])
+        live.run(untilEvent: .otaAwaitingActivation, of: 1)
+        // The image is spoilt meanwhile, behind the journal of four pages.
+        live.erase(page: 4, of: 1)
+        live.run(untilEvent: .activationRefused, of: 1)
+        live.run(for: .seconds(1))
+        live.give(.order(.queryNextImage), to: 1)
+        live.run(untilEvent: .otaVerified, of: 1, count: 2)
+        live.run(for: .minutes(1))
+        #expect(live.events(.activated).isEmpty)
+        #expect(live.events(.otaAwaitingActivation).count == 2)
+        live.run(for: .minutes(31))
+        #expect(live.events(.activated).count == 1)
+    }
+
     @Test("a PPMID that is first told to wait is told more when the time has come, unasked")
     func upgradeHold() throws {
         let ppmid = Homes.device(.ppmid)

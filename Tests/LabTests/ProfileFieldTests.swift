@@ -216,6 +216,7 @@ struct ProfileFieldTests {
         "power.for": "device: CH, on: false, ",
         "readVersions.version": "devices: all, ",
         "power.on": "device: CH, ",
+        "queryFile.imageType": "devices: all, ",
         "link.rssi": "between: [CH, ESME], ",
         "link.loss": "between: [CH, ESME], ",
     ]

@@ -37,6 +37,21 @@ struct RestartStories {
         )
     }
 
+    @Test("a restart takes as long as the profile says")
+    func restartDelay() throws {
+        let esme = Homes.device(.esme) { $0.restartDelay = .seconds(7) }
+        let hub = Homes.newHub { $0.restartDelay = .seconds(9) }
+        let told = try Told(
+            Homes.home([esme], hub: hub),
+            images: [Homes.image(for: esme), Homes.image(for: hub, version: 0x0300_0000)],
+            Stories.update("ESME") + [.updateHub(image: "CH")], named: "restart-delay")
+        #expect(told.result.failure == nil)
+        for (node, delay) in [("ESME", 7.5), ("CH", 9)] {
+            let on = try #require(told.events("poweredOn", of: node).last?["time"] as? Double)
+            #expect(abs(on - (try told.time("activated", of: node)) - delay) < 0.1, "\(node)")
+        }
+    }
+
     @Test("a device that loses power in a download goes on from its saved offset")
     func resumes() throws {
         let (blocks, events) = try cutDuringDownload(.offset(everyBlocks: 16), named: "resume")

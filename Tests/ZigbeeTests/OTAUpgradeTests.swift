@@ -219,6 +219,24 @@ struct OTAUpgradeTests {
         #expect(held.wait() == [OTACommandID.queryDeviceSpecificFileRequest])
     }
 
+    @Test(
+        "a device that only an order activates says 3 while it waits, or 6 as ZCL 8 has it",
+        arguments: [false, true])
+    func externalEvent(_ reports: Bool) {
+        for byOrderOnly in [false, true] {
+            var bench = ClientBench {
+                $0.activationByOrderOnly = byOrderOnly
+                $0.reportsExternalEvent = reports
+            }
+            bench.begin()
+            bench.finish()
+            bench.settle()
+            #expect(bench.client.attribute(0x0006)?.value == 2)
+            _ = Self.answer(&bench)
+            #expect(bench.client.attribute(0x0006)?.value == (reports && byOrderOnly ? 6 : 3))
+        }
+    }
+
     @Test("every attribute has its type and a true value in every state")
     func attributes() throws {
         let types: [(UInt16, ZCLType)] = [

@@ -170,14 +170,20 @@ public enum ZCLGeneral {
         return frame
     }
 
-    /// Calls `each` with every attribute that a Read Attributes Response reports as read.
+    /// Calls `each` with every attribute that a Read Attributes Response reports as read, and
+    /// `refused` with the others and why.
     public static func forEachAttribute(
-        in zcl: ZCLMessage, _ each: (ZCLAttribute) -> Void
+        in zcl: ZCLMessage, _ each: (ZCLAttribute) -> Void,
+        refused: (UInt16, ZCLStatus) -> Void = { _, _ in }
     ) throws(WireError) {
         var reader = ByteReader(zcl.body)
         while reader.remaining > 0 {
             let identifier = try reader.u16("attribute")
-            guard try reader.u8("status") == ZCLStatus.success.rawValue else { continue }
+            let status = ZCLStatus(rawValue: try reader.u8("status"))
+            guard status == .success else {
+                refused(identifier, status)
+                continue
+            }
             let type = ZCLType(rawValue: try reader.u8("data type"))
             guard let length = type.length, length <= 8 else {
                 throw WireError(.invalid, "data type", at: reader.offset - 1)

@@ -44,6 +44,15 @@ public struct ZCLMessage: Sendable {
         return wantsDefaultResponse(for: status) ? defaultResponse(status) : FrameBuffer()
     }
 
+    /// What a command gets that goes to the side of a cluster which is not here: an error is always
+    /// told (ZCL 2.5.12.2). Nil where no answer is due. assumption: UNSUP_CLUSTER_COMMAND for the
+    /// cluster's own commands and UNSUPPORTED_CLUSTER for the profile-wide ones; no setting.
+    public var refusalOfDirection: FrameBuffer? {
+        let status: ZCLStatus =
+            header.isClusterSpecific ? .unsupportedClusterCommand : .unsupportedCluster
+        return wantsDefaultResponse(for: status) ? defaultResponse(status) : nil
+    }
+
     /// The default response to this frame, as a whole ZCL frame.
     public func defaultResponse(_ status: ZCLStatus) -> FrameBuffer {
         var frame = FrameBuffer()

@@ -251,6 +251,12 @@ extension OTAClient {
         }
     }
 
+    /// `status` as ZCL 8 would have it, where the settings want that.
+    private var reportedStatus: ImageUpgradeStatus {
+        settings.reportsExternalEvent && settings.activationByOrderOnly
+            && status == .waitingToUpgrade ? .waitingForExternalEvent : status
+    }
+
     /// The value of one attribute of the cluster, or nil if there is none of that number.
     public func attribute(_ identifier: UInt16) -> ZCLAttribute? {
         switch identifier {
@@ -266,7 +272,7 @@ extension OTAClient {
         case OTAAttributeID.downloadedStackVersion:
             .init(identifier, .uint16, downloaded == nil ? 0xFFFF : UInt64(downloadedStackVersion))
         case OTAAttributeID.imageUpgradeStatus:
-            .init(identifier, .enum8, UInt64(status.rawValue))
+            .init(identifier, .enum8, UInt64(reportedStatus.rawValue))
         case OTAAttributeID.manufacturerID:
             .init(identifier, .uint16, UInt64(current.manufacturer))
         case OTAAttributeID.imageTypeID: .init(identifier, .uint16, UInt64(current.imageType))

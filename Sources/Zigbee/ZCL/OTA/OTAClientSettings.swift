@@ -43,6 +43,14 @@ public struct OTAClientSettings: Sendable, Equatable {
     /// Only an order outside ZigBee activates: Upgrade End Response never does (ZCL attribute
     /// UpgradeActivationPolicy = 1). True for ESME, GSME and HCALCS.
     public var activationByOrderOnly = true
+    /// While only an order can activate the image it holds, ImageUpgradeStatus is 6, waiting via
+    /// external event (ZCL 8), not 3. assumption: 3, which every peer knows;
+    /// `ota.reportsExternalEvent`.
+    public var reportsExternalEvent = false
+    /// A block of another image than the one asked for gets a default response with INVALID_IMAGE,
+    /// and the download goes on; otherwise it is dropped without a word. assumption: as one
+    /// vendor's stack does; `ota.refusesWrongImage`.
+    public var refusesWrongImage = true
     /// Block requests carry the device's own EUI-64.
     public var includesRequester = false
     /// Image types of files that an upgrade needs beside the first, of the same version: until

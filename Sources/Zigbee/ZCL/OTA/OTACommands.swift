@@ -157,7 +157,7 @@ public struct ImageBlockRequest: Sendable, Equatable {
     /// The most data bytes the response may carry.
     public var maximumDataSize: UInt8
     public var requester: EUI64?
-    /// The period the client keeps to now, in milliseconds; present if it can keep to another.
+    /// The period the client keeps to now, in the peer's unit; present if it can keep to another.
     public var minimumBlockPeriod: UInt16?
 
     public init(
@@ -387,5 +387,6 @@ public enum ImageUpgradeStatus: UInt8, Sendable {
     case waitingToUpgrade = 3
     case countDown = 4
     case waitForMore = 5
+    /// ZCL 8. A client only says so of itself where its settings want it; it goes by 3.
     case waitingForExternalEvent = 6
 }
