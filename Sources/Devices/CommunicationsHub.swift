@@ -92,9 +92,9 @@ public struct CommunicationsHub: Node {
             role: .coordinator, eui64: identity.eui64, receiverOnWhenIdle: true,
             isMainsPowered: true, manufacturer: profile.manufacturer,
             endpoints: [
-                // Remote communications device 0x0508.
                 SimpleDescriptor(
-                    endpoint: profile.endpoint, profile: ProfileID.smartEnergy, device: 0x0508,
+                    endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
+                    device: profile.applicationDevice,
                     inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade],
                     outputClusters: [])
             ], channels: identity.channels)

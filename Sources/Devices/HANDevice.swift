@@ -107,21 +107,12 @@ public struct HANDevice: Node {
             hardwareVersion: profile.hardwareVersion, seed: own)
     }
 
-    /// Smart Energy device identifiers: metering 0x0501, load control 0x0504, prepayment
-    /// terminal 0x0506 (assumption for what a PPMID calls itself).
     private static func endpoint(
         of profile: DeviceProfile, hasOTAClient: Bool = true
     ) -> SimpleDescriptor {
-        let device: UInt16 =
-            switch profile.type {
-            case .esme, .gsme: 0x0501
-            case .hcalcs: 0x0504
-            case .ppmid: 0x0506
-            case .communicationsHub: 0x0508
-            }
-        return SimpleDescriptor(
-            endpoint: profile.endpoint, profile: ProfileID.smartEnergy, device: device,
-            inputClusters: [ClusterID.basic],
+        SimpleDescriptor(
+            endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
+            device: profile.applicationDevice, inputClusters: [ClusterID.basic],
             outputClusters: [ClusterID.time] + (hasOTAClient ? [ClusterID.otaUpgrade] : []))
     }
 

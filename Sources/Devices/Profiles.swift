@@ -15,6 +15,10 @@ public struct DeviceProfile: Sendable {
     public var hardwareVersion: UInt16
     /// The Smart Energy endpoint, 1-240, that its clusters stand on.
     public var endpoint: UInt8
+    /// Application device identifier of its simple descriptor: metering device 0x0501, load
+    /// control device 0x0504, prepayment terminal 0x0506. assumption for what an HCALCS and a
+    /// PPMID call themselves; `applicationDevice`.
+    public var applicationDevice: UInt16
     /// What it can do, by firmware version.
     public var firmware: [FirmwareRange<DeviceCapabilities>]
     public var isRouter: Bool
@@ -56,6 +60,13 @@ public struct DeviceProfile: Sendable {
         imageType = 0
         hardwareVersion = 0
         endpoint = 1
+        applicationDevice =
+            switch type {
+            case .esme, .gsme: 0x0501
+            case .hcalcs: 0x0504
+            case .ppmid: 0x0506
+            case .communicationsHub: HubProfile.remoteCommunicationsDevice
+            }
         firmware = [FirmwareRange(0...UInt32.max, DeviceCapabilities())]
         isRouter = false
         isMainsPowered = true
@@ -144,6 +155,9 @@ public struct HubProfile: Sendable {
     public var firmware: [FirmwareRange<HubCapabilities>]
     /// The Smart Energy endpoint, 1-240, of its OTA server.
     public var endpoint: UInt8
+    /// Application device identifier of its simple descriptor. assumption: remote communications
+    /// device, 0x0508, where others say energy service interface, 0x0500; `applicationDevice`.
+    public var applicationDevice: UInt16
     public var imageSlots: Int
     /// Bytes each slot holds; a whole number of flash pages.
     public var imageSlotSize: Int
@@ -180,6 +194,7 @@ public struct HubProfile: Sendable {
         hardwareVersion = 0
         firmware = [FirmwareRange(0...UInt32.max, HubCapabilities())]
         endpoint = 3
+        applicationDevice = Self.remoteCommunicationsDevice
         imageSlots = 6
         imageSlotSize = 192 * 4096
         permitJoining = .minutes(10)
@@ -203,6 +218,8 @@ public struct HubProfile: Sendable {
             + Array(repeating: StoredImage.longest, count: imageSlots + 1)
         return max(8, Journal.pagesPerArea(for: lengths, pageSize: flashPart.pageSize))
     }
+
+    static let remoteCommunicationsDevice: UInt16 = 0x0508
 
     /// Flash the hub needs for its journal, its image slots, one more for an image that is
     /// arriving, and two for its own firmware.

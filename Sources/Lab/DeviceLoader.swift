@@ -35,6 +35,8 @@ struct DeviceLoader {
     private static var settings: [ProfileSetting<DeviceProfile>] {
         [
             .number("endpoint", \.endpoint, in: 1...240),
+            .number("applicationDevice", \.applicationDevice, in: 0...0xFFFF)
+                .preset("0x0501; an HCALCS 0x0504, a PPMID 0x0506"),
             .flag("router", \.isRouter),
             .flag("mainsPowered", \.isMainsPowered),
             .flag("acknowledgesBlocks", \.acknowledgesBlocks),
@@ -285,6 +287,15 @@ enum StackLoader {
             duration("routeRequestJitter", \.routeRequestJitter, in: short),
             .number(
                 "counterRestart", network.appending(path: \.counterRestart), in: 0...0x8000_0000),
+            .number(
+                "maximumBufferSize", network.appending(path: \.maximumBufferSize), in: 1...127),
+            .number(
+                "maximumIncomingTransfer", network.appending(path: \.maximumIncomingTransfer),
+                in: 0...0x7FFF),
+            .number(
+                "maximumOutgoingTransfer", network.appending(path: \.maximumOutgoingTransfer),
+                in: 0...0x7FFF),
+            .number("stackRevision", network.appending(path: \.stackRevision), in: 0...127),
         ]
     }
 }

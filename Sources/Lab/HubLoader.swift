@@ -39,6 +39,7 @@ struct HubLoader {
     private static var settings: [ProfileSetting<HubProfile>] {
         [
             .number("endpoint", \.endpoint, in: 1...240),
+            .number("applicationDevice", \.applicationDevice, in: 0...0xFFFF).preset("0x0508"),
             .number("imageSlots", \.imageSlots, in: 1...64),
             .size("imageSlotSize", \.imageSlotSize, in: leastSlot...(16 << 20)),
             .duration("permitJoining", \.permitJoining, in: .zero...(.hours(24))),

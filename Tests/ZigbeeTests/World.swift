@@ -27,6 +27,10 @@ final class Desk {
     var raw: [FrameBuffer] = []
     var attacker: RadioConfiguration?
     var results: [TransmitResult] = []
+    /// Everything else that the stacks told their applications.
+    var indications: [[Indication]] = [[], [], []]
+    /// How often nodes look for what the test gives them to do.
+    var beat = Interval.milliseconds(5)
     /// Whether stacks keep their state in flash.
     var persists = false
 }
@@ -69,12 +73,12 @@ struct StackNode: Node {
             case .sent(let token, let delivered): desk.sent[index].append((token, delivered))
             case .formed: desk.formed = true
             case .joined: desk.joined += 1
-            default: break
+            default: desk.indications[index].append(indication)
             }
         }
         save(&out)
         stack.goOn(at: now, into: &out)
-        if beat <= now { beat = now + .milliseconds(5) }
+        if beat <= now { beat = now + desk.beat }
     }
 
     var nextDeadline: Instant { min(beat, stack.nextDeadline) }
@@ -132,7 +136,7 @@ struct RawNode: Node {
             isBusy = true
             out.transmit(desk.raw.removeFirst(), handle: 1)
         }
-        if beat <= now { beat = now + .milliseconds(5) }
+        if beat <= now { beat = now + desk.beat }
     }
 
     var nextDeadline: Instant { beat }
@@ -178,6 +182,8 @@ final class World {
     /// The attacker's next NWK counter, MAC and NWK sequence numbers.
     var counter: UInt32 = 0x0001_0000
     var sequence: UInt8 = 0
+    /// The number of the last ZDO request that a test put to somebody.
+    var transaction: UInt8 = 0x40
 
     init(
         sleepy: Bool = false, persists: Bool = false, seed: UInt64 = 1,

@@ -21,6 +21,9 @@ enum Zigpy {
         var fields: [String: String]
         /// A profile-wide command, which zigpy only reads and writes again.
         var general = false
+        /// A ZDO cluster, of which this is the payload behind the transaction number; zigpy reads
+        /// it and writes it again.
+        var cluster: UInt16?
     }
 
     struct Verdict: Codable {

@@ -8,7 +8,9 @@ values: decimal text, or hex for addresses, most significant byte first, and for
 one JSON object is printed: zigpy's "name" of the command, the "fields" it sees in the payload,
 the number of bytes left over in "rest", and in "made" the payload it makes of the given fields.
 With "general" set, the command is a profile-wide one: "fields" are not looked at, and "made" is
-what zigpy makes of what it has seen.
+what zigpy makes of what it has seen. The same goes for a ZDO message, which has its "cluster"; its
+"payload" is what stands behind the transaction number, and the fields of a descriptor are named
+"NodeDescriptor.server_mask".
 What zigpy does not accept gets an object with "error". Exits 0 unless a line is not readable.
 """
 
@@ -16,6 +18,7 @@ import json
 import sys
 
 import zigpy.types as t
+import zigpy.zdo.types as zdo
 from zigpy.zcl import foundation
 from zigpy.zcl.clusters.general import Ota
 
@@ -54,8 +57,32 @@ def describe_general(request):
         return {"error": f"{type(error).__name__}: {error}"}
 
 
+def flat(name, seen):
+    if isinstance(seen, t.Struct):
+        members = seen.as_dict().items()
+        return {k: v for n, m in members for k, v in flat(f"{name}.{n}", m).items()}
+    if isinstance(seen, list) and not isinstance(seen, t.EUI64):
+        return {name: ",".join(text(each) for each in seen)}
+    return {} if seen is None else {name: text(seen)}
+
+
+def describe_zdo(request):
+    command = zdo.ZDOCmd(request["cluster"])
+    rest, fields, made = bytes.fromhex(request["payload"]), {}, b""
+    try:
+        for name, kind in zip(*zdo.CLUSTERS[command]):
+            seen, rest = kind.deserialize(rest)
+            fields.update(flat(name, seen))
+            made += b"" if seen is None else seen.serialize()
+        return {"name": command.name, "fields": fields, "rest": len(rest), "made": made.hex()}
+    except Exception as error:  # whatever zigpy raises is its verdict
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
 def describe(line):
     request = json.loads(line)
+    if request.get("cluster") is not None:
+        return describe_zdo(request)
     if request.get("general"):
         return describe_general(request)
     command = (TO_CLIENT if request["toClient"] else TO_SERVER)[request["command"]]

@@ -47,6 +47,17 @@ public struct NetworkSettings: Sendable, Equatable {
     /// far (ZigBee 4.4.2). assumption: 0, always; later revisions of the standard let it run on
     /// until 0x80000000; `stack.counterRestart`.
     public var counterRestart: UInt32 = 0
+    /// Maximum buffer size of the node descriptor: the longest NWK payload, in bytes (ZigBee
+    /// 2.3.2.3.7). assumption: 82, common practice; `stack.maximumBufferSize`.
+    public var maximumBufferSize: UInt8 = 82
+    /// Maximum incoming transfer size: the longest APS payload, in bytes, that it says it takes
+    /// (ZigBee 2.3.2.3.8). Without fragmentation a secured frame of 127 bytes has room for 82.
+    public var maximumIncomingTransfer: UInt16 = 82
+    /// Maximum outgoing transfer size: the longest that it says it sends (ZigBee 2.3.2.3.11).
+    public var maximumOutgoingTransfer: UInt16 = 82
+    /// The revision of the ZigBee standard in the node descriptor's server mask; a stack from
+    /// before revision 21 says 0 (ZigBee 2.3.2.3.10). assumption: 21; `stack.stackRevision`.
+    public var stackRevision: UInt8 = 21
 
     public init() {}
 }

@@ -242,11 +242,13 @@ extension ZigbeeStack {
         _ message: APSMessage, _ reader: inout ByteReader
     ) throws(WireError) -> FrameBuffer? {
         let wanted = try reader.eui64("IEEE address")
+        let list = try AssociatedDevices(parsing: &reader)
         var body = FrameBuffer()
         if wanted == configuration.eui64 {
-            body.append(ZDOStatus.success.rawValue)
+            body.append(list.status.rawValue)
             body.append(wanted)
             body.append(network.address)
+            appendAssociated(list, to: &body)
             return body
         }
         guard !message.isBroadcast else { return nil }
@@ -258,15 +260,18 @@ extension ZigbeeStack {
 
     private func answerIEEEAddress(_ reader: inout ByteReader) throws(WireError) -> FrameBuffer {
         let wanted = try reader.shortAddress("NWK address of interest")
+        let list = try AssociatedDevices(parsing: &reader)
         var body = FrameBuffer()
-        if let known = eui64(of: wanted) {
-            body.append(ZDOStatus.success.rawValue)
-            body.append(known)
-        } else {
+        guard let known = eui64(of: wanted) else {
             body.append(ZDOStatus.deviceNotFound.rawValue)
             body.append(EUI64.unknown)
+            body.append(wanted)
+            return body
         }
+        body.append(list.status.rawValue)
+        body.append(known)
         body.append(wanted)
+        if wanted == network.address { appendAssociated(list, to: &body) }
         return body
     }
 
@@ -275,14 +280,15 @@ extension ZigbeeStack {
     ) throws(WireError) -> FrameBuffer {
         let wanted = try reader.shortAddress("NWK address of interest")
         var body = FrameBuffer()
-        guard wanted == network.address else { return refuse(wanted) }
+        guard wanted == network.address else {
+            // The only one of these responses that has no list to leave empty.
+            body.append(absence(of: wanted).rawValue)
+            body.append(wanted)
+            return body
+        }
         body.append(ZDOStatus.success.rawValue)
         body.append(wanted)
-        NodeDescriptor(
-            logicalType: configuration.role.rawValue, capability: configuration.capability,
-            manufacturer: configuration.manufacturer,
-            serverMask: configuration.role == .coordinator ? 1 : 0
-        ).encode(into: &body)
+        NodeDescriptor(of: configuration).encode(into: &body)
         return body
     }
 
@@ -346,12 +352,10 @@ extension ZigbeeStack {
         return body
     }
 
-    /// Status, address and an empty list: the shape all descriptor responses fail in.
-    private func refuse(
-        _ wanted: ShortAddress, _ status: ZDOStatus = .deviceNotFound
-    ) -> FrameBuffer {
+    /// Status, address and an empty list: the shape descriptor responses fail in.
+    private func refuse(_ wanted: ShortAddress, _ status: ZDOStatus? = nil) -> FrameBuffer {
         var body = FrameBuffer()
-        body.append(status.rawValue)
+        body.append((status ?? absence(of: wanted)).rawValue)
         body.append(wanted)
         body.append(0 as UInt8)
         return body

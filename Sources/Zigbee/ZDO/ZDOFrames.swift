@@ -109,20 +109,25 @@ public struct NodeDescriptor: Sendable, Equatable {
     public var logicalType: UInt8
     public var capability: CapabilityInformation
     public var manufacturer: UInt16
-    public var maximumBufferSize: UInt8 = 82
-    public var maximumIncomingTransfer: UInt16 = 1500
-    /// Bit 0: primary trust centre.
+    /// The longest NWK payload, in bytes.
+    public var maximumBufferSize: UInt8
+    /// The longest APS payload that it takes, and that it sends, in bytes.
+    public var maximumIncomingTransfer: UInt16
+    /// Bit 0: primary trust centre; bits 9-15: the revision of the standard, 0 before 21.
     public var serverMask: UInt16
-    public var maximumOutgoingTransfer: UInt16 = 1500
+    public var maximumOutgoingTransfer: UInt16
 
-    public init(
-        logicalType: UInt8, capability: CapabilityInformation, manufacturer: UInt16,
-        serverMask: UInt16
-    ) {
-        self.logicalType = logicalType
-        self.capability = capability
-        self.manufacturer = manufacturer
-        self.serverMask = serverMask
+    /// What a node says of itself.
+    public init(of configuration: StackConfiguration) {
+        logicalType = configuration.role.rawValue
+        capability = configuration.capability
+        manufacturer = configuration.manufacturer
+        maximumBufferSize = configuration.network.maximumBufferSize
+        maximumIncomingTransfer = configuration.network.maximumIncomingTransfer
+        maximumOutgoingTransfer = configuration.network.maximumOutgoingTransfer
+        serverMask =
+            UInt16(configuration.network.stackRevision & 0x7F) << 9
+            | (configuration.role == .coordinator ? 1 : 0)
     }
 
     func encode(into frame: inout FrameBuffer) {
