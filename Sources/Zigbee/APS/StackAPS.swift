@@ -118,7 +118,16 @@ extension ZigbeeStack {
         nwk.encode(into: &body)
         let start = body.count
         appendSealed(command, linkKey: index, to: &body)
-        sendNWK(body, headerLength: start, header: nwk, at: now, into: &out)
+        if !secured, let entry = returning[aps.linkKeys[index].partner], entry.router == nil,
+            entry.address == destination
+        {
+            // Where it really is, other frames for it go on their old way.
+            hand(
+                body, headerLength: start, secured: false, to: destination,
+                isSleepy: entry.isSleepy, at: now, into: &out)
+        } else {
+            sendNWK(body, headerLength: start, header: nwk, at: now, into: &out)
+        }
     }
 
     /// Appends an APS command frame sealed with the key-transport key of a link key.
@@ -182,13 +191,14 @@ extension ZigbeeStack {
         }
         var payload = headerEnd
         var source = eui64(of: nwk.source)
+        var key: KeyIdentifier?
         if header.isSecured {
             guard
                 let opened = openAPS(
                     &frame, from: start, headerEnd: headerEnd, kind: header.kind,
                     source: &source, nwk: nwk, into: &out)
             else { return }
-            payload = opened
+            (payload, key) = (opened.payload, opened.key)
         }
         guard nwk.isSecured || (header.kind == .command && header.isSecured) else {
             out.drop(.nwkUnsecured, from: nwk.source)
@@ -200,7 +210,8 @@ extension ZigbeeStack {
                 frame, header, nwk, from: payload, source: source, at: now, into: &out)
         case .command:
             receiveAPSCommand(
-                frame, header, nwk, from: payload, source: source, at: now, into: &out)
+                frame, header, nwk, from: payload, source: source, key: key, at: now,
+                into: &out)
         case .acknowledgement:
             guard let entry = aps.acknowledge(nwk.source, header) else {
                 out.drop(.apsUnexpected, from: nwk.source)
@@ -219,7 +230,7 @@ extension ZigbeeStack {
     private mutating func openAPS(
         _ frame: inout FrameBuffer, from start: Int, headerEnd: Int, kind: APSHeader.Kind,
         source: inout EUI64?, nwk: NWKHeader, into out: inout Outbox
-    ) -> Int? {
+    ) -> (payload: Int, key: KeyIdentifier)? {
         let auxiliary: AuxiliaryHeader
         let payload: Int
         do {
@@ -232,6 +243,11 @@ extension ZigbeeStack {
         }
         guard let partner = auxiliary.source ?? source, auxiliary.key != .network else {
             out.drop(.apsNoLinkKey, from: nwk.source)
+            return nil
+        }
+        // The highest counter there is may not be used; keys made from a link key are for keys.
+        guard auxiliary.frameCounter != .max, kind == .command || auxiliary.key == .data else {
+            out.drop(auxiliary.frameCounter == .max ? .apsMalformed : .apsUnexpected)
             return nil
         }
         guard let index = aps.linkKey(with: partner) ?? preconfiguredKey(for: auxiliary) else {
@@ -263,7 +279,7 @@ extension ZigbeeStack {
         aps.linkKeys[index].lastCounter = Int64(auxiliary.frameCounter)
         if link.partner == .unknown { aps.linkKeys[index].partner = partner }
         source = partner
-        return payload
+        return (payload, auxiliary.key)
     }
 
     /// A joining device does not know its trust centre's address yet: its install-code key
@@ -309,9 +325,10 @@ extension ZigbeeStack {
         }
     }
 
+    /// `key` is what it was sealed with: the link key or one made from it; nil for none.
     private mutating func receiveAPSCommand(
         _ frame: FrameBuffer, _ header: APSHeader, _ nwk: NWKHeader, from payload: Int,
-        source: EUI64?, at now: Instant, into out: inout Outbox
+        source: EUI64?, key sealing: KeyIdentifier?, at now: Instant, into out: inout Outbox
     ) {
         let command: APSCommand
         do {
@@ -331,7 +348,8 @@ extension ZigbeeStack {
             }
             holdNextKey(key, sequence: sequence, into: &out)
         case .transportNetworkKey(let key, let sequence, let destination, let sender):
-            guard header.isSecured, destination == configuration.eui64,
+            // A network key only travels under the key-transport key (ZigBee 4.4.1.3).
+            guard sealing == .keyTransport, destination == configuration.eui64,
                 network.trustCentre == .unknown || network.trustCentre == sender,
                 source == sender
             else {
@@ -340,10 +358,8 @@ extension ZigbeeStack {
             }
             takeNetworkKey(key, sequence: sequence, from: sender, at: now, into: &out)
         case .updateDevice(let device, let address, let status):
-            // A child that is no router cannot speak for another device.
-            let speaker = source.flatMap { neighbours[$0] }
-            guard header.isSecured, configuration.role == .coordinator,
-                speaker?.relation != .child || speaker?.capability.isRouter == true
+            guard sealing == .data, configuration.role == .coordinator,
+                maySpeak(source, at: nwk.source)
             else {
                 out.drop(.apsUnexpected, from: nwk.source)
                 return
@@ -364,7 +380,7 @@ extension ZigbeeStack {
             // Who has heard somebody use the key has switched already.
             if sequence == network.otherSequence { switchNetworkKey(into: &out) }
         case .removeDevice(let device):
-            guard header.isSecured, source == network.trustCentre, configuration.role == .router
+            guard sealing == .data, source == network.trustCentre, configuration.role == .router
             else {
                 out.drop(.apsUnexpected, from: nwk.source)
                 return
@@ -372,5 +388,18 @@ extension ZigbeeStack {
             removalOrdered(device, at: now, into: &out)
         case .transportLinkKey, .other: out.drop(.apsUnexpected, from: nwk.source)
         }
+    }
+
+    /// Whether the trust centre hears `device` about other devices: it is known at that address,
+    /// and not as an end device.
+    private func maySpeak(_ device: EUI64?, at address: ShortAddress) -> Bool {
+        guard let device, eui64(of: address) == device else { return false }
+        if let neighbour = neighbours[device],
+            neighbour.relation == .child || neighbour.capability.isRouter
+        {
+            return neighbour.capability.isRouter
+        }
+        // A restart forgets what was announced: whoever is in the map is then believed.
+        return addresses[device] != nil && !addresses.isEndDevice(device)
     }
 }

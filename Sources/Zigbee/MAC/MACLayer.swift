@@ -58,6 +58,14 @@ struct IndirectFrame: Sendable {
 
 /// The MAC's queues and counters. What is in them is decided by the stack.
 struct MACLayer: Sendable {
+    private struct Taken {
+        var kind: MACHeader.Kind
+        var pan: PANID
+        var source: MACAddress
+        var sequence: UInt8
+        var until: Instant
+    }
+
     static let queueLimit = 24
     static let indirectLimit = 32
     static let takenLimit = 16
@@ -79,8 +87,8 @@ struct MACLayer: Sendable {
     private var delayed: ContiguousArray<(due: Instant, frame: OutgoingFrame)> = []
     /// Children that have polled while the chip was busy, and until when they listen.
     private var waitingPolls: ContiguousArray<(holder: PendingAddress, until: Instant)> = []
-    /// Frames lately taken, by sender and sequence number.
-    private var taken: ContiguousArray<(source: MACAddress, sequence: UInt8, until: Instant)> = []
+    /// Frames lately taken.
+    private var taken: ContiguousArray<Taken> = []
     /// Where the oldest of them is once there are as many as are kept.
     private var oldestTaken = 0
 
@@ -231,20 +239,31 @@ struct MACLayer: Sendable {
         indirect.removeAll { $0.holder == holder && !$0.isOnAir }
     }
 
-    /// False if the frame has been taken before: its sender has not had the acknowledgement.
-    mutating func admit(_ source: MACAddress, _ sequence: UInt8, at now: Instant) -> Bool {
+    /// Whether the frame has been taken before: its sender has not had the acknowledgement.
+    @inline(__always)
+    func hasTaken(_ header: MACHeader, at now: Instant) -> Bool {
         for entry in taken
-        where entry.sequence == sequence && entry.until > now && entry.source == source {
-            return false
+        where entry.sequence == header.sequence && entry.until > now
+            && entry.source == header.source && entry.pan == header.sourcePAN
+            && entry.kind == header.kind
+        {
+            return true
         }
-        let entry = (source, sequence, now + Self.duplicateMemory)
+        return false
+    }
+
+    /// Notes a frame that was taken. Anybody can send a header: data frames are only noted once
+    /// their NWK security has been found good.
+    mutating func remember(_ header: MACHeader, at now: Instant) {
+        let entry = Taken(
+            kind: header.kind, pan: header.sourcePAN, source: header.source,
+            sequence: header.sequence, until: now + Self.duplicateMemory)
         if taken.count < Self.takenLimit {
             taken.append(entry)
         } else {
             taken[oldestTaken] = entry
             oldestTaken = (oldestTaken + 1) % Self.takenLimit
         }
-        return true
     }
 
     /// Puts a failed frame aside until `due`. False if too many are waiting.

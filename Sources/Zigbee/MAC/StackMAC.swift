@@ -13,7 +13,8 @@ extension ZigbeeStack {
             out.drop(.macMalformed)
             return
         }
-        if header.source != .none, !mac.admit(header.source, header.sequence, at: now) {
+        let isRepeatable = header.kind == .data || header.kind == .command
+        guard !isRepeatable || header.source == .none || !mac.hasTaken(header, at: now) else {
             out.drop(.macDuplicate)
             return
         }
@@ -23,6 +24,7 @@ extension ZigbeeStack {
             receiveNWK(reception, header, from: start, at: now, into: &out)
         case .beacon: receiveBeacon(reception, header, from: start, into: &out)
         case .command:
+            if header.source != .none { mac.remember(header, at: now) }
             receiveCommand(reception, header, from: start, at: now, into: &out)
         case .acknowledgement: out.drop(.macUnexpected)
         }
@@ -42,7 +44,11 @@ extension ZigbeeStack {
         }
         switch (command, header.source) {
         case (.beaconRequest, _):
-            if configuration.role != .endDevice, network.isUp { sendBeacon(at: now, into: &out) }
+            guard configuration.role != .endDevice, network.isUp else {
+                out.drop(.macUnexpected)
+                return
+            }
+            sendBeacon(at: now, into: &out)
         case (.associationRequest(let capability), .extended(let eui64)):
             associationRequested(eui64, capability, at: now, into: &out)
         case (.associationResponse(let address, let status), .extended(let parent)):
@@ -88,10 +94,11 @@ extension ZigbeeStack {
             source: .short(network.address))
         header.sourcePAN = network.pan
         header.encode(into: &body)
+        let hasRoom = neighbours.hasRoom
         Beacon(
             associationPermitted: trustCentre.permitsJoining(at: now),
             isCoordinator: configuration.role == .coordinator,
-            routerCapacity: true, depth: network.depth, endDeviceCapacity: true,
+            routerCapacity: hasRoom, depth: network.depth, endDeviceCapacity: hasRoom,
             extendedPAN: network.extendedPAN
         ).encode(into: &body)
         enqueue(OutgoingFrame(content: .mac, body: body, destination: .none), into: &out)

@@ -15,7 +15,8 @@ extension ZigbeeStack {
     }
 
     /// Tells the parent the timeout, and, where polls do not show that the device is there, does
-    /// so again three times in each timeout.
+    /// so again three times in each timeout; while the network key is in doubt, as soon as an APS
+    /// acknowledgement would be overdue (assumption; `stack.apsAckWait`).
     mutating func keepAlive(at now: Instant, into out: inout Outbox) {
         guard configuration.role == .endDevice, network.isUp, let parent = neighbours.parent,
             let timeout = Self.timeout(index: configuration.joining.endDeviceTimeout)
@@ -32,12 +33,41 @@ extension ZigbeeStack {
         }
         keepAlivesMissed += 1
         nextKeepAlive =
-            configuration.receiverOnWhenIdle
-            ? now + Interval(microseconds: timeout.microseconds / 3) : .distantFuture
+            isCheckingParent
+            ? now + configuration.network.apsAckWait : regularKeepAlive(timeout, after: now)
         sendNWKCommand(
             .endDeviceTimeoutRequest(timeout: configuration.joining.endDeviceTimeout),
             to: parent.address, at: now, into: &out)
         expectAnswers(until: now + .milliseconds(500), at: now)
+    }
+
+    private func regularKeepAlive(_ timeout: Interval, after now: Instant) -> Instant {
+        configuration.receiverOnWhenIdle
+            ? now + Interval(microseconds: timeout.microseconds / 3) : .distantFuture
+    }
+
+    /// The parent's answer, which shows that it has the same network key.
+    mutating func keepAliveAnswered(
+        _ header: NWKHeader, at now: Instant, into out: inout Outbox
+    ) {
+        guard configuration.role == .endDevice, header.source == neighbours.parent?.address else {
+            out.drop(.nwkUnexpected, from: header.source)
+            return
+        }
+        keepAlivesMissed = 0
+        guard isCheckingParent,
+            let timeout = Self.timeout(index: configuration.joining.endDeviceTimeout)
+        else { return }
+        isCheckingParent = false
+        nextKeepAlive = regularKeepAlive(timeout, after: now)
+    }
+
+    /// Asks the parent, now and until it answers or the limit is reached, whether it still
+    /// understands this device.
+    mutating func checkParent(at now: Instant) {
+        guard !isCheckingParent else { return }
+        isCheckingParent = true
+        nextKeepAlive = now
     }
 
     /// A child names its timeout.
@@ -125,7 +155,7 @@ extension ZigbeeStack {
         guard configuration.role != .coordinator, network.isUp else { return }
         sendNWKCommand(
             .leave(rejoin: false, request: false, removeChildren: false), to: .receiversOn,
-            at: now, into: &out)
+            radius: 1, at: now, into: &out)
         out.note(
             .left, configuration.eui64.rawValue, UInt64(network.address.rawValue))
         indicate(.left)

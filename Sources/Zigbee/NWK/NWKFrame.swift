@@ -169,8 +169,10 @@ public enum NWKCommand: Sendable, Equatable {
     /// ZigBee 3.4.8: options u8 (bits 0-4 the number of entries, 5 first frame, 6 last frame), then
     /// {address u16, costs u8: incoming in bits 0-2, outgoing in 4-6}.
     public struct LinkStatus: Sendable, Equatable {
-        /// Entries that the option byte can count.
-        public static let limit = 31
+        /// Entries that fit into a secured frame: 127 bytes less 11 of the MAC, 8 of the NWK header,
+        /// 14 of the auxiliary header, 4 of the integrity code and 2 of the command. The option
+        /// byte could count two more.
+        public static let limit = 29
 
         public struct Entry: Sendable, Equatable {
             public var neighbour: ShortAddress
@@ -187,10 +189,19 @@ public enum NWKCommand: Sendable, Equatable {
         public var flags: UInt8
         public var entries: [Entry]
 
-        /// All neighbours in one frame, first and last.
-        public init(entries: some Sequence<Entry>) {
-            flags = 0x60
+        /// At most `limit` of the neighbours, in order of their addresses.
+        public init(
+            entries: some Sequence<Entry>, isFirst: Bool = true, isLast: Bool = true
+        ) {
+            flags = (isFirst ? 0x20 : 0) | (isLast ? 0x40 : 0)
             self.entries = Array(entries.prefix(Self.limit))
+        }
+
+        /// Whether a node at `address` would be named in this frame if its sender heard it.
+        func covers(_ address: ShortAddress) -> Bool {
+            guard let first = entries.first, let last = entries.last else { return true }
+            return (flags & 0x20 != 0 || first.neighbour <= address)
+                && (flags & 0x40 != 0 || address <= last.neighbour)
         }
 
         init(parsing reader: inout ByteReader) throws(WireError) {

@@ -14,9 +14,6 @@ public struct Neighbour: Sendable, Equatable {
     public var capability: CapabilityInformation
     /// It has shown that it holds the network key.
     public var isAuthenticated: Bool
-    /// The last NWK frame counter taken from it under `keySequence`; -1 for none.
-    var lastCounter: Int64 = -1
-    var keySequence: UInt8 = 0
     public var lastHeard = Instant.zero
     /// How long a child may be silent (ZigBee 3.6.10).
     var timeout = Interval.minutes(256)
@@ -75,6 +72,11 @@ public struct NeighbourTable: Sendable {
 
     mutating func remove(_ eui64: EUI64) { entries.removeAll { $0.eui64 == eui64 } }
 
+    /// Whether another child would find room.
+    var hasRoom: Bool {
+        entries.count < Self.limit || entries.contains { $0.relation == .other }
+    }
+
     /// After a restart nobody has been silent yet.
     mutating func markHeard(at now: Instant) {
         for index in entries.indices { entries[index].lastHeard = now }
@@ -90,6 +92,8 @@ struct AddressMap: Sendable {
     static let limit = 64
 
     private(set) var entries: ContiguousArray<(address: ShortAddress, eui64: EUI64)> = []
+    /// Those that have announced themselves as end devices.
+    private var endDevices: ContiguousArray<EUI64> = []
 
     subscript(address: ShortAddress) -> EUI64? {
         entries.first { $0.address == address }?.eui64
@@ -100,10 +104,22 @@ struct AddressMap: Sendable {
     }
 
     mutating func put(_ address: ShortAddress, _ eui64: EUI64) {
-        entries.removeAll { $0.address == address || $0.eui64 == eui64 }
-        if entries.count == Self.limit { entries.removeFirst() }
+        if let holder = self[address], holder != eui64 { remove(holder) }
+        entries.removeAll { $0.eui64 == eui64 }
+        if entries.count == Self.limit { remove(entries[0].eui64) }
         entries.append((address, eui64))
     }
 
-    mutating func remove(_ eui64: EUI64) { entries.removeAll { $0.eui64 == eui64 } }
+    mutating func remove(_ eui64: EUI64) {
+        entries.removeAll { $0.eui64 == eui64 }
+        endDevices.removeAll { $0 == eui64 }
+    }
+
+    func isEndDevice(_ eui64: EUI64) -> Bool { endDevices.contains(eui64) }
+
+    /// What a device that is in the map has announced itself as.
+    mutating func setEndDevice(_ eui64: EUI64, _ isEndDevice: Bool) {
+        endDevices.removeAll { $0 == eui64 }
+        if isEndDevice { endDevices.append(eui64) }
+    }
 }

@@ -44,18 +44,6 @@ struct NetworkState: Sendable {
     static func isNewer(_ a: UInt8, than b: UInt8) -> Bool { Int8(bitPattern: a &- b) > 0 }
 }
 
-extension Neighbour {
-    /// Whether a counter is no news from this neighbour: it is not above the last one, or belongs
-    /// to a key that the neighbour has already left behind.
-    func hasUsed(_ auxiliary: AuxiliaryHeader) -> Bool {
-        if keySequence == auxiliary.keySequence {
-            return Int64(auxiliary.frameCounter) <= lastCounter
-        }
-        return lastCounter >= 0
-            && NetworkState.isNewer(keySequence, than: auxiliary.keySequence)
-    }
-}
-
 /// Every node holds up to two network keys, and goes over to the newer one when it is told to or
 /// hears it used (ZigBee 4.3.1.2, 4.4.10).
 extension ZigbeeStack {
@@ -74,9 +62,13 @@ extension ZigbeeStack {
         if network.key != nil, NetworkState.isNewer(sequence, than: network.keySequence) {
             restartCounter()
         }
+        if let old = network.key, old != key, network.keySequence == sequence {
+            counters = IncomingCounters()
+        }
         network.key = key
         network.keySequence = sequence
         network.otherKey = nil
+        forgetOldCounters()
         network.keyMisses = 0
         network.trustCentre = trustCentre
         if neighbours.parent?.eui64 != trustCentre { addresses.put(.coordinator, trustCentre) }
@@ -99,6 +91,7 @@ extension ZigbeeStack {
         guard network.otherKey != key || network.otherSequence != sequence else { return }
         network.otherKey = key
         network.otherSequence = sequence
+        forgetOldCounters()
         requestSave()
         out.note(.networkKeyReceived, UInt64(sequence))
     }
@@ -112,6 +105,12 @@ extension ZigbeeStack {
         reserveCounters()
         requestSave()
         out.note(.networkKeySwitched, UInt64(network.keySequence))
+    }
+
+    /// Under a key that is not held any more nothing is opened, so nothing of it can come again.
+    mutating func forgetOldCounters() {
+        let state = network
+        counters.keep { $0 == state.keySequence || state.otherKey($0) != nil }
     }
 
     /// No frame has been sealed with the new key yet, so counters may begin again.
@@ -130,7 +129,10 @@ extension ZigbeeStack {
     }
 
     /// A frame came under a key that is not here. From the parent, again and again and newer, it
-    /// means that this device has missed a key: it gets it by rejoining through the trust centre.
+    /// may mean that this device has missed a key, which it gets by rejoining through the trust
+    /// centre. But anybody can send such frames: an end device first asks its parent, and a router
+    /// believes it once nothing that it can open has come from its parent for as long as a router
+    /// may be silent.
     mutating func missKey(
         _ sequence: UInt8, from sender: ShortAddress, at now: Instant, into out: inout Outbox
     ) {
@@ -138,8 +140,15 @@ extension ZigbeeStack {
             sender == neighbours.parent?.address,
             NetworkState.isNewer(sequence, than: network.keySequence)
         else { return }
-        network.keyMisses += 1
-        guard network.keyMisses >= configuration.joining.unknownKeyLimit else { return }
+        network.keyMisses = min(network.keyMisses + 1, configuration.joining.unknownKeyLimit)
+        guard network.keyMisses == configuration.joining.unknownKeyLimit else { return }
+        guard configuration.role == .router else {
+            network.keyMisses = 0
+            checkParent(at: now)
+            return
+        }
+        let silence = configuration.network.linkStatusPeriod * configuration.network.routerAgeLimit
+        guard let parent = neighbours.parent, parent.lastHeard + silence <= now else { return }
         network.keyMisses = 0
         rejoin(at: now, into: &out)
     }
@@ -151,6 +160,8 @@ extension ZigbeeStack {
         network.outgoingCounter = counter
         network.reservedUpTo = reserved
         neighbours = NeighbourTable()
+        counters = IncomingCounters()
+        returning = ReturningTable()
         addresses = AddressMap()
         routes = RouteTable()
         discovery = RouteDiscovery()

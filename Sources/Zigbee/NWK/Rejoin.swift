@@ -67,6 +67,7 @@ extension ZigbeeStack {
     mutating func rejoin(at now: Instant, into out: inout Outbox) {
         guard network.isUp, configuration.role != .coordinator else { return }
         nextKeepAlive = .distantFuture
+        isCheckingParent = false
         rejoiner.phase = .scanning
         rejoiner.channelIndex = 0
         rejoiner.best = nil
@@ -175,14 +176,10 @@ extension ZigbeeStack {
         for neighbour in neighbours.entries where neighbour.relation == .parent {
             neighbours.remove(neighbour.eui64)
         }
-        var entry = Neighbour(
+        let entry = Neighbour(
             eui64: parent, address: header.source, relation: .parent,
             capability: .init(isRouter: true, isMainsPowered: true, receiverOnWhenIdle: true),
             isAuthenticated: true)
-        if let known = neighbours[parent] {
-            entry.lastCounter = known.lastCounter
-            entry.keySequence = known.keySequence
-        }
         neighbours.put(entry)
         if parent != network.trustCentre { addresses.put(.coordinator, network.trustCentre) }
         network.address = address
@@ -234,34 +231,65 @@ extension ZigbeeStack {
             answerRejoin(child, status: 2, header, at: now, into: &out)
             return
         }
-        if !header.isSecured, let known, known.relation == .child, known.isAuthenticated {
-            // Anybody may claim to be it: what is known of it stays until it has proved itself.
-            child.address = known.address
-        } else {
-            child.lastHeard = now
-            if let known {
-                child.lastCounter = known.lastCounter
-                child.keySequence = known.keySequence
-                child.timeout = known.timeout
-            }
-            guard neighbours.put(child) else {
-                out.drop(.queueFull, from: header.source)
-                return
-            }
+        guard known != nil || neighbours.hasRoom else {
+            out.drop(.queueFull, from: header.source)
+            return
         }
-        let address = child.address
-        routes.forget(address)
+        guard header.isSecured else {
+            readmit(child, known: known, header, at: now, into: &out)
+            return
+        }
+        child.lastHeard = now
+        if let known { child.timeout = known.timeout }
+        neighbours.put(child)
+        returning.remove(eui64)
+        routes.forget(child.address)
         answerRejoin(child, status: 0, header, at: now, into: &out)
         requestSave()
-        switch (configuration.role, header.isSecured) {
-        case (.coordinator, true):
-            addresses.put(address, eui64)
+        if configuration.role == .coordinator {
+            addresses.put(child.address, eui64)
             trustCentre.setParent(of: eui64, nil)
-        case (.coordinator, false): authorise(eui64, address, at: now, into: &out)
-        case (_, let secured):
+        } else {
             sendLinkSecured(
-                .updateDevice(eui64, address, status: secured ? 0 : 3), to: .coordinator,
-                at: now, into: &out)
+                .updateDevice(eui64, child.address, status: 0), to: .coordinator, at: now,
+                into: &out)
+        }
+    }
+
+    /// Somebody in `claimed`'s name asks without the network key: the trust centre sends it, under
+    /// the device's link key. What is known of the device stays as it is.
+    private mutating func readmit(
+        _ claimed: Neighbour, known: Neighbour?, _ header: NWKHeader, at now: Instant,
+        into out: inout Outbox
+    ) {
+        var child = claimed
+        var isInPlace = false
+        if let known, known.isAuthenticated {
+            guard known.relation != .parent else {
+                // Whose child this node is cannot become its child.
+                out.drop(.nwkUnsecured, from: header.source)
+                return
+            }
+            if known.relation == .child {
+                (child.address, child.capability) = (known.address, known.capability)
+            }
+            isInPlace =
+                child.address == known.address
+                && (known.relation == .child || known.capability.isRouter)
+        }
+        if isInPlace {
+            returning.remove(child.eui64)
+        } else {
+            returning.put(
+                .init(eui64: child.eui64, address: child.address, capability: child.capability))
+        }
+        answerRejoin(child, status: 0, header, at: now, into: &out)
+        if configuration.role == .coordinator {
+            authorise(child.eui64, child.address, at: now, into: &out)
+        } else {
+            sendLinkSecured(
+                .updateDevice(child.eui64, child.address, status: 3), to: .coordinator, at: now,
+                into: &out)
         }
     }
 

@@ -442,14 +442,22 @@ extension ZigbeeStack {
         }
         let routers = neighbours.entries.filter { $0.capability.isRouter && $0.isAuthenticated }
             .sorted { $0.address < $1.address }
-        let entries = routers.lazy.map { neighbour in
+        let entries = routers.map { neighbour in
             NWKCommand.LinkStatus.Entry(
                 neighbour: neighbour.address,
                 costs: max(1, neighbour.incomingCost) | neighbour.outgoingCost << 4)
         }
-        let header = nwkHeader(.command, to: .routers, radius: 1)
-        enqueue(
-            command(.linkStatus(.init(entries: entries)), header, to: .everyone), into: &out)
+        var start = 0
+        repeat {
+            // A frame begins with the entry that the one before ended with.
+            let end = min(start + NWKCommand.LinkStatus.limit, entries.count)
+            let isLast = end == entries.count
+            let status = NWKCommand.LinkStatus(
+                entries: entries[start..<end], isFirst: start == 0, isLast: isLast)
+            let header = nwkHeader(.command, to: .routers, radius: 1)
+            enqueue(command(.linkStatus(status), header, to: .everyone), into: &out)
+            start = isLast ? end : end - 1
+        } while start < entries.count
     }
 
     /// A neighbour's link status: it is a router, and says how well it hears this one.
@@ -460,13 +468,18 @@ extension ZigbeeStack {
         guard let index = neighbours.index(of: sender) else { return }
         let heard = status.entries.first { $0.neighbour == network.address }
         let incoming = cost(ofQuality: quality)
+        let own = network.address
         neighbours.update(index) { neighbour in
             if !neighbour.capability.isRouter {
                 neighbour.capability = CapabilityInformation(
                     isRouter: true, isMainsPowered: true, receiverOnWhenIdle: true)
             }
             neighbour.incomingCost = incoming
-            neighbour.outgoingCost = (heard?.costs ?? 0) & 7
+            if let heard {
+                neighbour.outgoingCost = heard.costs & 7
+            } else if status.covers(own) {
+                neighbour.outgoingCost = 0
+            }
             neighbour.linkHeard = now
             if heard != nil { neighbour.isLinkDown = false }
         }

@@ -82,10 +82,10 @@ extension ZigbeeStack {
     }
 
     mutating func sendNWKCommand(
-        _ command: NWKCommand, to destination: ShortAddress, at now: Instant,
-        into out: inout Outbox
+        _ command: NWKCommand, to destination: ShortAddress, radius: UInt8? = nil,
+        at now: Instant, into out: inout Outbox
     ) {
-        let header = nwkHeader(.command, to: destination)
+        let header = nwkHeader(.command, to: destination, radius: radius)
         var body = FrameBuffer()
         header.encode(into: &body)
         let length = body.count
@@ -133,12 +133,20 @@ extension ZigbeeStack {
         }
     }
 
+    /// A NWK frame that was good.
+    private struct Opened {
+        /// Where its payload begins.
+        var payload: Int
+        /// Who has sealed it: the last hop.
+        var source: EUI64
+    }
+
     /// Checks and opens a secured NWK frame in place; nil, with a drop recorded, if it is not
-    /// good. Returns where the payload begins.
+    /// good.
     private mutating func openNWK(
         _ frame: inout FrameBuffer, from start: Int, header: NWKHeader, headerEnd: Int,
         sender: ShortAddress, at now: Instant, into out: inout Outbox
-    ) -> Int? {
+    ) -> Opened? {
         let auxiliary: AuxiliaryHeader
         let payload: Int
         do {
@@ -149,7 +157,10 @@ extension ZigbeeStack {
             out.drop(.nwkMalformed, from: sender)
             return nil
         }
-        guard auxiliary.key == .network, let source = auxiliary.source else {
+        // The highest counter there is may not be used (ZigBee 4.3.1.2).
+        guard auxiliary.key == .network, let source = auxiliary.source,
+            auxiliary.frameCounter != .max
+        else {
             out.drop(.nwkMalformed, from: sender)
             return nil
         }
@@ -159,8 +170,8 @@ extension ZigbeeStack {
             missKey(auxiliary.keySequence, from: sender, at: now, into: &out)
             return nil
         }
-        let index = neighbours.index(of: source)
-        if let index, neighbours.entries[index].hasUsed(auxiliary) {
+        let used = counters.index(of: source)
+        if let used, counters.entries[used].hasUsed(auxiliary) {
             out.drop(.nwkReplayed, from: sender)
             return nil
         }
@@ -175,22 +186,30 @@ extension ZigbeeStack {
             out.drop(.nwkBadMIC, from: sender)
             return nil
         }
+        guard
+            counters.note(
+                used, source, counter: auxiliary.frameCounter,
+                keySequence: auxiliary.keySequence)
+        else {
+            // Whoever's counter cannot be kept could be replayed.
+            out.drop(.queueFull, from: sender)
+            return nil
+        }
         if !isActive { heardUnderOtherKey(auxiliary.keySequence, into: &out) }
         if network.keyMisses != 0 { network.keyMisses = 0 }
-        remember(
-            index, source, sender, auxiliary, isOwnAddress: header.source == sender, at: now)
-        return payload
+        remember(source, sender, isOwnAddress: header.source == sender, at: now)
+        if header.source == sender, !returning.isEmpty {
+            takeBack(source, at: sender, now: now)
+        }
+        return Opened(payload: payload, source: source)
     }
 
     private mutating func remember(
-        _ index: Int?, _ source: EUI64, _ sender: ShortAddress, _ auxiliary: AuxiliaryHeader,
-        isOwnAddress: Bool, at now: Instant
+        _ source: EUI64, _ sender: ShortAddress, isOwnAddress: Bool, at now: Instant
     ) {
-        if let index {
+        if let index = neighbours.index(of: source) {
             if !neighbours.entries[index].isAuthenticated { requestSave() }
             neighbours.update(index) { neighbour in
-                neighbour.lastCounter = Int64(auxiliary.frameCounter)
-                neighbour.keySequence = auxiliary.keySequence
                 neighbour.lastHeard = now
                 neighbour.isAuthenticated = true
                 // The MAC's source is under no integrity code, the NWK's is.
@@ -201,8 +220,6 @@ extension ZigbeeStack {
         var neighbour = Neighbour(
             eui64: source, address: sender, relation: .other,
             capability: CapabilityInformation(rawValue: 0), isAuthenticated: true)
-        neighbour.lastCounter = Int64(auxiliary.frameCounter)
-        neighbour.keySequence = auxiliary.keySequence
         neighbour.lastHeard = now
         neighbours.put(neighbour)
     }
@@ -229,13 +246,15 @@ extension ZigbeeStack {
             return
         }
         var payload = headerEnd
+        var speaker: EUI64?
         if header.isSecured {
             guard
                 let opened = openNWK(
                     &frame, from: start, header: header, headerEnd: headerEnd, sender: sender,
                     at: now, into: &out)
             else { return }
-            payload = opened
+            (payload, speaker) = (opened.payload, opened.source)
+            self.mac.remember(mac, at: now)
         } else if !acceptsUnsecured(header) {
             out.drop(.nwkUnsecured, from: sender)
             return
@@ -250,15 +269,25 @@ extension ZigbeeStack {
         if header.isSecured, !header.destination.isBroadcast {
             sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
         }
+        if header.isSecured, !returning.isEmpty, configuration.role == .coordinator,
+            let entry = returning[header.source], entry.router != nil,
+            address(of: entry.eui64) != header.source
+        {
+            // It uses the address that it was given there, and nobody else has that.
+            settle(entry.eui64, at: header.source, behind: entry.router, into: &out)
+        }
         if header.destination.isBroadcast {
-            guard isAddressed(by: header.destination) else { return }
+            guard isAddressed(by: header.destination) else {
+                out.drop(.nwkUnexpected, from: header.source)
+                return
+            }
             if header.kind == .command, payload < frame.count,
                 frame[payload] == NWKCommand.routeRequestIdentifier
             {
                 // Relayed by rules of its own: a dearer copy may be followed by a cheaper one.
                 receiveNWKCommand(
-                    frame, header, from: payload, sender: sender, quality: reception.lqi,
-                    at: now, into: &out)
+                    frame, header, from: payload, sender: sender, speaker: speaker,
+                    quality: reception.lqi, at: now, into: &out)
                 return
             }
             guard
@@ -281,8 +310,8 @@ extension ZigbeeStack {
             receiveAPS(&frame, header, from: payload, sender: sender, at: now, into: &out)
         case .command:
             receiveNWKCommand(
-                frame, header, from: payload, sender: sender, quality: reception.lqi, at: now,
-                into: &out)
+                frame, header, from: payload, sender: sender, speaker: speaker,
+                quality: reception.lqi, at: now, into: &out)
         }
     }
 
@@ -315,7 +344,10 @@ extension ZigbeeStack {
         _ frame: FrameBuffer, _ header: NWKHeader, payload: Int, sender: ShortAddress,
         at now: Instant, into out: inout Outbox
     ) {
-        guard configuration.role != .endDevice, network.isUp else { return }
+        guard configuration.role != .endDevice, network.isUp else {
+            if !header.destination.isBroadcast { out.drop(.nwkUnexpected, from: header.source) }
+            return
+        }
         guard header.radius > 1 else {
             if !header.destination.isBroadcast {
                 out.drop(.nwkRadiusSpent, from: header.source)
@@ -339,9 +371,10 @@ extension ZigbeeStack {
         if onward.destination == .everyone { holdForSleepers(copy, at: now, into: &out) }
     }
 
+    /// `speaker` has sealed the frame; nil if it is not secured.
     private mutating func receiveNWKCommand(
         _ frame: FrameBuffer, _ header: NWKHeader, from payload: Int, sender: ShortAddress,
-        quality: UInt8, at now: Instant, into out: inout Outbox
+        speaker: EUI64?, quality: UInt8, at now: Instant, into out: inout Outbox
     ) {
         let command: NWKCommand
         do {
@@ -352,6 +385,20 @@ extension ZigbeeStack {
             return
         }
         switch command {
+        case .rejoinRequest, .rejoinResponse:
+            // One hop: whom the header names has sealed it.
+            guard speaker == nil || speaker == header.sourceEUI64, header.source == sender else {
+                out.drop(.nwkUnexpected, from: header.source)
+                return
+            }
+        case .leave:
+            guard header.source == sender else {
+                out.drop(.nwkUnexpected, from: header.source)
+                return
+            }
+        default: break
+        }
+        switch command {
         case .rejoinRequest(let capability):
             rejoinRequested(capability, header: header, at: now, into: &out)
         case .rejoinResponse(let address, let status):
@@ -360,9 +407,12 @@ extension ZigbeeStack {
         case .endDeviceTimeoutRequest(let timeout):
             timeoutRequested(timeout, header: header, at: now, into: &out)
         case .linkStatus(let status):
-            guard header.source == sender, configuration.role != .endDevice else { return }
+            guard header.source == sender, configuration.role != .endDevice else {
+                out.drop(.nwkUnexpected, from: header.source)
+                return
+            }
             linkStatusReceived(status, from: sender, quality: quality, at: now)
-        case .endDeviceTimeoutResponse: keepAlivesMissed = 0
+        case .endDeviceTimeoutResponse: keepAliveAnswered(header, at: now, into: &out)
         case .leave(let rejoin, let request, _):
             leaveReceived(
                 rejoin: rejoin, request: request, header: header, at: now, into: &out)

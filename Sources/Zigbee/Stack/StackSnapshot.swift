@@ -7,7 +7,7 @@ extension ZigbeeStack {
     /// Layout, little-endian: format u8 (2), channel u8, PAN u16, extended PAN u64, address u16,
     /// depth u8, key 16, key sequence u8, other key 16, its sequence u8, keys made u32, reserved
     /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8,
-    /// capability u8, key sequence u8, last incoming counter + 1 u32}; link keys u8 x {partner
+    /// capability u8, key sequence u8, next incoming counter u32}; link keys u8 x {partner
     /// u64, key 16, reserved counter u32, last incoming counter + 1 u32}; addresses u8 x {address
     /// u16, EUI-64}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
     /// u64}. A key of sixteen zeros is none.
@@ -33,8 +33,9 @@ extension ZigbeeStack {
             bytes.put(UInt64(neighbour.address.rawValue), 2)
             bytes.put(UInt64(neighbour.relation.rawValue), 1)
             bytes.put(UInt64(neighbour.capability.rawValue), 1)
-            bytes.put(UInt64(neighbour.keySequence), 1)
-            bytes.put(UInt64(neighbour.lastCounter + 1), 4)
+            let used = counters.index(of: neighbour.eui64).map { counters.entries[$0] }
+            bytes.put(UInt64(used?.keySequence ?? 0), 1)
+            bytes.put(UInt64(used?.next ?? 0), 4)
         }
         let keys = aps.linkKeys.prefix(255)
         bytes.put(UInt64(keys.count), 1)
@@ -96,6 +97,8 @@ extension ZigbeeStack {
         network.outgoingCounter = network.reservedUpTo
         network.trustCentre = try reader.eui64("trust centre")
         neighbours = NeighbourTable()
+        counters = IncomingCounters()
+        returning = ReturningTable()
         for _ in 0..<(try reader.u8("neighbour count")) {
             let eui64 = try reader.eui64("neighbour")
             let address = try reader.shortAddress("neighbour address")
@@ -104,12 +107,13 @@ extension ZigbeeStack {
             }
             let capability = CapabilityInformation(rawValue: try reader.u8("capability"))
             let keySequence = try reader.u8("neighbour's key sequence number")
-            var neighbour = Neighbour(
+            let neighbour = Neighbour(
                 eui64: eui64, address: address, relation: relation, capability: capability,
                 isAuthenticated: true)
-            neighbour.lastCounter = Int64(try reader.u32("last counter")) - 1
-            neighbour.keySequence = keySequence
-            neighbours.put(neighbour)
+            let next = try reader.u32("next counter")
+            guard neighbours.put(neighbour), next > 0 else { continue }
+            _ = counters.note(
+                counters.index(of: eui64), eui64, counter: next - 1, keySequence: keySequence)
         }
         aps.linkKeys.removeAll()
         for _ in 0..<(try reader.u8("link key count")) {

@@ -14,6 +14,8 @@ public struct ZigbeeStack {
     var mac: MACLayer
     var network = NetworkState()
     var neighbours = NeighbourTable()
+    var counters = IncomingCounters()
+    var returning = ReturningTable()
     var addresses = AddressMap()
     var routes = RouteTable()
     var discovery = RouteDiscovery()
@@ -23,6 +25,8 @@ public struct ZigbeeStack {
     var rejoiner = Rejoiner()
     var nextKeepAlive = Instant.distantFuture
     var keepAlivesMissed = 0
+    /// Whether the parent has the same network key is being asked.
+    var isCheckingParent = false
     var nextLinkStatus = Instant.distantFuture
     var poll = PollState()
     var trustCentre = TrustCentre()

@@ -18,6 +18,8 @@ struct KeyUpdate: Sendable {
     var deadline = Instant.distantFuture
     /// Who is still to be sent the key.
     var remaining: ContiguousArray<EUI64> = []
+    /// Who has come in since the update began: each puts off the switch once.
+    var included: ContiguousArray<EUI64> = []
 }
 
 extension ZigbeeStack {
@@ -30,9 +32,11 @@ extension ZigbeeStack {
             var stream = SeededStream(keySeed.indexed(UInt64(network.keysMade)))
             network.otherKey = Key128(high: stream.next(), low: stream.next())
             network.otherSequence = network.keySequence &+ 1
+            forgetOldCounters()
             requestSave()
         }
         guard let key = network.otherKey else { return }
+        trustCentre.keyUpdate.included = []
         if configuration.keyUpdate.isBroadcast {
             var header = APSHeader(kind: .command, counter: aps.nextCounter())
             header.delivery = .broadcast
@@ -58,14 +62,26 @@ extension ZigbeeStack {
 
     /// A device that comes in between the sending of a key and the switch gets that key too.
     mutating func includeInKeyUpdate(_ device: EUI64, at now: Instant) {
-        guard trustCentre.keyUpdate.phase == .waiting, network.hasNextKey else { return }
+        let phase = trustCentre.keyUpdate.phase
+        guard phase == .waiting || phase == .sending, network.hasNextKey,
+            aps.linkKey(with: device) != nil,
+            !trustCentre.keyUpdate.included.contains(device),
+            !trustCentre.keyUpdate.remaining.contains(device)
+        else { return }
+        trustCentre.keyUpdate.included.append(device)
         trustCentre.keyUpdate.remaining.append(device)
+        guard phase == .waiting else { return }
         trustCentre.keyUpdate.phase = .sending
         trustCentre.keyUpdate.deadline = now + configuration.keyUpdate.pace
     }
 
     mutating func stepKeyUpdate(at now: Instant, into out: inout Outbox) {
         guard trustCentre.keyUpdate.deadline <= now else { return }
+        guard network.hasNextKey else {
+            // Somebody has used the key already, and this node with them: the update is over.
+            trustCentre.keyUpdate = KeyUpdate()
+            return
+        }
         switch trustCentre.keyUpdate.phase {
         case .idle: trustCentre.keyUpdate.deadline = .distantFuture
         case .sending:

@@ -67,6 +67,7 @@ extension ZigbeeStack {
         forget(gone, into: &out)
         routes.forget(gone.address)
         addresses.remove(gone.eui64)
+        returning.remove(gone.eui64)
         guard gone.relation == .child, configuration.role == .router else { return }
         sendLinkSecured(
             .updateDevice(gone.eui64, gone.address, status: 2), to: .coordinator, at: now,

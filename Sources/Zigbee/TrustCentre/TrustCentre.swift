@@ -93,7 +93,12 @@ extension ZigbeeStack {
         _ eui64: EUI64, _ capability: CapabilityInformation, at now: Instant,
         into out: inout Outbox
     ) {
-        guard network.isUp, configuration.role != .endDevice else { return }
+        guard network.isUp, configuration.role != .endDevice,
+            neighbours[eui64]?.relation != .parent
+        else {
+            out.drop(.macUnexpected)
+            return
+        }
         var status: UInt8 = 0
         var address = neighbours[eui64]?.address ?? freeAddress()
         guard trustCentre.permitsJoining(at: now) else {
@@ -127,16 +132,16 @@ extension ZigbeeStack {
             trustCentre.associating.append(.init(eui64: eui64, address: address))
             return true
         }
-        var child = Neighbour(
-            eui64: eui64, address: address, relation: .child, capability: capability,
-            isAuthenticated: false)
-        child.lastHeard = now
-        if let known = neighbours[eui64] {
-            // The counter outlives the association: what was sent before is a replay still.
-            child.lastCounter = known.lastCounter
-            child.keySequence = known.keySequence
+        if isKnown(eui64) {
+            guard neighbours[eui64] != nil || neighbours.hasRoom else { return false }
+            returning.put(.init(eui64: eui64, address: address, capability: capability))
+        } else {
+            var child = Neighbour(
+                eui64: eui64, address: address, relation: .child, capability: capability,
+                isAuthenticated: false)
+            child.lastHeard = now
+            guard neighbours.put(child) else { return false }
         }
-        guard neighbours.put(child) else { return false }
         trustCentre.associating.append(.init(eui64: eui64, address: address))
         return true
     }
@@ -144,6 +149,7 @@ extension ZigbeeStack {
     /// The device did not fetch its answer: it is as if it had not asked.
     mutating func associationExpired(_ eui64: EUI64) {
         trustCentre.associating.removeAll { $0.eui64 == eui64 }
+        returning.remove(eui64)
         if neighbours[eui64]?.isAuthenticated == false { neighbours.remove(eui64) }
     }
 
@@ -151,7 +157,9 @@ extension ZigbeeStack {
     mutating func freeAddress() -> ShortAddress {
         while true {
             let address = ShortAddress(UInt16(dice.below(0xFFF6)) + 1)
-            if neighbours[address] == nil, addresses[address] == nil { return address }
+            if neighbours[address] == nil, addresses[address] == nil, returning[address] == nil {
+                return address
+            }
         }
     }
 
@@ -178,18 +186,22 @@ extension ZigbeeStack {
     /// A router speaks of a device: it has let it associate, or back in, with or without the
     /// network key, or the device has left (ZigBee 4.6.3.2, 4.6.3.6). Who needs the key gets it
     /// through that router; who is not in the device log has to go again.
+    ///
+    /// Only a device with the network key has shown who it is. Of another that is known already,
+    /// the router has nothing but somebody's word.
     mutating func deviceUpdated(
         _ eui64: EUI64, _ address: ShortAddress, status: UInt8, by router: ShortAddress,
         at now: Instant, into out: inout Outbox
     ) {
         out.note(
             .deviceUpdated, eui64.rawValue, UInt64(address.rawValue), UInt64(status))
-        routes.forget(address)
-        requestSave()
+        let speaker = self.eui64(of: router)
         guard status != 2 else {
-            guard trustCentre.parent(of: eui64) == self.eui64(of: router) else { return }
+            guard trustCentre.parent(of: eui64) == speaker else { return }
             trustCentre.setParent(of: eui64, nil)
             addresses.remove(eui64)
+            routes.forget(address)
+            requestSave()
             return
         }
         guard let index = aps.linkKey(with: eui64) else {
@@ -198,17 +210,22 @@ extension ZigbeeStack {
             sendLinkSecured(.removeDevice(eui64), to: router, at: now, into: &out)
             return
         }
-        if status == 1, let holder = self.eui64(of: address), holder != eui64 {
+        let holder = self.eui64(of: address) ?? returning[address]?.eui64 ?? eui64
+        if status == 1, holder != eui64 {
             // The router could not know that the address is taken: the device has to try again.
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.addressTaken.rawValue))
             sendLinkSecured(.removeDevice(eui64), to: router, at: now, into: &out)
             return
         }
-        // Whatever it was before, it is behind this router now.
-        neighbours.remove(eui64)
-        addresses.put(address, eui64)
-        trustCentre.setParent(of: eui64, self.eui64(of: router))
+        if status == 0 || !isKnown(eui64) {
+            settle(eui64, at: address, behind: speaker, into: &out)
+        } else if holder == eui64 {
+            returning.put(
+                .init(
+                    eui64: eui64, address: address,
+                    capability: CapabilityInformation(rawValue: 0), router: speaker))
+        }
         guard status == 1 || status == 3, let key = network.key else { return }
         var inner = FrameBuffer()
         appendSealed(
@@ -226,18 +243,22 @@ extension ZigbeeStack {
     mutating func untunnel(
         _ command: FrameBuffer, for child: EUI64, at now: Instant, into out: inout Outbox
     ) {
-        guard configuration.role == .router, let neighbour = neighbours[child],
-            neighbour.relation == .child
+        let entry = returning[child]
+        let neighbour = neighbours[child]
+        guard configuration.role == .router, neighbour?.relation != .parent,
+            let address = entry?.address ?? neighbour?.address
         else {
             out.drop(.apsUnexpected)
             return
         }
-        let header = nwkHeader(.data, to: neighbour.address, secured: false)
+        let header = nwkHeader(.data, to: address, secured: false)
         var body = FrameBuffer()
         header.encode(into: &body)
         let length = body.count
         body.append(command.span)
-        sendNWK(body, headerLength: length, header: header, at: now, into: &out)
+        hand(
+            body, headerLength: length, secured: false, to: address,
+            isSleepy: entry?.isSleepy ?? neighbour?.isSleepyChild ?? false, at: now, into: &out)
     }
 
     mutating func authorise(
@@ -247,10 +268,10 @@ extension ZigbeeStack {
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
             if neighbours[eui64]?.isAuthenticated == false { neighbours.remove(eui64) }
+            returning.remove(eui64)
             return
         }
-        addresses.put(address, eui64)
-        trustCentre.setParent(of: eui64, nil)
+        if !isKnown(eui64) { addresses.put(address, eui64) }
         let command = APSCommand.transportNetworkKey(
             key, sequence: network.keySequence, destination: eui64,
             source: configuration.eui64)

@@ -105,7 +105,7 @@ extension ZigbeeStack {
                 let request = zdoRequests.remove(at: index)
                 try receiveResponse(message, about: request.about, &reader, into: &out)
             } else if message.cluster == ZDOCluster.deviceAnnounce {
-                try receiveAnnounce(&reader, at: now, into: &out)
+                try receiveAnnounce(&reader, from: message.source, at: now, into: &out)
             } else if message.cluster == ZDOCluster.managementLeaveRequest {
                 try leaveRequested(message, transaction, &reader, at: now, into: &out)
             } else if message.cluster == ZDOCluster.managementPermitJoiningRequest {
@@ -166,10 +166,20 @@ extension ZigbeeStack {
     }
 
     private mutating func receiveAnnounce(
-        _ reader: inout ByteReader, at now: Instant, into out: inout Outbox
+        _ reader: inout ByteReader, from source: ShortAddress, at now: Instant,
+        into out: inout Outbox
     ) throws(WireError) {
         let announce = try DeviceAnnounce(parsing: &reader)
+        guard announce.address == source else {
+            // A device speaks for itself alone.
+            out.drop(.zdoUnexpected, from: source)
+            return
+        }
+        if let entry = returning[announce.eui64], entry.router != nil, entry.address == source {
+            settle(announce.eui64, at: source, behind: entry.router, into: &out)
+        }
         addresses.put(announce.address, announce.eui64)
+        addresses.setEndDevice(announce.eui64, !announce.capability.isRouter)
         if let known = neighbours[announce.eui64], known.relation == .child,
             !known.capability.isRouter, broadcasts.lastSender != announce.address
         {
