@@ -20,18 +20,20 @@ extension World {
             sequence: sequence)
     }
 
-    /// A whole MAC frame around a NWK header and payload, secured if the header says so.
+    /// A whole MAC frame around a NWK header and payload, secured if the header says so; from the
+    /// header's source, or relayed by `sender`.
     func forge(
         _ header: NWKHeader, _ payload: [UInt8], via hop: ShortAddress = .coordinator,
         source: EUI64 = attackerEUI64, counter given: UInt32? = nil, keySequence: UInt8 = 0,
-        key: Key128? = nil, layout: UnsafeMutablePointer<Layout>? = nil
+        key: Key128? = nil, sender: ShortAddress? = nil,
+        layout: UnsafeMutablePointer<Layout>? = nil
     ) -> FrameBuffer {
         sequence &+= 1
         var frame = FrameBuffer()
         MACHeader.within(
             pan, kind: .data, sequence: sequence,
             to: .short(header.destination.isBroadcast ? .everyone : hop),
-            from: .short(header.source)
+            from: .short(sender ?? header.source)
         ).encode(into: &frame)
         var parts = Layout()
         parts.network = frame.count
