@@ -47,6 +47,8 @@ public struct HANDevice: Node {
         static let firmware: UInt8 = 1
         static let network: UInt8 = 2
         static let download: UInt8 = 3
+        /// One byte: 1 while the device leaves its network, so that a power cut does not undo it.
+        static let leaving: UInt8 = 4
     }
 
     static let journalPages = 2
@@ -212,7 +214,8 @@ public struct HANDevice: Node {
         phase == .running || phase == .leaving || phase == .activating
     }
 
-    private mutating func leave(at now: Instant) {
+    private mutating func leave(at now: Instant, into out: inout Outbox) {
+        journal.write(Record.leaving, [1], &out)
         phase = .leaving
         timer = now + profile.farewell
     }
@@ -226,6 +229,7 @@ public struct HANDevice: Node {
     private mutating func forgetNetwork(_ out: inout Outbox) {
         stack.forgetNetwork()
         saveNetwork(&out)
+        journal.write(Record.leaving, [0], &out)
         restart(&out)
     }
 
@@ -233,9 +237,15 @@ public struct HANDevice: Node {
         phase = .running
         out.note(.booted)
         if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
-        if let bytes = journal[Record.network], (try? stack.restore(bytes)) != nil,
-            stack.isJoined
-        {
+        let isRestored =
+            journal[Record.network].map { (try? stack.restore($0)) != nil } ?? false
+        if isRestored, journal[Record.leaving]?.first == 1 {
+            // Its power went while it left.
+            stack.forgetNetwork()
+            saveNetwork(&out)
+            journal.write(Record.leaving, [0], &out)
+        }
+        if isRestored, stack.isJoined {
             stack.resume(at: now, into: &out)
             saveNetwork(&out)
         } else {
@@ -297,7 +307,7 @@ public struct HANDevice: Node {
         case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
         case .left:
             clock.left()
-            leave(at: now)
+            leave(at: now, into: &out)
         case .formed, .joinFailed, .keySent, .deviceAnnounced: break
         }
     }

@@ -55,7 +55,7 @@ struct DeviceLoader {
             .duration("interval", \.interval),
             .duration("maximumAwake", \.maximumAwake),
             .number("blocksPerWake", \.blocksPerWake, in: 1...1_000_000),
-            .duration("linger", \.linger),
+            .duration("linger", \.linger, in: .milliseconds(1)...(.hours(24))),
         ]
     }
 

@@ -286,6 +286,22 @@ struct KeyStories {
         }
     }
 
+    @Test("a device whose power goes while it leaves has left all the same")
+    func cutWhileLeaving() throws {
+        let played = try Played(
+            Homes.home([Homes.device(.esme)]),
+            [
+                .join(devices: ["ESME"]), .remove(devices: ["ESME"]),
+                .power(device: "ESME", on: false, duration: .seconds(1)), .wait(.minutes(10)),
+            ], named: "cutWhileLeaving")
+        #expect(played.result.failure == nil)
+        #expect(played.events("left", at: "ESME").count == 1)
+        #expect(played.events("restarting", at: "ESME").isEmpty)
+        #expect(played.events("networkResumed", at: "ESME").isEmpty)
+        #expect(played.events("rejoined", at: "ESME").isEmpty)
+        #expect(!played.events("joinFailed", at: "ESME").isEmpty)
+    }
+
     @Test("a device behind a router is removed through that router")
     func removalThroughRouter() throws {
         let router = Homes.device(.hcalcs) { $0.isRouter = true }
