@@ -45,6 +45,8 @@ struct OutgoingFrame: Sendable {
         case beaconRequest
         /// A Leave for a child that is to go: while it sleeps, it is held again.
         case removal(EUI64)
+        /// A Leave for one that polls and is no child.
+        case sendingAway(ShortAddress)
     }
 }
 
@@ -232,6 +234,11 @@ struct MACLayer: Sendable {
         }
         let entry = indirect.remove(at: index)
         return (entry.frame, holdsAny(for: entry.holder) ? nil : entry.holder)
+    }
+
+    /// Drops the Leaves held for somebody who is a child again.
+    mutating func dropLeaves(for address: ShortAddress) {
+        indirect.removeAll { $0.frame.purpose == .sendingAway(address) && !$0.isOnAir }
     }
 
     /// Drops everything held for a child that is gone.

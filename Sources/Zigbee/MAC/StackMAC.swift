@@ -62,7 +62,8 @@ extension ZigbeeStack {
         }
     }
 
-    /// A child polls: its oldest frame goes out ahead of everything else.
+    /// A child polls: its oldest frame goes out ahead of everything else. Who is no child is told
+    /// so.
     ///
     /// If the chip is busy, or counters are still to be saved, it goes out as soon as that is
     /// over, for as long as the child listens.
@@ -71,6 +72,9 @@ extension ZigbeeStack {
     ) {
         if case .short(let address) = holder, let index = neighbours.index(of: address) {
             neighbours.update(index) { $0.lastHeard = now }
+        }
+        if case .short(let address) = holder, !mac.holdsAny(for: holder) {
+            strayPolled(address, at: now, into: &out)
         }
         guard mac.isChipFree, !hasUnsaved else {
             if mac.holdsAny(for: holder) {

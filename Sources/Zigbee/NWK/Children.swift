@@ -95,6 +95,12 @@ extension ZigbeeStack {
         }) {
             out.note(.childAged, aged.eui64.rawValue, UInt64(aged.address.rawValue))
             forget(aged, into: &out)
+            // If it only slept, it does not know that it is forgotten.
+            guard aged.isAuthenticated else { continue }
+            noteStray(
+                .init(
+                    address: aged.address, eui64: aged.eui64, isSleepy: aged.isSleepyChild),
+                into: &out)
         }
     }
 
@@ -104,25 +110,6 @@ extension ZigbeeStack {
         mac.forget(.short(neighbour.address))
         out.append(.pending(.short(neighbour.address), false))
         requestSave()
-    }
-
-    /// An end device that is no child of ours, any more, sends through us: it is told to look for
-    /// a parent anew (ZigBee 3.6.10.3).
-    mutating func sendAwayIfNoChild(
-        _ header: NWKHeader, sender: ShortAddress, at now: Instant, into out: inout Outbox
-    ) {
-        guard configuration.role != .endDevice, header.endDeviceInitiator,
-            header.source == sender, neighbours[sender]?.relation == .other
-        else { return }
-        let header = nwkHeader(.command, to: sender, radius: 1)
-        var body = FrameBuffer()
-        header.encode(into: &body)
-        let length = body.count
-        NWKCommand.leave(rejoin: true, request: true, removeChildren: false).encode(into: &body)
-        enqueue(
-            OutgoingFrame(
-                content: .nwk(secured: true), body: body, auxiliaryOffset: length,
-                destination: .short(sender)), into: &out)
     }
 
     // MARK: - Leaving
@@ -141,6 +128,11 @@ extension ZigbeeStack {
                 return
             }
             if rejoin {
+                guard rejoiner.isIdle else {
+                    // It is at it already, or was refused and is to wait.
+                    out.drop(.nwkUnexpected, from: header.source)
+                    return
+                }
                 self.rejoin(at: now, into: &out)
             } else {
                 leave(at: now, into: &out)

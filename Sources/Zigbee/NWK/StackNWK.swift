@@ -266,7 +266,12 @@ extension ZigbeeStack {
             }
             return
         }
-        if header.isSecured, !header.destination.isBroadcast {
+        // Who leaves or asks to be let in again need not be told to.
+        let isAboutParent =
+            header.kind == .command && payload < frame.count
+            && (frame[payload] == NWKCommand.leaveIdentifier
+                || frame[payload] == NWKCommand.rejoinRequestIdentifier)
+        if header.isSecured, !header.destination.isBroadcast, !isAboutParent {
             sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
         }
         if header.isSecured, !returning.isEmpty, configuration.role == .coordinator,

@@ -16,6 +16,7 @@ public struct ZigbeeStack {
     var neighbours = NeighbourTable()
     var counters = IncomingCounters()
     var returning = ReturningTable()
+    var strays = StrayTable()
     var addresses = AddressMap()
     var routes = RouteTable()
     var discovery = RouteDiscovery()
@@ -65,6 +66,9 @@ public struct ZigbeeStack {
     public mutating func setEndpoints(_ endpoints: [SimpleDescriptor]) {
         configuration.endpoints = endpoints
     }
+
+    /// It has lost its parent, and is getting back into its network.
+    public var isRejoining: Bool { rejoiner.isUnderWay }
 
     public var neighbourTable: NeighbourTable { neighbours }
     /// The active network key, for the evidence.
@@ -131,13 +135,13 @@ public struct ZigbeeStack {
 
     public mutating func tick(at now: Instant, into out: inout Outbox) {
         while let (frame, emptied) = mac.expire(at: now) {
-            if let emptied { out.append(.pending(emptied, false)) }
+            if let emptied { unmark(emptied, into: &out) }
             switch frame.purpose {
             case .associationResponse(let eui64): associationExpired(eui64)
             case .removal(let eui64):
                 askToLeave(eui64, at: now, into: &out)
                 continue
-            case .none, .poll, .associationRequest, .beaconRequest: break
+            case .none, .poll, .associationRequest, .beaconRequest, .sendingAway: break
             }
             if case .short(let address) = frame.destination {
                 out.note(.indirectExpired, UInt64(address.rawValue))
@@ -221,7 +225,7 @@ public struct ZigbeeStack {
     ) {
         let (isCurrent, emptied) = mac.finish(result)
         guard isCurrent else { return }
-        if let emptied { out.append(.pending(emptied, false)) }
+        if let emptied { unmark(emptied, into: &out) }
         // What follows may give the chip another frame, so a failed one is taken aside first.
         guard result.status != .success else {
             follow(
@@ -264,6 +268,8 @@ public struct ZigbeeStack {
         case .associationResponse(let eui64):
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
         case .removal: break
+        case .sendingAway(let address):
+            if result.status == .success { forgetStray(address, into: &out) }
         }
     }
 }
