@@ -92,6 +92,7 @@ public struct HANDevice: Node {
             receiverOnWhenIdle: profile.sleep == nil, isMainsPowered: profile.isMainsPowered,
             manufacturer: profile.manufacturer, endpoints: [Self.endpoint(of: profile)],
             channels: identity.channels)
+        configuration.power = profile.power
         configuration.joining = profile.stack
         configuration.network = profile.network
         stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)

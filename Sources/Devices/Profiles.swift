@@ -23,6 +23,8 @@ public struct DeviceProfile: Sendable {
     public var firmware: [FirmwareRange<DeviceCapabilities>]
     public var isRouter: Bool
     public var isMainsPowered: Bool
+    /// What its power descriptor says beside that.
+    public var power: PowerSettings
     /// Nil for a device whose receiver is always on.
     public var sleep: SleepSettings?
     public var ota: OTAClientSettings
@@ -70,6 +72,7 @@ public struct DeviceProfile: Sendable {
         firmware = [FirmwareRange(0...UInt32.max, DeviceCapabilities())]
         isRouter = false
         isMainsPowered = true
+        power = PowerSettings()
         ota = OTAClientSettings()
         time = TimeClientSettings()
         resume = .offset(everyBlocks: 32)

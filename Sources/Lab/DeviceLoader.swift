@@ -19,6 +19,7 @@ struct DeviceLoader {
             ProfileField("firmware[].to", "version", "0xFFFFFFFF"),
             ProfileField("firmware[].otaClient", "true or false", "true"),
         ] + settings.map { $0.field(in: "", of: unchanged) }
+            + power.map { $0.field(in: "power", of: unchanged) }
             + sleep.map { $0.field(in: "sleep", of: SleepSettings()) }
             + ota.map { $0.field(in: "ota", of: unchanged) }
             + time.map { $0.field(in: "time", of: unchanged) }
@@ -47,6 +48,13 @@ struct DeviceLoader {
             .duration("serverRetry", \.serverRetry),
             .duration("noServerRetry", \.noServerRetry),
             .number("factoryStamp", \.factoryStamp, in: 0...UInt32.max),
+        ]
+    }
+
+    private static var power: [ProfileSetting<DeviceProfile>] {
+        [
+            .choice("battery", \.power.battery) { $0.rawValue },
+            .choice("level", \.power.level) { "\($0)" },
         ]
     }
 
@@ -140,6 +148,7 @@ struct DeviceLoader {
             }
         }
         try map.read(settings, into: &profile)
+        try map.read(group: "power", power, into: &profile)
         if let field = try map.optional("sleep") {
             profile.sleep = try sleepSettings(field, router: profile.isRouter)
         }

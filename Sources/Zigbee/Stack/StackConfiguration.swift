@@ -13,6 +13,7 @@ public struct StackConfiguration: Sendable {
     /// False for a device that sleeps and polls.
     public var receiverOnWhenIdle: Bool
     public var isMainsPowered: Bool
+    public var power = PowerSettings()
     public var manufacturer: UInt16
     public var endpoints: [SimpleDescriptor]
     /// Channels a device scans and a coordinator chooses from, in order.
