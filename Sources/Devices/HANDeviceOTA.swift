@@ -170,7 +170,9 @@ extension HANDevice {
             from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
             options: zcl.message.isLinkSecured ? [.acknowledged, .linkSecured] : .acknowledged,
             at: now, into: &out)
-        stack.expectAnswers(until: now + .seconds(2), at: now)
+        if let sleep = profile.sleep {
+            stack.expectAnswers(until: now + sleep.answerWait, at: now)
+        }
     }
 
     // MARK: - The client's steps

@@ -64,6 +64,8 @@ struct DeviceLoader {
             .duration("maximumAwake", \.maximumAwake),
             .number("blocksPerWake", \.blocksPerWake, in: 1...1_000_000),
             .duration("linger", \.linger, in: .milliseconds(1)...(.hours(24))),
+            .duration("serverWait", \.serverWait),
+            .duration("answerWait", \.answerWait),
         ]
     }
 
@@ -77,6 +79,7 @@ struct DeviceLoader {
                 "pageSpacing", \.ota.pageSpacing,
                 in: .zero...(.milliseconds(Int64(UInt16.max)))),
             .number("pageRetries", \.ota.pageRetries, in: 0...1_000),
+            .duration("firstQuery", \.ota.firstQuery),
             .duration("queryInterval", \.ota.queryInterval),
             .duration("retryInterval", \.ota.retryInterval),
             .duration("endRepeat", \.ota.endRepeat),
@@ -109,6 +112,7 @@ struct DeviceLoader {
             .duration("rejoinRetry", \.stack.rejoinRetry),
             .number("endDeviceTimeout", \.stack.endDeviceTimeout, in: 0...14),
             .number("keepAliveLimit", \.stack.keepAliveLimit, in: 1...1_000),
+            .duration("keepAliveWait", \.stack.keepAliveWait),
             .number("unknownKeyLimit", \.stack.unknownKeyLimit, in: 1...1_000),
         ] + StackLoader.network(\.network)
     }
@@ -296,6 +300,12 @@ enum StackLoader {
             duration("routeRequestJitter", \.routeRequestJitter, in: short),
             .number(
                 "counterRestart", network.appending(path: \.counterRestart), in: 0...0x8000_0000),
+            .number(
+                "counterReserve", network.appending(path: \.counterReserve), in: 16...0x100_0000),
+            .number("radius", network.appending(path: \.radius), in: 1...255),
+            duration("macDuplicateMemory", \.macDuplicateMemory),
+            duration("apsDuplicateMemory", \.apsDuplicateMemory),
+            .number("childTimeout", network.appending(path: \.childTimeout), in: 0...14),
             .number(
                 "maximumBufferSize", network.appending(path: \.maximumBufferSize), in: 1...127),
             .number(

@@ -71,9 +71,6 @@ struct MACLayer: Sendable {
     static let queueLimit = 24
     static let indirectLimit = 32
     static let takenLimit = 16
-    /// How long a sender may take over its retries of one frame; a held frame comes again with
-    /// the child's next poll. Shorter than 256 frames of one sender take.
-    static let duplicateMemory = Interval.seconds(1)
 
     var sequence: UInt8 = 0
     private var handle: UInt8 = 0
@@ -259,12 +256,13 @@ struct MACLayer: Sendable {
         return false
     }
 
-    /// Notes a frame that was taken. Anybody can send a header: data frames are only noted once
+    /// Notes a frame that was taken, until `expires`: so long its sender may take over its
+    /// retries, and a held frame comes again with the child's next poll. Anybody can send a header: data frames are only noted once
     /// their NWK security has been found good.
-    mutating func remember(_ header: MACHeader, at now: Instant) {
+    mutating func remember(_ header: MACHeader, until expires: Instant) {
         let entry = Taken(
             kind: header.kind, pan: header.sourcePAN, source: header.source,
-            sequence: header.sequence, until: now + Self.duplicateMemory)
+            sequence: header.sequence, until: expires)
         if taken.count < Self.takenLimit {
             taken.append(entry)
         } else {

@@ -24,7 +24,9 @@ extension ZigbeeStack {
             receiveNWK(reception, header, from: start, at: now, into: &out)
         case .beacon: receiveBeacon(reception, header, from: start, into: &out)
         case .command:
-            if header.source != .none { mac.remember(header, at: now) }
+            if header.source != .none {
+                mac.remember(header, until: now + configuration.network.macDuplicateMemory)
+            }
             receiveCommand(reception, header, from: start, at: now, into: &out)
         case .acknowledgement: out.drop(.macUnexpected)
         }

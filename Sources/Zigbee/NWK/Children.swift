@@ -38,7 +38,7 @@ extension ZigbeeStack {
         sendNWKCommand(
             .endDeviceTimeoutRequest(timeout: configuration.joining.endDeviceTimeout),
             to: parent.address, at: now, into: &out)
-        expectAnswers(until: now + .milliseconds(500), at: now)
+        expectAnswers(until: now + configuration.joining.keepAliveWait, at: now)
     }
 
     private func regularKeepAlive(_ timeout: Interval, after now: Instant) -> Instant {
@@ -89,9 +89,17 @@ extension ZigbeeStack {
             to: header.source, at: now, into: &out)
     }
 
+    /// For children that have not said how long they may be silent.
+    var defaultChildTimeout: Interval {
+        @inline(__always)
+        get { Self.timeout(index: configuration.network.childTimeout) ?? .minutes(256) }
+    }
+
     mutating func ageChildren(at now: Instant, into out: inout Outbox) {
+        let timeout = defaultChildTimeout
         while let aged = neighbours.entries.first(where: {
-            $0.relation == .child && !$0.capability.isRouter && $0.lastHeard + $0.timeout <= now
+            $0.relation == .child && !$0.capability.isRouter
+                && $0.lastHeard + ($0.timeout ?? timeout) <= now
         }) {
             out.note(.childAged, aged.eui64.rawValue, UInt64(aged.address.rawValue))
             forget(aged, into: &out)
@@ -156,12 +164,12 @@ extension ZigbeeStack {
 
 extension NeighbourTable {
     /// When the first child will have been silent for too long.
-    var nextAgeing: Instant {
+    func nextAgeing(default timeout: Interval) -> Instant {
         var first = Instant.distantFuture
         // By index, which reads three fields of an entry where a copy would read them all.
         for index in entries.indices
         where entries[index].relation == .child && !entries[index].capability.isRouter {
-            first = min(first, entries[index].lastHeard + entries[index].timeout)
+            first = min(first, entries[index].lastHeard + (entries[index].timeout ?? timeout))
         }
         return first
     }

@@ -22,10 +22,6 @@ public struct StackConfiguration: Sendable {
     public var network = NetworkSettings()
     public var joining = JoinSettings()
     public var keyUpdate = KeyUpdateSettings()
-    /// nwkMaxDepth x 2
-    public var radius: UInt8 = 30
-    /// Frames for which counters are reserved in flash at a time.
-    public var counterReserve: UInt32 = 4096
 
     public init(
         role: Role, eui64: EUI64, receiverOnWhenIdle: Bool, isMainsPowered: Bool,

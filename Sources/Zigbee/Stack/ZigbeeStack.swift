@@ -153,7 +153,9 @@ public struct ZigbeeStack {
         stepRejoiner(at: now, into: &out)
         if nextLinkStatus <= now { sendLinkStatus(at: now, into: &out) }
         if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
-        if neighbours.nextAgeing <= now { ageChildren(at: now, into: &out) }
+        if neighbours.nextAgeing(default: defaultChildTimeout) <= now {
+            ageChildren(at: now, into: &out)
+        }
         stepPoll(at: now, into: &out)
         if broadcasts.deadline <= now { stepBroadcasts(at: now, into: &out) }
         if discovery.deadline <= now { stepRouting(at: now, into: &out) }
@@ -174,7 +176,9 @@ public struct ZigbeeStack {
             min(
                 min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
                 min(
-                    min(min(trustCentre.deadline, nextLinkStatus), neighbours.nextAgeing),
+                    min(
+                        min(trustCentre.deadline, nextLinkStatus),
+                        neighbours.nextAgeing(default: defaultChildTimeout)),
                     min(broadcasts.deadline, discovery.deadline))))
     }
 
