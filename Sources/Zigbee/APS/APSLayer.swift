@@ -77,9 +77,7 @@ struct APSLayer: Sendable {
 
     /// False if too many are waiting already.
     mutating func await(_ transmission: PendingTransmission) -> Bool {
-        guard pending.count < Self.pendingLimit else { return false }
-        pending.append(transmission)
-        return true
+        pending.append(transmission, ifBelow: Self.pendingLimit)
     }
 
     /// Takes out the transmission that an acknowledgement from `source` answers.

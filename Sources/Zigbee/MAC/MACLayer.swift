@@ -143,9 +143,9 @@ struct MACLayer: Sendable {
     // MARK: - Indirect
 
     mutating func hold(_ frame: OutgoingFrame, for holder: PendingAddress, until: Instant) -> Bool {
-        guard indirect.count < Self.indirectLimit else { return false }
-        indirect.append(IndirectFrame(frame: frame, holder: holder, expires: until))
-        return true
+        indirect.append(
+            IndirectFrame(frame: frame, holder: holder, expires: until),
+            ifBelow: Self.indirectLimit)
     }
 
     func holdsAny(for holder: PendingAddress) -> Bool {
@@ -273,9 +273,7 @@ struct MACLayer: Sendable {
 
     /// Puts a failed frame aside until `due`. False if too many are waiting.
     mutating func delay(_ frame: OutgoingFrame, until due: Instant) -> Bool {
-        guard delayed.count < Self.queueLimit else { return false }
-        delayed.append((due, frame))
-        return true
+        delayed.append((due, frame), ifBelow: Self.queueLimit)
     }
 
     /// Puts every frame whose time has come back into the queue.

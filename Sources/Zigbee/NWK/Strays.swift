@@ -26,12 +26,8 @@ struct StrayTable: Sendable {
     /// Adds or replaces; returns the one that had to make room.
     mutating func put(_ entry: Entry) -> Entry? {
         remove(entry.address)
-        var removed: Entry?
-        if entries.count == Self.limit {
-            removed = entries.remove(at: entries.firstIndex { $0.eui64 == nil } ?? 0)
-        }
-        entries.append(entry)
-        return removed
+        let first = entries.count < Self.limit ? nil : entries.take { $0.eui64 == nil }
+        return entries.push(entry, limit: Self.limit) ?? first
     }
 
     mutating func remove(_ address: ShortAddress) { entries.removeAll { $0.address == address } }
