@@ -64,4 +64,40 @@ struct SleeperStories {
         #expect(rejoined == aged || rejoined == aged - 1)
         #expect(played.events("otaGaveUp", at: "GSME").isEmpty)
     }
+
+    @Test("a device asks for an image as soon as its profile says, once it has found its server")
+    func firstQuery() throws {
+        for wait in [Interval.milliseconds(1), .seconds(1), .seconds(7)] {
+            let esme = Homes.device(.esme) { $0.ota.firstQuery = wait }
+            let told = try Told(
+                Homes.home([esme]), images: [], [.join(devices: ["ESME"]), .wait(.seconds(20))],
+                named: "first-query")
+            #expect(told.result.failure == nil)
+            let found = try told.time("otaServerFound", of: "ESME")
+            let asked = try told.time("otaQueried", of: "ESME")
+            #expect(abs(asked - found - Double(wait.microseconds) / 1e6) < 0.001)
+        }
+    }
+
+    @Test("a sleeper that has answered listens for what comes of it for as long as it is to")
+    func answerWait() throws {
+        func polls(_ wait: Interval) throws -> Int {
+            let gsme = Homes.device(.gsme) {
+                // Long enough awake for it to show.
+                $0.sleep?.linger = .milliseconds(9_500)
+                $0.sleep?.answerWait = wait
+                $0.ota.responseTimeout = .seconds(1)
+            }
+            let played = try Played(
+                Homes.home([gsme]),
+                [
+                    .join(devices: ["GSME"]), .wait(.minutes(1)),
+                    .readVersions(devices: ["GSME"], version: 0x0100_0000), .wait(.minutes(1)),
+                ], named: "answer-wait")
+            #expect(played.result.failure == nil)
+            return try played.rows(["wpan.seq_no"], "wpan.cmd == 4").count
+        }
+        let (few, many) = (try polls(.milliseconds(100)), try polls(.seconds(9)))
+        #expect(many > few + 40)
+    }
 }

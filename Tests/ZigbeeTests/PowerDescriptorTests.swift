@@ -56,7 +56,7 @@ struct PowerDescriptorTests {
                 .isEmpty)
         let rows = try Tshark.rows(
             capture: folder.path(of: .trace), keys: folder.path, fields: Self.names,
-            filter: "zbee_aps.zdp_cluster == 0x8003")
+            filter: "zbee_aps.zdp_cluster == 0x8003 && zbee_zdp.status == 0")
         #expect(!rows.isEmpty)
         for row in rows {
             let fields = Self.names.map { name in
