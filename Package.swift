@@ -100,7 +100,8 @@ let package = Package(
         .testTarget(
             name: "ZigbeeTests",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "Simulation", "TestSupport",
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "Simulation", "Evidence",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

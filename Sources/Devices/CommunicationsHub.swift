@@ -242,6 +242,7 @@ public struct CommunicationsHub: Node {
             case .deviceAnnounced(let device, _, _):
                 if pendingReads.contains(where: { $0.device == device }) {
                     readVersions(at: now, into: &out)
+                    readVersions(of: device, at: now, into: &out)
                 }
             case .sent(let token, _): notifySettled(token, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break

@@ -92,6 +92,7 @@ public struct HANDevice: Node {
             receiverOnWhenIdle: profile.sleep == nil, isMainsPowered: profile.isMainsPowered,
             manufacturer: profile.manufacturer, endpoints: [Self.endpoint(of: profile)],
             channels: identity.channels)
+        configuration.power = profile.power
         configuration.joining = profile.stack
         configuration.network = profile.network
         stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)
@@ -302,7 +303,7 @@ public struct HANDevice: Node {
             out.note(
                 .otaServerFound, eui64.rawValue, UInt64(address.rawValue),
                 UInt64(server.endpoint))
-            client.bind(to: eui64, at: now, after: .seconds(1))
+            client.bind(to: eui64, at: now, after: profile.ota.firstQuery)
         case .message(let message): receive(message, at: now, into: &out)
         case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
         case .left:
@@ -319,7 +320,9 @@ public struct HANDevice: Node {
         timer = now + profile.serverRetry
         sleeper.stayAwake(at: now)
         stack.findServer(of: ClusterID.otaUpgrade, at: .coordinator, now: now, into: &out)
-        stack.expectAnswers(until: now + .seconds(5), at: now)
+        if let sleep = profile.sleep {
+            stack.expectAnswers(until: now + sleep.serverWait, at: now)
+        }
     }
 
     private mutating func obey(_ order: Order, at now: Instant, into out: inout Outbox) {

@@ -170,7 +170,9 @@ extension HANDevice {
             from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
             options: zcl.message.isLinkSecured ? [.acknowledged, .linkSecured] : .acknowledged,
             at: now, into: &out)
-        stack.expectAnswers(until: now + .seconds(2), at: now)
+        if let sleep = profile.sleep {
+            stack.expectAnswers(until: now + sleep.answerWait, at: now)
+        }
     }
 
     // MARK: - The client's steps
@@ -422,7 +424,7 @@ extension HANDevice {
         guard let settings = profile.sleep, stack.isJoined else { return }
         let isBusy =
             client.awaitsResponse || client.isDownloading || isChecking || clock.isBusy(at: now)
-            || (hasOTAClient && !client.isBound)
+            || (hasOTAClient && !client.isBound) || stack.isRejoining
         if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
             client.pause(true)
             stack.rest()

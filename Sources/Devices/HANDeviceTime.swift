@@ -43,16 +43,10 @@ extension HANDevice {
             reply(zcl, zcl.refusalOfDirection, at: now, into: &out)
             return
         }
-        guard !zcl.header.isClusterSpecific else {
-            // The cluster has no commands of its own.
-            let isDue = zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
-            reply(
-                zcl, isDue ? zcl.defaultResponse(.unsupportedClusterCommand) : nil, at: now,
-                into: &out)
-            return
-        }
-        guard zcl.header.command == ZCLFoundation.readAttributesResponse else {
-            reply(zcl, ZCLGeneral.answer(zcl, of: .nothing) { _ in nil }, at: now, into: &out)
+        guard !zcl.header.isClusterSpecific,
+            zcl.header.command == ZCLFoundation.readAttributesResponse
+        else {
+            reply(zcl, ZCLGeneral.answerAsClient(zcl), at: now, into: &out)
             return
         }
         receiveReading(zcl, at: now, into: &out)

@@ -409,12 +409,11 @@ extension CommunicationsHub {
         }
     }
 
-    private mutating func readVersions(
-        of device: EUI64, at now: Instant, into out: inout Outbox
-    ) {
-        // A sleeper is awake now; one question at a time.
+    mutating func readVersions(of device: EUI64, at now: Instant, into out: inout Outbox) {
+        // A sleeper is awake now; one question at a time. One that has to rejoin cannot be asked.
         guard let read = pendingReads.first(where: { $0.device == device }),
-            !isListening(device), read.sent.map({ $0 + profile.readPause <= now }) ?? true
+            !isListening(device), !stack.isStray(device),
+            read.sent.map({ $0 + profile.readPause <= now }) ?? true
         else { return }
         sendRead(to: device, at: now, into: &out)
     }

@@ -79,7 +79,5 @@ extension CommunicationsHub {
         sendNotifies(at: now, into: &out)
     }
 
-    func isListening(_ device: EUI64) -> Bool {
-        stack.neighbourTable[device].map { !$0.isSleepyChild } ?? true
-    }
+    func isListening(_ device: EUI64) -> Bool { !stack.isSleepy(device) }
 }

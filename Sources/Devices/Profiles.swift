@@ -23,6 +23,8 @@ public struct DeviceProfile: Sendable {
     public var firmware: [FirmwareRange<DeviceCapabilities>]
     public var isRouter: Bool
     public var isMainsPowered: Bool
+    /// What its power descriptor says beside that.
+    public var power: PowerSettings
     /// Nil for a device whose receiver is always on.
     public var sleep: SleepSettings?
     public var ota: OTAClientSettings
@@ -70,6 +72,7 @@ public struct DeviceProfile: Sendable {
         firmware = [FirmwareRange(0...UInt32.max, DeviceCapabilities())]
         isRouter = false
         isMainsPowered = true
+        power = PowerSettings()
         ota = OTAClientSettings()
         time = TimeClientSettings()
         resume = .offset(everyBlocks: 32)
@@ -124,6 +127,12 @@ public struct SleepSettings: Sendable, Equatable {
     /// How long it goes on polling after the last thing that happened.
     /// assumption: 250 ms; `sleep.linger`.
     public var linger: Interval
+    /// How long it polls for the answer to its search for an OTA server.
+    /// assumption: 5 s; `sleep.serverWait`.
+    public var serverWait = Interval.seconds(5)
+    /// How long it polls after it has answered somebody, who may acknowledge or go on asking.
+    /// assumption: 2 s; `sleep.answerWait`.
+    public var answerWait = Interval.seconds(2)
 
     public init(
         interval: Interval = .minutes(30), maximumAwake: Interval = .seconds(10),

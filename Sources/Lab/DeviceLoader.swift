@@ -19,6 +19,7 @@ struct DeviceLoader {
             ProfileField("firmware[].to", "version", "0xFFFFFFFF"),
             ProfileField("firmware[].otaClient", "true or false", "true"),
         ] + settings.map { $0.field(in: "", of: unchanged) }
+            + power.map { $0.field(in: "power", of: unchanged) }
             + sleep.map { $0.field(in: "sleep", of: SleepSettings()) }
             + ota.map { $0.field(in: "ota", of: unchanged) }
             + time.map { $0.field(in: "time", of: unchanged) }
@@ -50,12 +51,21 @@ struct DeviceLoader {
         ]
     }
 
+    private static var power: [ProfileSetting<DeviceProfile>] {
+        [
+            .choice("battery", \.power.battery) { $0.rawValue },
+            .choice("level", \.power.level) { "\($0)" },
+        ]
+    }
+
     private static var sleep: [ProfileSetting<SleepSettings>] {
         [
             .duration("interval", \.interval),
             .duration("maximumAwake", \.maximumAwake),
             .number("blocksPerWake", \.blocksPerWake, in: 1...1_000_000),
             .duration("linger", \.linger, in: .milliseconds(1)...(.hours(24))),
+            .duration("serverWait", \.serverWait),
+            .duration("answerWait", \.answerWait),
         ]
     }
 
@@ -69,6 +79,7 @@ struct DeviceLoader {
                 "pageSpacing", \.ota.pageSpacing,
                 in: .zero...(.milliseconds(Int64(UInt16.max)))),
             .number("pageRetries", \.ota.pageRetries, in: 0...1_000),
+            .duration("firstQuery", \.ota.firstQuery),
             .duration("queryInterval", \.ota.queryInterval),
             .duration("retryInterval", \.ota.retryInterval),
             .duration("endRepeat", \.ota.endRepeat),
@@ -101,6 +112,7 @@ struct DeviceLoader {
             .duration("rejoinRetry", \.stack.rejoinRetry),
             .number("endDeviceTimeout", \.stack.endDeviceTimeout, in: 0...14),
             .number("keepAliveLimit", \.stack.keepAliveLimit, in: 1...1_000),
+            .duration("keepAliveWait", \.stack.keepAliveWait),
             .number("unknownKeyLimit", \.stack.unknownKeyLimit, in: 1...1_000),
         ] + StackLoader.network(\.network)
     }
@@ -140,6 +152,7 @@ struct DeviceLoader {
             }
         }
         try map.read(settings, into: &profile)
+        try map.read(group: "power", power, into: &profile)
         if let field = try map.optional("sleep") {
             profile.sleep = try sleepSettings(field, router: profile.isRouter)
         }
@@ -287,6 +300,12 @@ enum StackLoader {
             duration("routeRequestJitter", \.routeRequestJitter, in: short),
             .number(
                 "counterRestart", network.appending(path: \.counterRestart), in: 0...0x8000_0000),
+            .number(
+                "counterReserve", network.appending(path: \.counterReserve), in: 16...0x100_0000),
+            .number("radius", network.appending(path: \.radius), in: 1...255),
+            duration("macDuplicateMemory", \.macDuplicateMemory),
+            duration("apsDuplicateMemory", \.apsDuplicateMemory),
+            .number("childTimeout", network.appending(path: \.childTimeout), in: 0...14),
             .number(
                 "maximumBufferSize", network.appending(path: \.maximumBufferSize), in: 1...127),
             .number(

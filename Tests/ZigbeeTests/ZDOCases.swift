@@ -128,6 +128,18 @@ struct ZDOCase {
         ZDOCase("Node_Desc of the parent", 0x0002, .hub, .device, "HUB", "80 HUB"),
         ZDOCase("Node_Desc of a child", 0x0002, .device, .hub, "DEV", "89 DEV"),
         ZDOCase("Node_Desc of nobody", 0x0002, .device, .hub, "7777", "81 7777"),
+        ZDOCase(
+            "Power_Desc", 0x0003, .device, .hub, "HUB", "00 HUB 10 C1",
+            zigpy: [
+                "PowerDescriptor.current_power_mode": "0",
+                "PowerDescriptor.available_power_sources": "1",
+                "PowerDescriptor.current_power_source": "1",
+                "PowerDescriptor.current_power_source_level": "12",
+            ]),
+        ZDOCase("Power_Desc", 0x0003, .stranger, .device, "DEV", "00 DEV 10 C1"),
+        ZDOCase("Power_Desc of the parent", 0x0003, .hub, .device, "HUB", "80 HUB"),
+        ZDOCase("Power_Desc of a child", 0x0003, .device, .hub, "DEV", "89 DEV"),
+        ZDOCase("Power_Desc of nobody", 0x0003, .device, .hub, "7777", "81 7777"),
     ]
 
     private static let simples = [
@@ -221,7 +233,6 @@ struct ZDOCase {
     ]
 
     private static let unsupported = [
-        ZDOCase("Power_Desc", 0x0003, .device, .hub, "HUB", "84"),
         ZDOCase("User_Desc", 0x0011, .stranger, .device, "DEV", "84"),
         ZDOCase("Bind", 0x0021, .hub, .device, "DEV64 01 1900 03 HUB64 01", "84"),
         ZDOCase("Mgmt_Lqi", 0x0031, .stranger, .hub, "00", "84"),
@@ -243,6 +254,7 @@ struct ZDOCase {
         (0x0000, ["", "HUB", "HUB64", "HUB64 00"]),
         (0x0001, ["", "00", "HUB", "HUB 00"]),
         (0x0002, ["", "00"]),
+        (0x0003, ["", "00"]),
         (0x0004, ["", "00", "HUB"]),
         (0x0005, ["", "00"]),
         (

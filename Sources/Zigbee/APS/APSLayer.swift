@@ -33,8 +33,6 @@ struct PendingTransmission: Sendable {
 struct APSLayer: Sendable {
     static let pendingLimit = 16
     static let duplicateLimit = 32
-    /// How long a counter is remembered for the sake of duplicates.
-    static let duplicateMemory = Interval.seconds(12)
 
     private struct Seen {
         var source: ShortAddress
@@ -59,13 +57,15 @@ struct APSLayer: Sendable {
         return counter
     }
 
-    /// True if the frame has not been taken before; it is remembered.
-    mutating func admit(_ source: ShortAddress, _ counter: UInt8, at now: Instant) -> Bool {
+    /// True if the frame has not been taken before; it is remembered until `expires`.
+    mutating func admit(
+        _ source: ShortAddress, _ counter: UInt8, at now: Instant, until expires: Instant
+    ) -> Bool {
         for entry in seen
         where entry.counter == counter && entry.source == source && entry.expires > now {
             return false
         }
-        let entry = Seen(source: source, counter: counter, expires: now + Self.duplicateMemory)
+        let entry = Seen(source: source, counter: counter, expires: expires)
         if seen.count < Self.duplicateLimit {
             seen.append(entry)
         } else {
@@ -77,9 +77,7 @@ struct APSLayer: Sendable {
 
     /// False if too many are waiting already.
     mutating func await(_ transmission: PendingTransmission) -> Bool {
-        guard pending.count < Self.pendingLimit else { return false }
-        pending.append(transmission)
-        return true
+        pending.append(transmission, ifBelow: Self.pendingLimit)
     }
 
     /// Takes out the transmission that an acknowledgement from `source` answers.

@@ -88,10 +88,9 @@ extension ZigbeeStack {
     /// As `reserveCounters`, for one link key.
     mutating func reserveLinkCounters(_ index: Int) {
         let next = aps.linkKeys[index].outgoingCounter
-        guard next &+ configuration.counterReserve / 2 >= aps.linkKeys[index].reservedUpTo else {
-            return
-        }
-        aps.linkKeys[index].reservedUpTo = next &+ configuration.counterReserve
+        let reserve = configuration.network.counterReserve
+        guard next &+ reserve / 2 >= aps.linkKeys[index].reservedUpTo else { return }
+        aps.linkKeys[index].reservedUpTo = next &+ reserve
         requestSave()
     }
 
@@ -302,8 +301,12 @@ extension ZigbeeStack {
                 header.acknowledgement, FrameBuffer(), to: nwk.source, at: now, into: &out)
         }
         // Only what is acknowledged is ever sent again by APS itself.
-        guard !header.acknowledgementRequested || aps.admit(nwk.source, header.counter, at: now)
-        else {
+        let isNew =
+            !header.acknowledgementRequested
+            || aps.admit(
+                nwk.source, header.counter, at: now,
+                until: now + configuration.network.apsDuplicateMemory)
+        guard isNew else {
             out.drop(.apsDuplicate, from: nwk.source)
             return
         }

@@ -146,8 +146,7 @@ extension ZigbeeStack {
 
     private mutating func remember(refusal extendedPAN: EUI64) {
         joiner.refusedBy.removeAll { $0 == extendedPAN }
-        if joiner.refusedBy.count == Joiner.refusedLimit { joiner.refusedBy.removeFirst() }
-        joiner.refusedBy.append(extendedPAN)
+        joiner.refusedBy.push(extendedPAN, limit: Joiner.refusedLimit)
     }
 
     private mutating func failJoining(

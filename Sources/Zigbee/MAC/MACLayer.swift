@@ -45,6 +45,8 @@ struct OutgoingFrame: Sendable {
         case beaconRequest
         /// A Leave for a child that is to go: while it sleeps, it is held again.
         case removal(EUI64)
+        /// A Leave for one that polls and is no child.
+        case sendingAway(ShortAddress)
     }
 }
 
@@ -69,9 +71,6 @@ struct MACLayer: Sendable {
     static let queueLimit = 24
     static let indirectLimit = 32
     static let takenLimit = 16
-    /// How long a sender may take over its retries of one frame; a held frame comes again with
-    /// the child's next poll. Shorter than 256 frames of one sender take.
-    static let duplicateMemory = Interval.seconds(1)
 
     var sequence: UInt8 = 0
     private var handle: UInt8 = 0
@@ -144,9 +143,9 @@ struct MACLayer: Sendable {
     // MARK: - Indirect
 
     mutating func hold(_ frame: OutgoingFrame, for holder: PendingAddress, until: Instant) -> Bool {
-        guard indirect.count < Self.indirectLimit else { return false }
-        indirect.append(IndirectFrame(frame: frame, holder: holder, expires: until))
-        return true
+        indirect.append(
+            IndirectFrame(frame: frame, holder: holder, expires: until),
+            ifBelow: Self.indirectLimit)
     }
 
     func holdsAny(for holder: PendingAddress) -> Bool {
@@ -234,6 +233,11 @@ struct MACLayer: Sendable {
         return (entry.frame, holdsAny(for: entry.holder) ? nil : entry.holder)
     }
 
+    /// Drops the Leaves held for somebody who is a child again.
+    mutating func dropLeaves(for address: ShortAddress) {
+        indirect.removeAll { $0.frame.purpose == .sendingAway(address) && !$0.isOnAir }
+    }
+
     /// Drops everything held for a child that is gone.
     mutating func forget(_ holder: PendingAddress) {
         indirect.removeAll { $0.holder == holder && !$0.isOnAir }
@@ -252,12 +256,13 @@ struct MACLayer: Sendable {
         return false
     }
 
-    /// Notes a frame that was taken. Anybody can send a header: data frames are only noted once
+    /// Notes a frame that was taken, until `expires`: so long its sender may take over its
+    /// retries, and a held frame comes again with the child's next poll. Anybody can send a header: data frames are only noted once
     /// their NWK security has been found good.
-    mutating func remember(_ header: MACHeader, at now: Instant) {
+    mutating func remember(_ header: MACHeader, until expires: Instant) {
         let entry = Taken(
             kind: header.kind, pan: header.sourcePAN, source: header.source,
-            sequence: header.sequence, until: now + Self.duplicateMemory)
+            sequence: header.sequence, until: expires)
         if taken.count < Self.takenLimit {
             taken.append(entry)
         } else {
@@ -268,9 +273,7 @@ struct MACLayer: Sendable {
 
     /// Puts a failed frame aside until `due`. False if too many are waiting.
     mutating func delay(_ frame: OutgoingFrame, until due: Instant) -> Bool {
-        guard delayed.count < Self.queueLimit else { return false }
-        delayed.append((due, frame))
-        return true
+        delayed.append((due, frame), ifBelow: Self.queueLimit)
     }
 
     /// Puts every frame whose time has come back into the queue.

@@ -24,7 +24,9 @@ extension ZigbeeStack {
             receiveNWK(reception, header, from: start, at: now, into: &out)
         case .beacon: receiveBeacon(reception, header, from: start, into: &out)
         case .command:
-            if header.source != .none { mac.remember(header, at: now) }
+            if header.source != .none {
+                mac.remember(header, until: now + configuration.network.macDuplicateMemory)
+            }
             receiveCommand(reception, header, from: start, at: now, into: &out)
         case .acknowledgement: out.drop(.macUnexpected)
         }
@@ -62,7 +64,8 @@ extension ZigbeeStack {
         }
     }
 
-    /// A child polls: its oldest frame goes out ahead of everything else.
+    /// A child polls: its oldest frame goes out ahead of everything else. Who is no child is told
+    /// so.
     ///
     /// If the chip is busy, or counters are still to be saved, it goes out as soon as that is
     /// over, for as long as the child listens.
@@ -71,6 +74,9 @@ extension ZigbeeStack {
     ) {
         if case .short(let address) = holder, let index = neighbours.index(of: address) {
             neighbours.update(index) { $0.lastHeard = now }
+        }
+        if case .short(let address) = holder, !mac.holdsAny(for: holder) {
+            strayPolled(address, at: now, into: &out)
         }
         guard mac.isChipFree, !hasUnsaved else {
             if mac.holdsAny(for: holder) {

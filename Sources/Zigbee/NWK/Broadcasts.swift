@@ -42,15 +42,14 @@ struct BroadcastTable: Sendable {
         if entries.contains(where: { $0.source == source && $0.sequence == sequence }) {
             return false
         }
-        if entries.count == Self.limit { entries.removeFirst() }
-        entries.append(Entry(source: source, sequence: sequence, expires: expires))
+        entries.push(
+            Entry(source: source, sequence: sequence, expires: expires), limit: Self.limit)
         return true
     }
 
     /// False if too many are outstanding.
     mutating func track(_ broadcast: Outstanding) -> Bool {
-        guard outstanding.count < Self.outstandingLimit else { return false }
-        outstanding.append(broadcast)
+        guard outstanding.append(broadcast, ifBelow: Self.outstandingLimit) else { return false }
         deadline = min(deadline, broadcast.due)
         return true
     }
@@ -67,11 +66,9 @@ struct BroadcastTable: Sendable {
 
     /// Takes out the first that is due.
     mutating func takeDue(at now: Instant) -> Outstanding? {
-        guard let index = outstanding.firstIndex(where: { $0.due <= now }) else {
-            deadline = outstanding.reduce(.distantFuture) { min($0, $1.due) }
-            return nil
-        }
-        return outstanding.remove(at: index)
+        let due = outstanding.take { $0.due <= now }
+        if due == nil { deadline = outstanding.earliest { $0.due } }
+        return due
     }
 }
 

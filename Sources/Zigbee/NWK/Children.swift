@@ -38,7 +38,7 @@ extension ZigbeeStack {
         sendNWKCommand(
             .endDeviceTimeoutRequest(timeout: configuration.joining.endDeviceTimeout),
             to: parent.address, at: now, into: &out)
-        expectAnswers(until: now + .milliseconds(500), at: now)
+        expectAnswers(until: now + configuration.joining.keepAliveWait, at: now)
     }
 
     private func regularKeepAlive(_ timeout: Interval, after now: Instant) -> Instant {
@@ -89,12 +89,26 @@ extension ZigbeeStack {
             to: header.source, at: now, into: &out)
     }
 
+    /// For children that have not said how long they may be silent.
+    var defaultChildTimeout: Interval {
+        @inline(__always)
+        get { Self.timeout(index: configuration.network.childTimeout) ?? .minutes(256) }
+    }
+
     mutating func ageChildren(at now: Instant, into out: inout Outbox) {
+        let timeout = defaultChildTimeout
         while let aged = neighbours.entries.first(where: {
-            $0.relation == .child && !$0.capability.isRouter && $0.lastHeard + $0.timeout <= now
+            $0.relation == .child && !$0.capability.isRouter
+                && $0.lastHeard + ($0.timeout ?? timeout) <= now
         }) {
             out.note(.childAged, aged.eui64.rawValue, UInt64(aged.address.rawValue))
             forget(aged, into: &out)
+            // If it only slept, it does not know that it is forgotten.
+            guard aged.isAuthenticated else { continue }
+            noteStray(
+                .init(
+                    address: aged.address, eui64: aged.eui64, isSleepy: aged.isSleepyChild),
+                into: &out)
         }
     }
 
@@ -104,25 +118,6 @@ extension ZigbeeStack {
         mac.forget(.short(neighbour.address))
         out.append(.pending(.short(neighbour.address), false))
         requestSave()
-    }
-
-    /// An end device that is no child of ours, any more, sends through us: it is told to look for
-    /// a parent anew (ZigBee 3.6.10.3).
-    mutating func sendAwayIfNoChild(
-        _ header: NWKHeader, sender: ShortAddress, at now: Instant, into out: inout Outbox
-    ) {
-        guard configuration.role != .endDevice, header.endDeviceInitiator,
-            header.source == sender, neighbours[sender]?.relation == .other
-        else { return }
-        let header = nwkHeader(.command, to: sender, radius: 1)
-        var body = FrameBuffer()
-        header.encode(into: &body)
-        let length = body.count
-        NWKCommand.leave(rejoin: true, request: true, removeChildren: false).encode(into: &body)
-        enqueue(
-            OutgoingFrame(
-                content: .nwk(secured: true), body: body, auxiliaryOffset: length,
-                destination: .short(sender)), into: &out)
     }
 
     // MARK: - Leaving
@@ -141,6 +136,11 @@ extension ZigbeeStack {
                 return
             }
             if rejoin {
+                guard rejoiner.isIdle else {
+                    // It is at it already, or was refused and is to wait.
+                    out.drop(.nwkUnexpected, from: header.source)
+                    return
+                }
                 self.rejoin(at: now, into: &out)
             } else {
                 leave(at: now, into: &out)
@@ -164,12 +164,12 @@ extension ZigbeeStack {
 
 extension NeighbourTable {
     /// When the first child will have been silent for too long.
-    var nextAgeing: Instant {
+    func nextAgeing(default timeout: Interval) -> Instant {
         var first = Instant.distantFuture
         // By index, which reads three fields of an entry where a copy would read them all.
         for index in entries.indices
         where entries[index].relation == .child && !entries[index].capability.isRouter {
-            first = min(first, entries[index].lastHeard + entries[index].timeout)
+            first = min(first, entries[index].lastHeard + (entries[index].timeout ?? timeout))
         }
         return first
     }

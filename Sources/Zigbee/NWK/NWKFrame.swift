@@ -255,6 +255,8 @@ public enum NWKCommand: Sendable, Equatable {
     }
 
     static let routeRequestIdentifier: UInt8 = 0x01
+    static let leaveIdentifier: UInt8 = 0x04
+    static let rejoinRequestIdentifier: UInt8 = 0x06
 
     public init(parsing reader: inout ByteReader) throws(WireError) {
         switch try reader.u8("command") {
@@ -281,12 +283,13 @@ public enum NWKCommand: Sendable, Equatable {
         case 0x03:
             let code = try reader.u8("status code")
             self = .networkStatus(code: code, destination: try reader.shortAddress("destination"))
-        case 0x04:
+        case Self.leaveIdentifier:
             let options = try reader.u8("leave options")
             self = .leave(
                 rejoin: options & 0x20 != 0, request: options & 0x40 != 0,
                 removeChildren: options & 0x80 != 0)
-        case 0x06: self = .rejoinRequest(.init(rawValue: try reader.u8("capability")))
+        case Self.rejoinRequestIdentifier:
+            self = .rejoinRequest(.init(rawValue: try reader.u8("capability")))
         case 0x07:
             let address = try reader.shortAddress("short address")
             self = .rejoinResponse(address, status: try reader.u8("rejoin status"))

@@ -15,8 +15,8 @@ public struct Neighbour: Sendable, Equatable {
     /// It has shown that it holds the network key.
     public var isAuthenticated: Bool
     public var lastHeard = Instant.zero
-    /// How long a child may be silent (ZigBee 3.6.10).
-    var timeout = Interval.minutes(256)
+    /// How long a child may be silent, if it has said (ZigBee 3.6.10).
+    var timeout: Interval?
     /// When a router's link status was last heard.
     var linkHeard = Instant.zero
     /// Link costs, 1 to 7, as this node hears a router and as it says that it hears this node; 0

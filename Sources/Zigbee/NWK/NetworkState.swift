@@ -162,6 +162,7 @@ extension ZigbeeStack {
         neighbours = NeighbourTable()
         counters = IncomingCounters()
         returning = ReturningTable()
+        strays = StrayTable()
         addresses = AddressMap()
         routes = RouteTable()
         discovery = RouteDiscovery()

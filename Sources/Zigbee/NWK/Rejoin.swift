@@ -21,11 +21,21 @@ struct Rejoiner: Sendable {
     var best: Joiner.Candidate?
     /// Transmissions to the parent that have failed in a row.
     var failures = 0
+    /// It rests because it was refused: that the parent hears it says nothing new.
+    var isRefused = false
 
     /// The radio is elsewhere: nothing but beacon requests may leave.
     var isAway: Bool { if case .scanning = phase { true } else { false } }
 
     var isAwaitingKey: Bool { if case .awaitingKey = phase { true } else { false } }
+
+    /// It is looking, or waits for an answer.
+    var isUnderWay: Bool {
+        switch phase {
+        case .scanning, .asking, .awaitingKey: true
+        case .idle, .resting: false
+        }
+    }
 
     var isIdle: Bool { if case .idle = phase { true } else { false } }
 
@@ -51,7 +61,7 @@ extension ZigbeeStack {
         guard configuration.role != .coordinator, network.isUp else { return }
         if result.status == .success {
             rejoiner.failures = 0
-            if case .resting = rejoiner.phase {
+            if case .resting = rejoiner.phase, !rejoiner.isRefused {
                 rejoiner.phase = .idle
                 rejoiner.deadline = .distantFuture
             }
@@ -69,6 +79,7 @@ extension ZigbeeStack {
         nextKeepAlive = .distantFuture
         isCheckingParent = false
         rejoiner.phase = .scanning
+        rejoiner.isRefused = false
         rejoiner.channelIndex = 0
         rejoiner.best = nil
         scanForNetwork(at: now, into: &out)
@@ -171,6 +182,7 @@ extension ZigbeeStack {
         guard status == 0, !address.isBroadcast else {
             // 1: PAN at capacity, 2: access denied (IEEE 802.15.4 7.3.2.3).
             restBeforeRejoin(status == 1 ? .panFull : .notInDeviceLog, at: now, into: &out)
+            rejoiner.isRefused = true
             return
         }
         for neighbour in neighbours.entries where neighbour.relation == .parent {
@@ -217,6 +229,7 @@ extension ZigbeeStack {
             out.drop(.nwkUnexpected, from: header.source)
             return
         }
+        mac.dropLeaves(for: header.source)
         let known = neighbours[eui64]
         let holder = neighbours[header.source]?.eui64 ?? addresses[header.source]
         var child = Neighbour(

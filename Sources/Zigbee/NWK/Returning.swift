@@ -29,8 +29,7 @@ struct ReturningTable: Sendable {
 
     mutating func put(_ entry: Entry) {
         remove(entry.eui64)
-        if entries.count == Self.limit { entries.removeFirst() }
-        entries.append(entry)
+        entries.push(entry, limit: Self.limit)
     }
 
     mutating func remove(_ eui64: EUI64) { entries.removeAll { $0.eui64 == eui64 } }

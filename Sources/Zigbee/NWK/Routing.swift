@@ -25,8 +25,7 @@ struct RouteTable: Sendable {
             routes[index].nextHop = nextHop
             return true
         }
-        if routes.count == Self.limit { routes.removeFirst() }
-        routes.append(Route(destination: destination, nextHop: nextHop))
+        routes.push(Route(destination: destination, nextHop: nextHop), limit: Self.limit)
         return true
     }
 
@@ -106,9 +105,7 @@ struct RouteDiscovery: Sendable {
     /// False if the table is full.
     mutating func begin(_ entry: Entry, at now: Instant) -> Bool {
         forgetExpired(at: now)
-        guard entries.count < Self.limit else { return false }
-        entries.append(entry)
-        return true
+        return entries.append(entry, ifBelow: Self.limit)
     }
 
     /// Has a request sent; a cheaper one of the same discovery takes the place of the other.
@@ -116,8 +113,7 @@ struct RouteDiscovery: Sendable {
         requests.removeAll {
             $0.originator == request.originator && $0.identifier == request.identifier
         }
-        if requests.count == Self.limit { requests.removeFirst() }
-        requests.append(request)
+        requests.push(request, limit: Self.limit)
         deadline = min(deadline, request.due)
     }
 
@@ -127,32 +123,28 @@ struct RouteDiscovery: Sendable {
     }
 
     mutating func takeRequest(at now: Instant) -> Request? {
-        guard let index = requests.firstIndex(where: { $0.due <= now }) else { return nil }
-        return requests.remove(at: index)
+        requests.take { $0.due <= now }
     }
 
     /// False if too many wait already.
     mutating func wait(_ frame: Waiting) -> Bool {
-        guard waiting.count < Self.waitingLimit else { return false }
-        waiting.append(frame)
+        guard waiting.append(frame, ifBelow: Self.waitingLimit) else { return false }
         deadline = min(deadline, frame.until)
         return true
     }
 
     /// Takes out the first frame that waits for `destination`.
     mutating func takeWaiting(for destination: ShortAddress) -> Waiting? {
-        waiting.firstIndex { $0.destination == destination }.map { waiting.remove(at: $0) }
+        waiting.take { $0.destination == destination }
     }
 
     /// Takes out the first frame that has waited too long.
     mutating func takeOverdue(at now: Instant) -> Waiting? {
-        waiting.firstIndex { $0.until <= now }.map { waiting.remove(at: $0) }
+        waiting.take { $0.until <= now }
     }
 
     mutating func reckonDeadline() {
-        deadline = .distantFuture
-        for request in requests { deadline = min(deadline, request.due) }
-        for frame in waiting { deadline = min(deadline, frame.until) }
+        deadline = min(requests.earliest { $0.due }, waiting.earliest { $0.until })
     }
 }
 

@@ -12,7 +12,7 @@ extension ZigbeeStack {
     ) -> NWKHeader {
         var header = NWKHeader(
             kind: kind, destination: destination, source: network.address,
-            radius: radius ?? configuration.radius, sequence: network.nextSequence())
+            radius: radius ?? configuration.network.radius, sequence: network.nextSequence())
         header.isSecured = secured
         header.discoverRoute = kind == .data && !destination.isBroadcast
         header.endDeviceInitiator = configuration.role == .endDevice
@@ -127,10 +127,10 @@ extension ZigbeeStack {
     /// after a restart. Half of what is reserved is left when the next reservation is asked for,
     /// so that it is written long before it is needed.
     mutating func reserveCounters() {
-        if network.outgoingCounter &+ configuration.counterReserve / 2 >= network.reservedUpTo {
-            network.reservedUpTo = network.outgoingCounter &+ configuration.counterReserve
-            requestSave()
-        }
+        let reserve = configuration.network.counterReserve
+        guard network.outgoingCounter &+ reserve / 2 >= network.reservedUpTo else { return }
+        network.reservedUpTo = network.outgoingCounter &+ reserve
+        requestSave()
     }
 
     /// A NWK frame that was good.
@@ -254,7 +254,7 @@ extension ZigbeeStack {
                     at: now, into: &out)
             else { return }
             (payload, speaker) = (opened.payload, opened.source)
-            self.mac.remember(mac, at: now)
+            self.mac.remember(mac, until: now + configuration.network.macDuplicateMemory)
         } else if !acceptsUnsecured(header) {
             out.drop(.nwkUnsecured, from: sender)
             return
@@ -266,7 +266,12 @@ extension ZigbeeStack {
             }
             return
         }
-        if header.isSecured, !header.destination.isBroadcast {
+        // Who leaves or asks to be let in again need not be told to.
+        let isAboutParent =
+            header.kind == .command && payload < frame.count
+            && (frame[payload] == NWKCommand.leaveIdentifier
+                || frame[payload] == NWKCommand.rejoinRequestIdentifier)
+        if header.isSecured, !header.destination.isBroadcast, !isAboutParent {
             sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
         }
         if header.isSecured, !returning.isEmpty, configuration.role == .coordinator,

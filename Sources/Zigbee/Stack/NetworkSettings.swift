@@ -47,6 +47,20 @@ public struct NetworkSettings: Sendable, Equatable {
     /// far (ZigBee 4.4.2). assumption: 0, always; later revisions of the standard let it run on
     /// until 0x80000000; `stack.counterRestart`.
     public var counterRestart: UInt32 = 0
+    /// Frames for which counters are reserved in flash at a time: after a restart, up to as many
+    /// are left out. assumption: 4096; `stack.counterReserve`.
+    public var counterReserve: UInt32 = 4096
+    /// How many hops a frame may take: nwkMaxDepth x 2 (ZigBee 3.6.3.3); `stack.radius`.
+    public var radius: UInt8 = 30
+    /// How long the MAC remembers a frame for the sake of its sender's retries; shorter than 256
+    /// frames of one sender take. assumption: 1 s; `stack.macDuplicateMemory`.
+    public var macDuplicateMemory = Interval.seconds(1)
+    /// How long the APS layer remembers a counter for the sake of duplicates, longer than all
+    /// retries take. assumption: 12 s; `stack.apsDuplicateMemory`.
+    public var apsDuplicateMemory = Interval.seconds(12)
+    /// nwkEndDeviceTimeoutDefault: how long an end device may be silent that has not said, as an
+    /// index: 0 for 10 seconds, n for 2^n minutes (ZigBee 3.6.10).
+    public var childTimeout: UInt8 = 8
     /// Maximum buffer size of the node descriptor: the longest NWK payload, in bytes (ZigBee
     /// 2.3.2.3.7). assumption: 82, common practice; `stack.maximumBufferSize`.
     public var maximumBufferSize: UInt8 = 82
@@ -86,12 +100,15 @@ public struct JoinSettings: Sendable, Equatable {
     public var parentFailures = 12
     /// How long it waits after it found nobody. assumption: 60 s; `stack.rejoinRetry`.
     public var rejoinRetry = Interval.seconds(60)
-    /// nwkEndDeviceTimeoutDefault: how long an end device may be silent, as an index: 0 for 10
-    /// seconds, n for 2^n minutes. 8 is 256 minutes.
+    /// How long an end device asks its parent to let it be silent, as an index: 0 for 10 seconds,
+    /// n for 2^n minutes. 8 is 256 minutes.
     public var endDeviceTimeout: UInt8 = 8
     /// End Device Timeout Requests in a row without an answer before a device rejoins.
     /// assumption: 3; `stack.keepAliveLimit`.
     public var keepAliveLimit = 3
+    /// How long a sleepy device polls for the answer to one. assumption: 500 ms;
+    /// `stack.keepAliveWait`.
+    public var keepAliveWait = Interval.milliseconds(500)
     /// Frames of its parent in a row under a newer network key than it has before a device
     /// rejoins. assumption: 3; `stack.unknownKeyLimit`.
     public var unknownKeyLimit = 3

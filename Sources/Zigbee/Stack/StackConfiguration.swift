@@ -13,6 +13,7 @@ public struct StackConfiguration: Sendable {
     /// False for a device that sleeps and polls.
     public var receiverOnWhenIdle: Bool
     public var isMainsPowered: Bool
+    public var power = PowerSettings()
     public var manufacturer: UInt16
     public var endpoints: [SimpleDescriptor]
     /// Channels a device scans and a coordinator chooses from, in order.
@@ -21,10 +22,6 @@ public struct StackConfiguration: Sendable {
     public var network = NetworkSettings()
     public var joining = JoinSettings()
     public var keyUpdate = KeyUpdateSettings()
-    /// nwkMaxDepth x 2
-    public var radius: UInt8 = 30
-    /// Frames for which counters are reserved in flash at a time.
-    public var counterReserve: UInt32 = 4096
 
     public init(
         role: Role, eui64: EUI64, receiverOnWhenIdle: Bool, isMainsPowered: Bool,

@@ -99,6 +99,7 @@ extension ZigbeeStack {
         neighbours = NeighbourTable()
         counters = IncomingCounters()
         returning = ReturningTable()
+        strays = StrayTable()
         for _ in 0..<(try reader.u8("neighbour count")) {
             let eui64 = try reader.eui64("neighbour")
             let address = try reader.shortAddress("neighbour address")

@@ -16,6 +16,7 @@ public struct ZigbeeStack {
     var neighbours = NeighbourTable()
     var counters = IncomingCounters()
     var returning = ReturningTable()
+    var strays = StrayTable()
     var addresses = AddressMap()
     var routes = RouteTable()
     var discovery = RouteDiscovery()
@@ -65,6 +66,9 @@ public struct ZigbeeStack {
     public mutating func setEndpoints(_ endpoints: [SimpleDescriptor]) {
         configuration.endpoints = endpoints
     }
+
+    /// It has lost its parent, and is getting back into its network.
+    public var isRejoining: Bool { rejoiner.isUnderWay }
 
     public var neighbourTable: NeighbourTable { neighbours }
     /// The active network key, for the evidence.
@@ -131,13 +135,13 @@ public struct ZigbeeStack {
 
     public mutating func tick(at now: Instant, into out: inout Outbox) {
         while let (frame, emptied) = mac.expire(at: now) {
-            if let emptied { out.append(.pending(emptied, false)) }
+            if let emptied { unmark(emptied, into: &out) }
             switch frame.purpose {
             case .associationResponse(let eui64): associationExpired(eui64)
             case .removal(let eui64):
                 askToLeave(eui64, at: now, into: &out)
                 continue
-            case .none, .poll, .associationRequest, .beaconRequest: break
+            case .none, .poll, .associationRequest, .beaconRequest, .sendingAway: break
             }
             if case .short(let address) = frame.destination {
                 out.note(.indirectExpired, UInt64(address.rawValue))
@@ -149,7 +153,9 @@ public struct ZigbeeStack {
         stepRejoiner(at: now, into: &out)
         if nextLinkStatus <= now { sendLinkStatus(at: now, into: &out) }
         if nextKeepAlive <= now { keepAlive(at: now, into: &out) }
-        if neighbours.nextAgeing <= now { ageChildren(at: now, into: &out) }
+        if neighbours.nextAgeing(default: defaultChildTimeout) <= now {
+            ageChildren(at: now, into: &out)
+        }
         stepPoll(at: now, into: &out)
         if broadcasts.deadline <= now { stepBroadcasts(at: now, into: &out) }
         if discovery.deadline <= now { stepRouting(at: now, into: &out) }
@@ -170,7 +176,9 @@ public struct ZigbeeStack {
             min(
                 min(min(joiner.deadline, poll.deadline), min(rejoiner.deadline, nextKeepAlive)),
                 min(
-                    min(min(trustCentre.deadline, nextLinkStatus), neighbours.nextAgeing),
+                    min(
+                        min(trustCentre.deadline, nextLinkStatus),
+                        neighbours.nextAgeing(default: defaultChildTimeout)),
                     min(broadcasts.deadline, discovery.deadline))))
     }
 
@@ -221,7 +229,7 @@ public struct ZigbeeStack {
     ) {
         let (isCurrent, emptied) = mac.finish(result)
         guard isCurrent else { return }
-        if let emptied { out.append(.pending(emptied, false)) }
+        if let emptied { unmark(emptied, into: &out) }
         // What follows may give the chip another frame, so a failed one is taken aside first.
         guard result.status != .success else {
             follow(
@@ -264,6 +272,8 @@ public struct ZigbeeStack {
         case .associationResponse(let eui64):
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
         case .removal: break
+        case .sendingAway(let address):
+            if result.status == .success { forgetStray(address, into: &out) }
         }
     }
 }

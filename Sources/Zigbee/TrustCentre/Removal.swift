@@ -35,14 +35,8 @@ extension ZigbeeStack {
             forget(child, into: &out)
             return
         }
-        let header = nwkHeader(.command, to: child.address, radius: 1)
-        var body = FrameBuffer()
-        header.encode(into: &body)
-        let length = body.count
-        NWKCommand.leave(rejoin: false, request: true, removeChildren: false).encode(into: &body)
-        let frame = OutgoingFrame(
-            content: .nwk(secured: true), body: body, auxiliaryOffset: length,
-            destination: .short(child.address), purpose: .removal(device))
+        let frame = leaveRequest(
+            for: child.address, rejoin: false, purpose: .removal(device))
         if child.isSleepyChild {
             hold(frame, for: .short(child.address), at: now, into: &out)
         } else {

@@ -29,15 +29,9 @@ public struct ZCLBasic: Sendable {
 
     /// Answers a whole message to the cluster; nil where no answer is due.
     public mutating func answer(_ zcl: ZCLMessage) -> FrameBuffer? {
-        guard !zcl.header.isClusterSpecific else {
-            return zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
-                ? zcl.defaultResponse(.unsupportedClusterCommand) : nil
-        }
-        // A server speaks to a client, and there is none here.
-        if zcl.header.fromServer { return ZCLGeneral.answer(zcl, of: .nothing) { _ in nil } }
         var written: UInt8?
         let now = self
-        let answer = ZCLGeneral.answer(
+        let answer = ZCLGeneral.answerAsServer(
             zcl, of: .basic,
             write: { attribute, isRehearsal in
                 // 0x80 and above are left to application profiles, which name none.

@@ -100,6 +100,27 @@ public enum ZCLGeneral {
         }
     }
 
+    /// Answers any message to a cluster whose server has attributes and no commands of its own; nil
+    /// where no answer is due. What a server says to the client, which has nothing at all, is
+    /// answered as `answerAsClient` does. `write` and `attributes` are those of `answer`.
+    public static func answerAsServer(
+        _ zcl: ZCLMessage, of served: ZCLServed,
+        write: (_ attribute: ZCLAttribute, _ isRehearsal: Bool) -> ZCLStatus,
+        attributes: (UInt16) -> ZCLAttribute?
+    ) -> FrameBuffer? {
+        guard !zcl.header.isClusterSpecific, !zcl.header.fromServer else {
+            return answerAsClient(zcl)
+        }
+        return answer(zcl, of: served, write: write, attributes: attributes)
+    }
+
+    /// Answers any message to a side of a cluster that has neither attributes nor commands.
+    public static func answerAsClient(_ zcl: ZCLMessage) -> FrameBuffer? {
+        guard zcl.header.isClusterSpecific else { return answer(zcl, of: .nothing) { _ in nil } }
+        return zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
+            ? zcl.defaultResponse(.unsupportedClusterCommand) : nil
+    }
+
     private static func response(
         _ zcl: ZCLMessage, of served: ZCLServed,
         write: (ZCLAttribute, Bool) -> ZCLStatus, attributes: (UInt16) -> ZCLAttribute?

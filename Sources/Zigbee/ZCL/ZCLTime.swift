@@ -41,14 +41,9 @@ public struct ZCLTime: Sendable {
     /// Answers a whole message to the server; nil where no answer is due. What was written is in
     /// `now` afterwards.
     public mutating func answer(_ zcl: ZCLMessage) -> FrameBuffer? {
-        guard !zcl.header.isClusterSpecific else {
-            return zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
-                ? zcl.defaultResponse(.unsupportedClusterCommand) : nil
-        }
-        if zcl.header.fromServer { return ZCLGeneral.answer(zcl, of: .nothing) { _ in nil } }
         var written: UInt32?
         let clock = self
-        let answer = ZCLGeneral.answer(
+        let answer = ZCLGeneral.answerAsServer(
             zcl, of: .time,
             write: { attribute, isRehearsal in
                 guard attribute.value != UInt64(UInt32.max) else { return .invalidValue }

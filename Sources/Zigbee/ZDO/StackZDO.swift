@@ -234,6 +234,7 @@ extension ZigbeeStack {
         case ZDOCluster.nwkAddressRequest: try answerNWKAddress(message, &reader)
         case ZDOCluster.ieeeAddressRequest: try answerIEEEAddress(&reader)
         case ZDOCluster.nodeDescriptorRequest: try answerNodeDescriptor(&reader)
+        case ZDOCluster.powerDescriptorRequest: try answerPowerDescriptor(&reader)
         case ZDOCluster.simpleDescriptorRequest: try answerSimpleDescriptor(&reader)
         case ZDOCluster.activeEndpointsRequest: try answerActiveEndpoints(&reader)
         case ZDOCluster.matchDescriptorRequest: try answerMatch(message, &reader)
@@ -291,7 +292,7 @@ extension ZigbeeStack {
         let wanted = try reader.shortAddress("NWK address of interest")
         var body = FrameBuffer()
         guard wanted == network.address else {
-            // The only one of these responses that has no list to leave empty.
+            // No list that could be left empty.
             body.append(absence(of: wanted).rawValue)
             body.append(wanted)
             return body
@@ -299,6 +300,18 @@ extension ZigbeeStack {
         body.append(ZDOStatus.success.rawValue)
         body.append(wanted)
         NodeDescriptor(of: configuration).encode(into: &body)
+        return body
+    }
+
+    private func answerPowerDescriptor(
+        _ reader: inout ByteReader
+    ) throws(WireError) -> FrameBuffer {
+        let wanted = try reader.shortAddress("NWK address of interest")
+        let isOwn = wanted == network.address
+        var body = FrameBuffer()
+        body.append((isOwn ? ZDOStatus.success : absence(of: wanted)).rawValue)
+        body.append(wanted)
+        if isOwn { PowerDescriptor(of: configuration).encode(into: &body) }
         return body
     }
 

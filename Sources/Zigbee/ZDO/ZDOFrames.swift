@@ -5,6 +5,7 @@ public enum ZDOCluster {
     public static let nwkAddressRequest: UInt16 = 0x0000
     public static let ieeeAddressRequest: UInt16 = 0x0001
     public static let nodeDescriptorRequest: UInt16 = 0x0002
+    public static let powerDescriptorRequest: UInt16 = 0x0003
     public static let simpleDescriptorRequest: UInt16 = 0x0004
     public static let activeEndpointsRequest: UInt16 = 0x0005
     public static let matchDescriptorRequest: UInt16 = 0x0006

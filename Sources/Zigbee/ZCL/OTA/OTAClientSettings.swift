@@ -17,6 +17,8 @@ public struct OTAClientSettings: Sendable, Equatable {
     /// How often a page of which nothing comes is asked for again, before the rest of the download
     /// goes block by block. assumption: 2, so three tries; `ota.pageRetries`.
     public var pageRetries = 2
+    /// How soon it asks first once it has found its server. assumption: 1 s; `ota.firstQuery`.
+    public var firstQuery = Interval.seconds(1)
     /// Time between two queries while nothing is going on. assumption: 24 h, as is common;
     /// `ota.queryInterval` changes it.
     public var queryInterval = Interval.hours(24)
