@@ -234,6 +234,16 @@ struct MACLayer: Sendable {
         return (entry.frame, holdsAny(for: entry.holder) ? nil : entry.holder)
     }
 
+    /// Whether a child is told to leave when it next polls.
+    func holdsRemoval(of device: EUI64) -> Bool {
+        indirect.contains { $0.frame.purpose == .removal(device) }
+    }
+
+    /// It may stay after all.
+    mutating func forgetRemoval(of device: EUI64) {
+        indirect.removeAll { $0.frame.purpose == .removal(device) && !$0.isOnAir }
+    }
+
     /// Drops everything held for a child that is gone.
     mutating func forget(_ holder: PendingAddress) {
         indirect.removeAll { $0.holder == holder && !$0.isOnAir }

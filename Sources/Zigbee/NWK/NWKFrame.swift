@@ -255,6 +255,7 @@ public enum NWKCommand: Sendable, Equatable {
     }
 
     static let routeRequestIdentifier: UInt8 = 0x01
+    static let endDeviceTimeoutRequestIdentifier: UInt8 = 0x0B
 
     public init(parsing reader: inout ByteReader) throws(WireError) {
         switch try reader.u8("command") {

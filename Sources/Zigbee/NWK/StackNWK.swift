@@ -266,6 +266,12 @@ extension ZigbeeStack {
             }
             return
         }
+        if let speaker, configuration.admission != nil,
+            turnsAway(
+                frame, header, from: payload, sender: sender, speaker: speaker, at: now, into: &out)
+        {
+            return
+        }
         if header.isSecured, !header.destination.isBroadcast {
             sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
         }
