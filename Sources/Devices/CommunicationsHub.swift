@@ -29,6 +29,12 @@ public struct HubIdentity: Sendable {
         self.deviceLog = deviceLog
         self.start = start
     }
+
+    /// The type of a device that commissioning knew of. assumption: GBCS registers none, so that of
+    /// any other is not known.
+    func type(of device: EUI64) -> DeviceType? {
+        deviceLog.first { $0.eui64 == device }?.type
+    }
 }
 
 /// A Communications Hub as its profile has it: coordinator, trust centre, image store and OTA
@@ -68,6 +74,10 @@ public struct CommunicationsHub: Node {
     var deviceLog = DeviceLog()
     var store: [StoredImage?]
     var arrival: Arrival?
+    /// The delivery over the WAN that was refused last, and the one whose chunks came without a
+    /// beginning: what follows of them is not worth another word.
+    var refusedDelivery: UInt32?
+    var strayDelivery: UInt32?
     var phase = Phase.off
     var timer = Instant.distantFuture
     var zclSequence: UInt8 = 0
@@ -100,6 +110,8 @@ public struct CommunicationsHub: Node {
             ], channels: identity.channels)
         configuration.network = profile.network
         configuration.keyUpdate = profile.keyUpdate
+        configuration.admission = AdmissionSettings(
+            leaveRetry: profile.leaveRetry, refusesAssociation: profile.refusesAssociation)
         stack = ZigbeeStack(
             configuration: configuration, crypto: crypto,
             seed: seed.named("node").indexed(identity.eui64.rawValue))
@@ -136,6 +148,8 @@ public struct CommunicationsHub: Node {
             if phase == .running { stack.permitJoining(duration, at: now, into: &out) }
         case .order(.updateNetworkKey):
             if phase == .running { stack.updateNetworkKey(at: now, into: &out) }
+        case .order(.addDevice(let device, let key)):
+            if phase == .running { add(device, key, at: now, into: &out) }
         case .order(.removeDevice(let device)):
             if phase == .running { remove(device, at: now, into: &out) }
         case .order, .observed: break
@@ -176,7 +190,10 @@ public struct CommunicationsHub: Node {
             deviceLog = saved
         } else {
             for entry in identity.deviceLog {
-                deviceLog.put(entry, limit: profile.deviceLogLimit)
+                guard !deviceLog.put(entry, limit: profile.deviceLogLimit) else { continue }
+                out.note(
+                    .deviceNotLogged, entry.eui64.rawValue,
+                    UInt64(RefusalReason.deviceLogFull.rawValue))
             }
             journal.write(Record.deviceLog, deviceLog.bytes, &out)
             for entry in deviceLog.entries { out.note(.deviceLogged, entry.eui64.rawValue) }
@@ -211,9 +228,30 @@ public struct CommunicationsHub: Node {
         } else {
             stack.form(at: now, into: &out)
         }
+        // A power cut may have come between striking a device off and forgetting its key.
+        for partner in stack.partners where deviceLog[partner] == nil {
+            stack.retireLinkKey(of: partner)
+        }
         for entry in deviceLog.entries {
             stack.setLinkKey(entry.linkKey, partner: entry.eui64)
         }
+    }
+
+    /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its key.
+    private mutating func add(
+        _ device: EUI64, _ key: Key128, at now: Instant, into out: inout Outbox
+    ) {
+        let type = deviceLog[device]?.type ?? identity.type(of: device)
+        let entry = type.map { DeviceLogEntry(eui64: device, type: $0, linkKey: key) }
+        guard let entry, deviceLog.put(entry, limit: profile.deviceLogLimit) else {
+            let reason: RefusalReason = type == nil ? .none : .deviceLogFull
+            out.note(.deviceNotLogged, device.rawValue, UInt64(reason.rawValue))
+            return
+        }
+        journal.write(Record.deviceLog, deviceLog.bytes, &out)
+        stack.admitDevice(device, key: deviceLog[device]?.linkKey ?? key, into: &out)
+        stack.extendJoining(profile.permitJoining, at: now, into: &out)
+        out.note(.deviceLogged, device.rawValue)
     }
 
     /// Strikes a device off the device log (GBCS CCS02) and has it leave the network.
@@ -221,6 +259,7 @@ public struct CommunicationsHub: Node {
         guard deviceLog.remove(device) else { return }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         pendingReads.removeAll { $0.device == device }
+        stack.awaitPoll(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
         stack.removeDevice(device, at: now, into: &out)
     }
@@ -245,6 +284,7 @@ public struct CommunicationsHub: Node {
                     readVersions(of: device, at: now, into: &out)
                 }
             case .sent(let token, _): notifySettled(token, at: now, into: &out)
+            case .polled(let device): readOnPoll(of: device, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
         }

@@ -193,7 +193,10 @@ public struct HANDevice: Node {
     private mutating func tick(at now: Instant, into out: inout Outbox) {
         if isOnAir {
             stack.tick(at: now, into: &out)
-            if sleeper.wakeIfDue(at: now, profile.sleep) { stack.pollOnce(at: now) }
+            if sleeper.wakeIfDue(at: now, profile.sleep) {
+                stack.pollOnce(at: now)
+                client.hasten(at: now, by: profile.sleep?.maximumAwake ?? .zero)
+            }
         }
         guard timer <= now else { return }
         timer = .distantFuture
@@ -231,6 +234,7 @@ public struct HANDevice: Node {
         stack.forgetNetwork()
         saveNetwork(&out)
         journal.write(Record.leaving, [0], &out)
+        out.note(.restarting, UInt64(profile.restartDelay.microseconds))
         restart(&out)
     }
 
@@ -309,7 +313,7 @@ public struct HANDevice: Node {
         case .left:
             clock.left()
             leave(at: now, into: &out)
-        case .formed, .joinFailed, .keySent, .deviceAnnounced: break
+        case .formed, .joinFailed, .keySent, .deviceAnnounced, .polled: break
         }
     }
 
@@ -341,7 +345,7 @@ public struct HANDevice: Node {
             sleeper.wakeNow(at: now)
         case .cancelDownload:
             if client.cancel(at: now) { sleeper.wakeNow(at: now) }
-        case .permitJoining, .updateNetworkKey, .removeDevice: break
+        case .permitJoining, .updateNetworkKey, .addDevice, .removeDevice: break
         }
     }
 }

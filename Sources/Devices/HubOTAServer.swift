@@ -128,7 +128,7 @@ extension CommunicationsHub {
             out.drop(.zclUnexpected, from: zcl.message.source)
             return
         }
-        endRead(index)
+        endRead(index, into: &out)
         if let version {
             out.note(.versionRead, device.rawValue, version)
         } else if let refusal {
@@ -136,8 +136,8 @@ extension CommunicationsHub {
         }
     }
 
-    private mutating func endRead(_ index: Int) {
-        pendingReads.remove(at: index)
+    private mutating func endRead(_ index: Int, into out: inout Outbox) {
+        stack.awaitPoll(of: pendingReads.remove(at: index).device, false, into: &out)
         if pendingReads.isEmpty { nextRead = .distantFuture }
     }
 
@@ -157,7 +157,7 @@ extension CommunicationsHub {
                 $0.device == device && $0.sent != nil && $0.sequence == zcl.header.sequence
             })
         {
-            endRead(index)
+            endRead(index, into: &out)
             out.note(.versionNotRead, device.rawValue, UInt64(status.rawValue))
         } else {
             out.note(.commandRefused, device.rawValue, UInt64(command), UInt64(status.rawValue))
@@ -396,17 +396,35 @@ extension CommunicationsHub {
         guard pendingReads.count < Self.targetLimit else { return }
         pendingReads.append(PendingRead(device: device))
         nextRead = min(nextRead, now + profile.readRetry)
-        if isListening(device) { sendRead(to: device, at: now, into: &out) }
+        if isListening(device) {
+            sendRead(to: device, at: now, into: &out)
+        } else {
+            stack.awaitPoll(of: device, true, into: &out)
+        }
     }
 
     /// Reads CurrentFileVersion of every device that listens, and again a while later of those
-    /// that have not answered, up to a limit. Sleepers are read when they are heard of.
+    /// that have not answered, up to a limit. Sleepers are read when they poll or are heard of.
     mutating func readVersions(at now: Instant, into out: inout Outbox) {
+        for read in pendingReads where read.tries >= profile.readLimit {
+            stack.awaitPoll(of: read.device, false, into: &out)
+        }
         pendingReads.removeAll { $0.tries >= profile.readLimit }
         nextRead = pendingReads.isEmpty ? .distantFuture : now + profile.readRetry
-        for read in pendingReads where isListening(read.device) {
-            sendRead(to: read.device, at: now, into: &out)
+        for read in pendingReads {
+            if isListening(read.device) {
+                sendRead(to: read.device, at: now, into: &out)
+            } else {
+                stack.awaitPoll(of: read.device, true, into: &out)
+            }
         }
+    }
+
+    /// A sleeper has polled, and listens for a moment.
+    mutating func readOnPoll(of device: EUI64, at now: Instant, into out: inout Outbox) {
+        guard pendingReads.contains(where: { $0.device == device }) else { return }
+        sendRead(to: device, at: now, into: &out)
+        stack.answerPoll(of: device, at: now, into: &out)
     }
 
     mutating func readVersions(of device: EUI64, at now: Instant, into out: inout Outbox) {

@@ -124,6 +124,7 @@ extension CommunicationsHub {
         into out: inout Outbox
     ) {
         let isOwn = targets == [eui64]
+        (refusedDelivery, strayDelivery) = (nil, nil)
         out.note(.imageArriving, UInt64(delivery), UInt64(size))
         guard size > 0, Int(size) <= profile.imageSlotSize else {
             refuse(delivery, .imageTooLarge, silently: false, into: &out)
@@ -165,6 +166,8 @@ extension CommunicationsHub {
         _ delivery: UInt32, _ offset: UInt32, _ bytes: [UInt8], into out: inout Outbox
     ) {
         guard var current = arrival, current.delivery == delivery else {
+            guard delivery != refusedDelivery, delivery != strayDelivery else { return }
+            strayDelivery = delivery
             out.note(
                 .wanMessageRefused, UInt64(delivery), UInt64(RefusalReason.incomplete.rawValue))
             return
@@ -188,6 +191,8 @@ extension CommunicationsHub {
         _ delivery: UInt32, at now: Instant, into out: inout Outbox
     ) {
         guard let current = arrival, current.delivery == delivery else {
+            // Who has been told why is not told that it is incomplete for that.
+            guard delivery != refusedDelivery else { return }
             refuse(delivery, .incomplete, silently: false, into: &out)
             return
         }
@@ -295,9 +300,10 @@ extension CommunicationsHub {
         type.map { capabilities.delivers.contains($0) } ?? false
     }
 
-    private func refuse(
+    private mutating func refuse(
         _ delivery: UInt32, _ reason: RefusalReason, silently: Bool, into out: inout Outbox
     ) {
+        refusedDelivery = delivery
         out.note(.imageDiscarded, UInt64(delivery), UInt64(reason.rawValue))
         if !silently { out.send(.imageRefused(delivery: delivery, reason: reason)) }
     }

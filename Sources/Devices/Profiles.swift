@@ -170,7 +170,8 @@ public struct HubProfile: Sendable {
     public var imageSlots: Int
     /// Bytes each slot holds; a whole number of flash pages.
     public var imageSlotSize: Int
-    /// How long joining stays open after a PAN is formed. A scenario's `permitJoining` opens or
+    /// How long joining stays open after a PAN is formed, and after a device is put in the log
+    /// (assumption: as long). A scenario's `permitJoining` opens or
     /// closes it later, as the change of a device log would.
     public var permitJoining: Interval
     /// Image Notify goes out when a new image is there.
@@ -185,6 +186,12 @@ public struct HubProfile: Sendable {
     public var readPause: Interval
     /// Devices its log holds, 1-64. assumption: 64; `deviceLogLimit`.
     public var deviceLogLimit: Int
+    /// How long after a device that is not in its log was told to leave it is told again, if it
+    /// goes on sending. assumption: 30 s; `leaveRetry`.
+    public var leaveRetry: Interval
+    /// A device that is not in its log is refused when it associates with the hub; otherwise it
+    /// gets an address, and no network key. assumption: true; `refusesAssociation`.
+    public var refusesAssociation: Bool
     public var ota: OTAServerSettings
     public var flashPart: HubFlash
     /// How it keeps to the network; `stack` in its file.
@@ -211,6 +218,8 @@ public struct HubProfile: Sendable {
         readLimit = 20
         readPause = .seconds(2)
         deviceLogLimit = 64
+        leaveRetry = .seconds(30)
+        refusesAssociation = true
         notifiesImages = true
         ota = OTAServerSettings()
         flashPart = HubFlash()

@@ -9,6 +9,8 @@ public struct EvidenceError: Error, Equatable, Sendable, CustomStringConvertible
         case close
         case rename
         case remove
+        /// Somebody else is writing to the folder.
+        case lock = "use the folder"
     }
 
     public var operation: Operation
@@ -30,7 +32,11 @@ public struct EvidenceError: Error, Equatable, Sendable, CustomStringConvertible
     }
 
     public var description: String {
-        "cannot \(operation.rawValue) '\(path)': \(reason); \(advice)"
+        if operation == .lock {
+            return "cannot \(operation.rawValue) '\(path)': another run is writing to it; "
+                + "wait for its end, or name another folder with --out"
+        }
+        return "cannot \(operation.rawValue) '\(path)': \(reason); \(advice)"
     }
 
     private var advice: String {

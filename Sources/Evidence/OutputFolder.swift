@@ -12,12 +12,15 @@ public struct OutputFolder: Sendable {
 
     /// As the user gave it, without trailing slashes.
     public let path: String
+    private let lock: FolderLock?
 
     /// Makes the folder, and those above it, if need be, and removes the four files of an earlier
-    /// run. Nothing else in it is touched, and nothing is removed if one of the four cannot be.
+    /// run. Nothing else in it is touched, and nothing is removed if one of the four cannot be, or
+    /// if another run has the folder: it is this one's alone until `release`.
     public init(preparing path: String) throws(EvidenceError) {
         self.path = Self.trimmed(path)
         try Self.create(self.path)
+        lock = try FolderLock(on: self.path)
         // Found out before the first one goes, so that an earlier run stays whole.
         for file in File.allCases {
             var status = stat()
@@ -35,7 +38,13 @@ public struct OutputFolder: Sendable {
     }
 
     /// A folder that somebody else has prepared; nothing is made, removed or looked at.
-    public init(existing path: String) { self.path = Self.trimmed(path) }
+    public init(existing path: String) {
+        self.path = Self.trimmed(path)
+        lock = nil
+    }
+
+    /// Nothing more is written to it: another run may have it.
+    public func release() { lock?.release() }
 
     public func path(of file: File) -> String {
         path == "/" ? "/" + file.rawValue : path + "/" + file.rawValue

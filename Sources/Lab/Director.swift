@@ -33,7 +33,12 @@ public struct Director: Node {
         var name: String
         var index: Int
         var eui64: EUI64
+        /// Of its install code; nil for the hub.
+        var linkKey: Key128?
         var firmware: UInt32
+        /// Whether the hub has put it in its device log, and if not, why.
+        var isLogged = false
+        var logRefusal: RefusalReason?
         var isInNetwork = false
         var knowsServer = false
         var hasNoClient = false
@@ -126,7 +131,8 @@ public struct Director: Node {
     /// `members` are the roster's nodes, the hub first.
     public init(
         scenario: Scenario, images: [String: RunImage],
-        members: [(name: String, eui64: EUI64, firmware: UInt32)], wanPerByte: Interval,
+        members: [(name: String, eui64: EUI64, linkKey: Key128?, firmware: UInt32)],
+        wanPerByte: Interval,
         wanChunk: Int
     ) {
         chunk = wanChunk
@@ -136,7 +142,8 @@ public struct Director: Node {
         hub = 0
         self.members = members.enumerated().map { index, member in
             Member(
-                name: member.name, index: index, eui64: member.eui64, firmware: member.firmware)
+                name: member.name, index: index, eui64: member.eui64, linkKey: member.linkKey,
+                firmware: member.firmware)
         }
     }
 
@@ -253,6 +260,13 @@ public struct Director: Node {
         case .remove(let devices):
             for index in indices(devices) {
                 give(.removeDevice(members[index].eui64), to: hub, into: &out)
+            }
+        case .add(let devices):
+            for index in indices(devices) {
+                members[index].isLogged = false
+                members[index].logRefusal = nil
+                guard let key = members[index].linkKey else { continue }
+                give(.addDevice(members[index].eui64, linkKey: key), to: hub, into: &out)
             }
         case .permitJoining(let duration): give(.permitJoining(duration), to: hub, into: &out)
         case .wait(let duration): stepDeadline = now + duration
@@ -377,6 +391,7 @@ public struct Director: Node {
         case .remove(let devices):
             let late = indices(devices).filter { members[$0].isInNetwork }
             return late.isEmpty ? nil : "still in the network: \(names(late))"
+        case .add(let devices): return logged(indices(devices), at: now)
         case .wait: return stepDeadline <= now ? nil : "time"
         case .waitUntil(let moment):
             guard instant(of: moment) >= stepBegan else {

@@ -92,6 +92,18 @@ extension Director {
         return nil
     }
 
+    mutating func logged(_ devices: [Int], at now: Instant) -> String? {
+        let late = devices.filter { !members[$0].isLogged }
+        if let index = late.first(where: { members[$0].logRefusal != nil }),
+            let refusal = members[index].logRefusal
+        {
+            return failing(
+                "the hub did not put \(members[index].name) in its device log: \(refusal.name)",
+                at: now)
+        }
+        return late.isEmpty ? nil : "not in the hub's device log: \(names(late))"
+    }
+
     func names(_ indices: [Int]) -> String {
         indices.map { members[$0].name }.joined(separator: ", ")
     }

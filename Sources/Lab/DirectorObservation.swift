@@ -33,6 +33,7 @@ extension Director {
             if node == hub { hubIsBack = false }
         case .panFormed, .networkResumed, .joined, .rejoined:
             members[node].isInNetwork = true
+            note(node) { if $0.reason == .notInDeviceLog { $0.reason = .none } }
             if node == hub {
                 hubIsBack = true
                 let running = members[hub].firmware
@@ -93,12 +94,36 @@ extension Director {
             guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
             else { return }
             members[device].lastRead = UInt32(truncatingIfNeeded: event.values[1])
+        case .deviceLogged, .deviceNotLogged:
+            guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
+            else { return }
+            members[device].isLogged = event.kind == .deviceLogged
+            members[device].logRefusal =
+                event.kind == .deviceLogged ? nil : Self.reason(event.values[1])
+        case .joinFailed:
+            if Self.reason(event.values[0]) == .notInDeviceLog { notLogged(node) }
+        case .associationRefused:
+            // A router's word is not the trust centre's.
+            guard node == hub, Self.reason(event.values[1]) == .notInDeviceLog,
+                let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
+            else { return }
+            notLogged(device)
+        case .deviceRemoved:
+            guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
+            else { return }
+            notLogged(device)
         case .versionNotRead:
             guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
             else { return }
             members[device].refusesRead = true
         default: break
         }
+    }
+
+    /// Nothing comes of its present attempt as long as the hub has nothing to do with it.
+    private mutating func notLogged(_ device: Int) {
+        note(device) { if !$0.hubDiscarded { $0.reason = .notInDeviceLog } }
+        changes += 1
     }
 
     private mutating func isGone(_ node: Int) {

@@ -48,6 +48,8 @@ struct HubLoader {
             .number("readLimit", \.readLimit, in: 1...1_000_000),
             .duration("readPause", \.readPause),
             .number("deviceLogLimit", \.deviceLogLimit, in: 1...64),
+            .duration("leaveRetry", \.leaveRetry),
+            .flag("refusesAssociation", \.refusesAssociation),
             .duration("bootTime", \.bootTime),
             .duration("restartDelay", \.restartDelay),
         ]

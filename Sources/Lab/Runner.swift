@@ -79,6 +79,7 @@ public final class Runner {
         let began = wallClock()
         var folder: OutputFolder?
         if let path = options.folder { folder = try OutputFolder(preparing: path) }
+        defer { folder?.release() }
         let recorder = try Recorder(
             roster: roster, start: scenario.start, steps: scenario.steps.map(\.title),
             folder: folder)
@@ -190,12 +191,16 @@ public final class Runner {
     }
 
     private func makeDirector() -> Director {
-        var members = [(home.hub.name, home.hub.eui64, home.hub.firmware)]
-        for device in home.devices { members.append((device.name, device.eui64, device.firmware)) }
+        var members: [(name: String, eui64: EUI64, linkKey: Key128?, firmware: UInt32)] = [
+            (home.hub.name, home.hub.eui64, nil, home.hub.firmware)
+        ]
+        for device in home.devices {
+            members.append(
+                (device.name, device.eui64, device.installCode.linkKey, device.firmware))
+        }
         return Director(
-            scenario: scenario, images: images,
-            members: members.map { (name: $0.0, eui64: $0.1, firmware: $0.2) },
-            wanPerByte: home.air.wanPerByte, wanChunk: home.air.wanChunk)
+            scenario: scenario, images: images, members: members, wanPerByte: home.air.wanPerByte,
+            wanChunk: home.air.wanChunk)
     }
 
     // MARK: - The outcome

@@ -81,6 +81,9 @@ public struct ScenarioStep: Sendable {
         case updateNetworkKey
         /// The hub strikes the devices off its device log, and they have left the network.
         case remove(devices: [String])
+        /// The hub puts the devices in its device log, where they may have been before, and lets
+        /// them join.
+        case add(devices: [String])
         case wait(Interval)
         /// Virtual time passes until this moment.
         case waitUntil(UTCTime)

@@ -51,6 +51,7 @@ struct ScenarioLoader {
         ProfileField("steps[].permitJoining", "duration", "-"),
         ProfileField("steps[].updateNetworkKey", "CH", "-"),
         ProfileField("steps[].remove", devicesType, "-"),
+        ProfileField("steps[].add", devicesType, "-"),
         ProfileField("steps[].wait", "duration", "-"),
         ProfileField("steps[].waitUntil", "moment", "-"),
     ])
@@ -247,6 +248,7 @@ struct ScenarioLoader {
                 return try field.choice(
                     of: [(word: home.hub.name, value: ScenarioStep.Action.updateNetworkKey)])
             case "remove": return .remove(devices: try devices(field))
+            case "add": return .add(devices: try devices(field))
             default:
                 return .wait(try field.duration(within: .milliseconds(1)...timeLimit))
             }

@@ -35,6 +35,9 @@ public enum Order: Sendable {
     case permitJoining(Interval)
     /// Change the network key (hub only).
     case updateNetworkKey
+    /// Put a device in the device log, with the link key of its install code, and open joining (hub
+    /// only; GBCS CCS01's content).
+    case addDevice(EUI64, linkKey: Key128)
     /// Strike a device off the device log and out of the network (hub only; GBCS CCS02's content).
     case removeDevice(EUI64)
 }

@@ -69,6 +69,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case wanMessageRefused = 99
     case versionNotRead = 100
     case commandRefused = 101
+    case deviceNotLogged = 102
 
     // Director
     case runStarted = 120
@@ -104,7 +105,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("pan", .hex(digits: 4)), .init("address", .hex(digits: 4)),
                 .init("frameCounter", .decimal),
             ]
-        case .associationRefused: [.init("device", .eui64), .init("reason", .refusal)]
+        case .associationRefused, .deviceNotLogged:
+            [.init("device", .eui64), .init("reason", .refusal)]
         case .networkKeyReceived, .networkKeySwitched: [.init("sequence", .decimal)]
         case .left, .childAged, .deviceRemoved, .deviceAnnounced:
             [.init("device", .eui64), .init("address", .hex(digits: 4))]
@@ -284,6 +286,7 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case panFull = 5
     case keyNotReceived = 6
     case addressTaken = 7
+    case deviceLogFull = 8
     // Offering an image
     case noImage = 20
     case notTargeted = 21

@@ -19,6 +19,8 @@ struct ProgressState {
         var isUpdated = false
         /// It goes off and on by itself.
         var isRestarting = false
+        /// The hub has said that it is not in its device log, which the device itself cannot know.
+        var isNotLogged = false
         /// The last milestone of the current step: the same again says nothing new.
         var told = ""
     }
@@ -122,7 +124,26 @@ struct ProgressState {
         case .panFormed: return Change("has formed a network on channel \(values[1])")
         case .networkResumed: return Change("is back in its network")
         case .associated: return .passing("is joining", .busy)
-        case .joined: return Change("has joined")
+        case .associationRefused:
+            guard let name = names[values[0]] else { return nil }
+            if node == 0, RefusalReason.notInDeviceLog.rawValue == values[1],
+                let device = rows.firstIndex(where: { $0.name == name })
+            {
+                rows[device].isNotLogged = true
+            }
+            return .passing("does not let \(name) in: \(reason(values[1]))", .warning)
+        case .deviceLogged:
+            // At its first start the hub is given the whole log.
+            guard let name = names[values[0]], rows[node].firmware != nil else { return nil }
+            rows.firstIndex { $0.name == name }.map { rows[$0].isNotLogged = false }
+            return Change("has put \(name) in its device log")
+        case .deviceNotLogged:
+            return Change(
+                "does not put \(names[values[0]] ?? "a device") in its device log: "
+                    + reason(values[1]), .warning)
+        case .joined:
+            rows[node].isNotLogged = false
+            return Change("has joined")
         case .rejoined: return Change("has rejoined")
         case .left:
             guard let name = names[values[0]], rows[node].name != name else {
@@ -130,7 +151,11 @@ struct ProgressState {
             }
             return .passing("hears that \(name) has left")
         case .joinFailed:
-            return Change("cannot join yet: \(reason(values[0]))", .warning)
+            // A router lets it associate, and the network key never comes.
+            let isHidden =
+                RefusalReason.keyNotReceived.rawValue == values[0] && rows[node].isNotLogged
+            let why = isHidden ? UInt64(RefusalReason.notInDeviceLog.rawValue) : values[0]
+            return Change("cannot join yet: \(reason(why))", .warning)
         case .otaServerFound: return .passing("has found the OTA server")
         case .otaClientAbsent: return Change("has no OTA client in this firmware", .warning)
         case .otaQueried: return .passing("asks for an image", .busy)

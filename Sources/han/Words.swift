@@ -87,6 +87,7 @@ extension RefusalReason {
         case .panFull: "the network is full"
         case .keyNotReceived: "the network key did not arrive"
         case .addressTaken: "another device has the network address that its router gave it"
+        case .deviceLogFull: "the hub's device log is full"
         case .noImage: "the hub holds no image for it"
         case .notTargeted: "the image is meant for other devices"
         case .hubLacksSupport: "the hub's own firmware cannot update this type of device"

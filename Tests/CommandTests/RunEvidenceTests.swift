@@ -47,6 +47,24 @@ struct RunEvidenceTests {
                 == (Self.files + ["folder", "link", "notes.txt"]).sorted())
     }
 
+    @Test("a run into a folder that another run is writing to is refused, and harms nothing")
+    func occupied() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Array("old".utf8), as: "summary.json")
+        let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        let refused = try Runs.han(["demo", "--out", folder.path + "/"])
+        #expect(refused.code == 74)
+        #expect(
+            refused.errors.contains(
+                "cannot use the folder '\(folder.path)': another run is writing to it"))
+        #expect(try folder.read("summary.json") == Array("old".utf8))
+        #expect(flock(descriptor, LOCK_UN) == 0)
+        let result = try Runs.han(["demo", "--quiet", "--out", folder.path])
+        #expect(result.code == 0, "\(result.errors)")
+    }
+
     @Test("the same seed gives the same capture and events to the byte, another seed others")
     func determinism() throws {
         let folder = try TemporaryFolder()

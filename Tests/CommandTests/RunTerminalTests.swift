@@ -92,6 +92,30 @@ struct RunTerminalTests {
         ] { #expect(result.errors.contains(words), "\(words)") }
     }
 
+    @Test("a device that is struck off leaves, is refused, and comes back once it is added")
+    func deviceLog() throws {
+        let folder = try TemporaryFolder()
+        let story = try Runs.scenario(
+            """
+              - join: all
+              - remove: [PPMID]
+              - permitJoining: 30 min
+              - wait: 10 min
+              - add: [PPMID]
+              - join: [PPMID]
+            """, in: folder)
+        let result = try Runs.han(["run", story])
+        #expect(result.code == 0, "\(result.errors)")
+        for words in [
+            "PPMID has left the network",
+            "PPMID cannot join yet: it is not in the hub's device log",
+            "CH has put PPMID in its device log",
+        ] { #expect(result.errors.contains(words), "\(words)") }
+        #expect(!result.errors.contains("is off\n"))
+        #expect(!result.errors.contains("the network key did not arrive"))
+        #expect(result.errors.components(separatedBy: "PPMID has joined").count == 3)
+    }
+
     @Test("--quiet says nothing at all when all is well, on a terminal or not")
     func quiet() throws {
         let result = try Runs.han(["demo", "--quiet"])

@@ -67,6 +67,23 @@ struct OutputTests {
         #expect(try names(scratch.path) == ["summary.json", "trace.pcapng"])
     }
 
+    @Test("a folder is one run's alone until it lets go of it, and the lock leaves nothing behind")
+    func locked() throws {
+        let scratch = try TemporaryFolder()
+        let first = try OutputFolder(preparing: scratch.path)
+        try first.write([1], to: .summary)
+        let error = try #require(throws: EvidenceError.self) {
+            try OutputFolder(preparing: scratch.path)
+        }
+        #expect(error == EvidenceError(.lock, scratch.path, code: EWOULDBLOCK))
+        #expect(error.description.contains("another run is writing to it"))
+        #expect(try names(scratch.path) == ["summary.json"])
+        first.release()
+        let second = try OutputFolder(preparing: scratch.path)
+        #expect(try names(scratch.path).isEmpty)
+        second.release()
+    }
+
     @Test("a path through a file is an error that names the file")
     func notAFolder() throws {
         let scratch = try TemporaryFolder()

@@ -47,6 +47,30 @@ struct ImageStoreStories {
         #expect(stopped.first?["status"] as? String == "NO_IMAGE_AVAILABLE")
     }
 
+    @Test("an image that is refused at its beginning is refused once, whatever follows of it")
+    func oneRefusal() throws {
+        let hub = Homes.newHub { $0.imageSlotSize = 4_096 }
+        let told = try Told(
+            Homes.home([first], hub: hub), images: [Homes.image(for: first, size: 60_000)],
+            [.join(devices: ["ESME-1"]), .deliver(image: "ESME-1", to: ["ESME-1"])],
+            named: "one-refusal")
+        #expect(told.result.failure == nil)
+        #expect(told.events("imageDiscarded").map { $0["reason"] as? String } == ["imageTooLarge"])
+        #expect(told.events("wanMessageRefused").isEmpty)
+
+        let live = LiveHome(Homes.home([first]), images: [], [.join(devices: ["ESME-1"])])
+        live.run(untilEvent: .otaServerFound, of: 1)
+        for chunk in 0..<5 as Range<UInt32> {
+            live.give(
+                .wan(.imageChunk(delivery: 9, offset: chunk * 4, bytes: [1, 2, 3, 4])), to: 0)
+        }
+        #expect(live.events(.wanMessageRefused).count == 1)
+        live.give(.wan(.endImage(delivery: 9)), to: 0)
+        #expect(
+            live.events(.imageDiscarded).map { $0.values[1] }
+                == [UInt64(RefusalReason.incomplete.rawValue)])
+    }
+
     @Test("a hub that loses power at any instant of a delivery has the old image or both after it")
     func powerCut() throws {
         let hub = Homes.newHub {

@@ -277,6 +277,7 @@ struct KeyStories {
             let name = device.name
             #expect(played.events("left", at: name).count == 1)
             #expect(played.events("joined", at: name).count == 1)
+            #expect(played.events("restarting", at: name).count == 1)
             let eui64 = "\(device.eui64)"
             #expect(played.events("deviceRemoved", at: "CH").contains { $0.contains(eui64) })
             #expect(

@@ -187,7 +187,8 @@ struct StepStories {
     func lostOutput() throws {
         var director = Director(
             scenario: Homes.scenario([.join(devices: ["ESME"])]), images: [:],
-            members: [("CH", EUI64(1), 1), ("ESME", EUI64(2), 1)], wanPerByte: .microseconds(1),
+            members: [("CH", EUI64(1), nil, 1), ("ESME", EUI64(2), nil, 1)],
+            wanPerByte: .microseconds(1),
             wanChunk: 1_024)
         var out = Outbox()
         director.handle(.powerOn, at: .zero, into: &out)

@@ -82,6 +82,43 @@ struct TrustCentreTests {
         #expect(world.stillWorks())
     }
 
+    @Test("who is not in the device log gets no answer, and is told to leave now and then")
+    func turnedAway() throws {
+        let world = World {
+            $0.admission =
+                $0.role == .coordinator
+                ? AdmissionSettings(leaveRetry: .seconds(30), refusesAssociation: true) : nil
+        }
+        world.start()
+        let sent = world.tape.frames.count
+        let events = world.tape.events.count
+        // Five questions in ten seconds, for two minutes.
+        for round in 0..<60 as Range<UInt8> {
+            let question = world.forge(
+                world.header(to: .coordinator), world.apsData(counter: round, acknowledged: true))
+            #expect(world.attack(0, with: [question], for: .seconds(2)) == ([.notInDeviceLog], 0))
+        }
+        let told = world.tape.events[events...].filter { $0.kind == .deviceRemoved }
+        #expect(told.count == 4)
+        #expect(told.allSatisfy { $0.values[0] == World.attackerEUI64.rawValue })
+        #expect(!world.tape.events[events...].contains { $0.kind == .apsGaveUp })
+        // A Leave each time, held a moment for one that may sleep: nothing else, no answer.
+        let answers = world.tape.frames[sent...].filter { frame in
+            var reader = ByteReader(frame.psdu.span)
+            return frame.sender == 0
+                && (try? MACHeader(parsing: &reader))?.destination
+                    == .short(World.attackerAddress)
+        }
+        #expect(answers.count == 4)
+        // What it relays for a device of the log is that device's, and taken.
+        var relayed = world.header(to: .coordinator)
+        relayed.source = world.device
+        let frame = world.forge(
+            relayed, world.apsData(counter: 99), sender: World.attackerAddress)
+        #expect(world.attack(0, with: [frame]) == ([], 1))
+        #expect(world.stillWorks())
+    }
+
     @Test("somebody who claims to be a device changes nothing for that device")
     func impostor() {
         let world = World()

@@ -33,6 +33,7 @@ struct PendingTransmission: Sendable {
 struct APSLayer: Sendable {
     static let pendingLimit = 16
     static let duplicateLimit = 32
+    static let retiredLimit = 64
 
     private struct Seen {
         var source: ShortAddress
@@ -42,6 +43,9 @@ struct APSLayer: Sendable {
 
     var counter: UInt8 = 0
     var linkKeys: ContiguousArray<LinkKey> = []
+    /// Keys of devices struck off the device log, with their counters, which go on if a device
+    /// comes back with the same key: the last 64.
+    var retiredKeys: ContiguousArray<LinkKey> = []
     private(set) var pending: ContiguousArray<PendingTransmission> = []
     private var seen: ContiguousArray<Seen> = []
     /// Where the oldest of them is once there are as many as are kept.

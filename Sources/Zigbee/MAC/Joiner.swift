@@ -214,7 +214,14 @@ extension ZigbeeStack {
         }
         guard status == 0, !address.isBroadcast else {
             remember(refusal: network.extendedPAN)
-            failJoining(status == 1 ? .panFull : .joiningClosed, at: now, into: &out)
+            // PAN at capacity and PAN access denied (IEEE 802.15.4 7.3.2.3).
+            let reason: RefusalReason =
+                switch status {
+                case 1: .panFull
+                case 2: .notInDeviceLog
+                default: .joiningClosed
+                }
+            failJoining(reason, at: now, into: &out)
             return
         }
         network.address = address

@@ -238,6 +238,16 @@ struct MACLayer: Sendable {
         indirect.removeAll { $0.frame.purpose == .sendingAway(address) && !$0.isOnAir }
     }
 
+    /// Whether a child is told to leave when it next polls.
+    func holdsRemoval(of device: EUI64) -> Bool {
+        indirect.contains { $0.frame.purpose == .removal(device) }
+    }
+
+    /// It may stay after all.
+    mutating func forgetRemoval(of device: EUI64) {
+        indirect.removeAll { $0.frame.purpose == .removal(device) && !$0.isOnAir }
+    }
+
     /// Drops everything held for a child that is gone.
     mutating func forget(_ holder: PendingAddress) {
         indirect.removeAll { $0.holder == holder && !$0.isOnAir }

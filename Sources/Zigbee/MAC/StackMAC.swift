@@ -72,8 +72,12 @@ extension ZigbeeStack {
     mutating func releaseHeld(
         for holder: PendingAddress, at now: Instant, into out: inout Outbox
     ) {
+        var isAwaited = false
         if case .short(let address) = holder, let index = neighbours.index(of: address) {
             neighbours.update(index) { $0.lastHeard = now }
+            if !awaitedPolls.isEmpty {
+                isAwaited = notePoll(of: neighbours.entries[index], into: &out)
+            }
         }
         if case .short(let address) = holder, !mac.holdsAny(for: holder) {
             strayPolled(address, at: now, into: &out)
@@ -84,13 +88,41 @@ extension ZigbeeStack {
             }
             return
         }
-        let hasMore = mac.holdsMoreThanOne(for: holder)
+        let hasMore = isAwaited || mac.holdsMoreThanOne(for: holder)
         guard let handle = mac.release(for: holder) else { return }
         // Sealed once: asked for again, it is the same frame with the same sequence number.
         var body = sealedCurrent()
         mac.keepSealed(body, for: holder)
         if hasMore { body[0] |= 0x10 }
         out.transmit(body, handle: handle, isIndirect: true)
+    }
+
+    /// Waits for the next poll of a sleeping child, or does so no more: it is promised a frame and
+    /// `polled` is indicated, once, so that the application can send it one as it listens.
+    public mutating func awaitPoll(of device: EUI64, _ isAwaited: Bool, into out: inout Outbox) {
+        guard isAwaited || !awaitedPolls.isEmpty else { return }
+        awaitedPolls.removeAll { $0 == device }
+        guard let child = neighbours[device], child.isSleepyChild else { return }
+        if isAwaited, awaitedPolls.count < NeighbourTable.limit {
+            awaitedPolls.append(device)
+            out.append(.pending(.short(child.address), true))
+        } else if !mac.holdsAny(for: .short(child.address)) {
+            out.append(.pending(.short(child.address), false))
+        }
+    }
+
+    /// Hands a child that has just polled what is held for it now.
+    public mutating func answerPoll(of device: EUI64, at now: Instant, into out: inout Outbox) {
+        guard let child = neighbours[device], child.isSleepyChild else { return }
+        releaseHeld(for: .short(child.address), at: now, into: &out)
+    }
+
+    /// Whether the application waits for this child's poll; then it is told.
+    private mutating func notePoll(of child: Neighbour, into out: inout Outbox) -> Bool {
+        guard awaitedPolls.contains(child.eui64) else { return false }
+        awaitPoll(of: child.eui64, false, into: &out)
+        indicate(.polled(child.eui64))
+        return true
     }
 
     private mutating func sendBeacon(at now: Instant, into out: inout Outbox) {

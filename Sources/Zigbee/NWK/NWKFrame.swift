@@ -257,6 +257,7 @@ public enum NWKCommand: Sendable, Equatable {
     static let routeRequestIdentifier: UInt8 = 0x01
     static let leaveIdentifier: UInt8 = 0x04
     static let rejoinRequestIdentifier: UInt8 = 0x06
+    static let endDeviceTimeoutRequestIdentifier: UInt8 = 0x0B
 
     public init(parsing reader: inout ByteReader) throws(WireError) {
         switch try reader.u8("command") {

@@ -266,6 +266,12 @@ extension ZigbeeStack {
             }
             return
         }
+        if let speaker, configuration.admission != nil,
+            turnsAway(
+                frame, header, from: payload, sender: sender, speaker: speaker, at: now, into: &out)
+        {
+            return
+        }
         // Who leaves or asks to be let in again need not be told to.
         let isAboutParent =
             header.kind == .command && payload < frame.count

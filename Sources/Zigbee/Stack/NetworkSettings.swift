@@ -129,3 +129,18 @@ public struct KeyUpdateSettings: Sendable, Equatable {
 
     public init() {}
 }
+
+/// How a trust centre keeps those out that are not in its device log, that is, with whom it shares
+/// no link key.
+public struct AdmissionSettings: Sendable, Equatable {
+    /// How long after a device was told to leave it is told again, if it goes on sending.
+    public var leaveRetry: Interval
+    /// Whether the coordinator refuses to let such a device associate (PAN access denied,
+    /// IEEE 802.15.4 7.3.2.3). Otherwise it gives it an address, and never the network key.
+    public var refusesAssociation: Bool
+
+    public init(leaveRetry: Interval, refusesAssociation: Bool) {
+        self.leaveRetry = leaveRetry
+        self.refusesAssociation = refusesAssociation
+    }
+}

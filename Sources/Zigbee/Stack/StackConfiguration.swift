@@ -22,6 +22,9 @@ public struct StackConfiguration: Sendable {
     public var network = NetworkSettings()
     public var joining = JoinSettings()
     public var keyUpdate = KeyUpdateSettings()
+    /// How a trust centre treats those it shares no link key with; nil to talk to whoever has the
+    /// network key.
+    public var admission: AdmissionSettings?
 
     public init(
         role: Role, eui64: EUI64, receiverOnWhenIdle: Bool, isMainsPowered: Bool,
@@ -89,6 +92,8 @@ public enum Indication: Sendable {
     case joinFailed(RefusalReason)
     /// This device has left its network, or was told to.
     case left
+    /// A sleeping child that `awaitPoll` was called for has polled.
+    case polled(EUI64)
     /// A device in the trust centre's care has got its network key sent.
     case keySent(EUI64, ShortAddress)
     case deviceAnnounced(EUI64, ShortAddress, CapabilityInformation)

@@ -10,7 +10,8 @@ extension ZigbeeStack {
     /// capability u8, key sequence u8, next incoming counter u32}; link keys u8 x {partner
     /// u64, key 16, reserved counter u32, last incoming counter + 1 u32}; addresses u8 x {address
     /// u16, EUI-64}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
-    /// u64}. A key of sixteen zeros is none.
+    /// u64}; only where there are some, retired link keys u8 x {as link keys}. A key of sixteen zeros
+    /// is none.
     public func snapshot(into bytes: inout ByteBuilder) {
         bytes.removeAll()
         bytes.put(2, 1)
@@ -37,14 +38,7 @@ extension ZigbeeStack {
             bytes.put(UInt64(used?.keySequence ?? 0), 1)
             bytes.put(UInt64(used?.next ?? 0), 4)
         }
-        let keys = aps.linkKeys.prefix(255)
-        bytes.put(UInt64(keys.count), 1)
-        for key in keys {
-            bytes.put(key.partner.rawValue, 8)
-            bytes.put(key.key)
-            bytes.put(UInt64(key.reservedUpTo), 4)
-            bytes.put(UInt64(key.lastCounter + 1), 4)
-        }
+        Self.put(aps.linkKeys.prefix(255), into: &bytes)
         bytes.put(UInt64(addresses.entries.count), 1)
         for entry in addresses.entries {
             bytes.put(UInt64(entry.address.rawValue), 2)
@@ -60,6 +54,31 @@ extension ZigbeeStack {
             bytes.put(entry.device.rawValue, 8)
             bytes.put(entry.router.rawValue, 8)
         }
+        if !aps.retiredKeys.isEmpty { Self.put(aps.retiredKeys[...], into: &bytes) }
+    }
+
+    private static func put(
+        _ keys: ContiguousArray<LinkKey>.SubSequence, into bytes: inout ByteBuilder
+    ) {
+        bytes.put(UInt64(keys.count), 1)
+        for key in keys {
+            bytes.put(key.partner.rawValue, 8)
+            bytes.put(key.key)
+            bytes.put(UInt64(key.reservedUpTo), 4)
+            bytes.put(UInt64(key.lastCounter + 1), 4)
+        }
+    }
+
+    private static func linkKey(_ reader: inout ByteReader) throws(WireError) -> LinkKey {
+        let partner = try reader.eui64("partner")
+        let key = try reader.key("link key")
+        let counter = try reader.u32("link key counter")
+        guard counter <= Self.counterLimit else {
+            throw WireError(.invalid, "link key counter", at: reader.offset - 4)
+        }
+        var link = LinkKey(partner: partner, key: key, outgoingCounter: counter)
+        link.lastCounter = Int64(try reader.u32("last link counter")) - 1
+        return link
     }
 
     private static let noKey = Key128(high: 0, low: 0)
@@ -118,15 +137,7 @@ extension ZigbeeStack {
         }
         aps.linkKeys.removeAll()
         for _ in 0..<(try reader.u8("link key count")) {
-            let partner = try reader.eui64("partner")
-            let key = try reader.key("link key")
-            let counter = try reader.u32("link key counter")
-            guard counter <= Self.counterLimit else {
-                throw WireError(.invalid, "link key counter", at: reader.offset - 4)
-            }
-            var link = LinkKey(partner: partner, key: key, outgoingCounter: counter)
-            link.lastCounter = Int64(try reader.u32("last link counter")) - 1
-            aps.linkKeys.append(link)
+            aps.linkKeys.append(try Self.linkKey(&reader))
         }
         addresses = AddressMap()
         for _ in 0..<(try reader.u8("address count")) {
@@ -143,7 +154,15 @@ extension ZigbeeStack {
             let device = try reader.eui64("device")
             trustCentre.setParent(of: device, try reader.eui64("its parent"))
         }
-        try reader.end(after: "parents")
+        aps.retiredKeys.removeAll()
+        if reader.remaining > 0 {
+            let count = Int(try reader.u8("retired key count"))
+            guard (1...APSLayer.retiredLimit).contains(count) else {
+                throw WireError(.invalid, "retired key count", at: reader.offset - 1)
+            }
+            for _ in 0..<count { aps.retiredKeys.append(try Self.linkKey(&reader)) }
+        }
+        try reader.end(after: "retired link keys")
         // Every start has sequence numbers of its own: those of the one before are still
         // remembered as duplicates.
         var start = SeededStream(Seed(UInt64(network.reservedUpTo)).named("stack.sequences"))

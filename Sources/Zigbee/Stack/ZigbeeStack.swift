@@ -31,6 +31,8 @@ public struct ZigbeeStack {
     var nextLinkStatus = Instant.distantFuture
     var poll = PollState()
     var trustCentre = TrustCentre()
+    /// Sleeping children whose next poll the application waits for.
+    var awaitedPolls: ContiguousArray<EUI64> = []
     var zdoSequence: UInt8 = 0
     /// Requests that have not been answered, the latest eight; a search for a server is `about`
     /// its cluster.
@@ -139,6 +141,9 @@ public struct ZigbeeStack {
             switch frame.purpose {
             case .associationResponse(let eui64): associationExpired(eui64)
             case .removal(let eui64):
+                guard configuration.role == .router || aps.linkKey(with: eui64) == nil else {
+                    continue
+                }
                 askToLeave(eui64, at: now, into: &out)
                 continue
             case .none, .poll, .associationRequest, .beaconRequest, .sendingAway: break

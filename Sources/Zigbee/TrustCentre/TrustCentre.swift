@@ -10,6 +10,7 @@ struct TrustCentre: Sendable {
 
     static let pendingLimit = 32
     static let parentLimit = 64
+    static let toldLimit = 64
 
     var permitUntil = Instant.zero
     /// When the routers are next told that joining is still open.
@@ -19,6 +20,20 @@ struct TrustCentre: Sendable {
     var keyUpdate = KeyUpdate()
     /// Which router each device behind one is known to be a child of.
     private(set) var parents: ContiguousArray<(device: EUI64, router: EUI64)> = []
+
+    /// Who was told to leave, and until when it is not told again.
+    private var told: ContiguousArray<(device: EUI64, until: Instant)> = []
+
+    /// True if a device may be told to leave; it is not told again until `again`.
+    mutating func mayTell(_ device: EUI64, at now: Instant, again: Instant) -> Bool {
+        told.removeAll { $0.until <= now }
+        guard !told.contains(where: { $0.device == device }) else { return false }
+        if told.count == Self.toldLimit { told.removeFirst() }
+        told.append((device, again))
+        return true
+    }
+
+    mutating func forgetTold(_ device: EUI64) { told.removeAll { $0.device == device } }
 
     /// When the next thing is to be done.
     var deadline: Instant { min(nextPermit, min(forming.deadline, keyUpdate.deadline)) }
@@ -71,6 +86,10 @@ extension ZigbeeStack {
         if let index = aps.linkKey(with: partner) {
             guard aps.linkKeys[index].key != key else { return }
             aps.linkKeys[index] = LinkKey(partner: partner, key: key)
+        } else if let index = aps.retiredKeys.firstIndex(where: {
+            $0.partner == partner && $0.key == key
+        }) {
+            aps.linkKeys.append(aps.retiredKeys.remove(at: index))
         } else {
             aps.linkKeys.append(LinkKey(partner: partner, key: key))
         }
@@ -107,7 +126,12 @@ extension ZigbeeStack {
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.joiningClosed.rawValue))
             return
         }
-        if !admit(eui64, address, capability, at: now) {
+        if configuration.admission?.refusesAssociation == true, isStranger(eui64) {
+            status = 2
+            address = .everyone
+            out.note(
+                .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
+        } else if !admit(eui64, address, capability, at: now) {
             status = 1
             address = .everyone
             out.note(.associationRefused, eui64.rawValue, UInt64(RefusalReason.panFull.rawValue))
@@ -207,6 +231,11 @@ extension ZigbeeStack {
         guard let index = aps.linkKey(with: eui64) else {
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
+            if status == 0, self.eui64(of: address) == nil {
+                // With the network key it can go on sending: so it is known whose frames they are.
+                addresses.put(address, eui64)
+                trustCentre.setParent(of: eui64, speaker)
+            }
             sendLinkSecured(.removeDevice(eui64), to: router, at: now, into: &out)
             return
         }

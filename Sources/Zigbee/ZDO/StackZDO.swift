@@ -175,6 +175,12 @@ extension ZigbeeStack {
             out.drop(.zdoUnexpected, from: source)
             return
         }
+        guard !isStranger(announce.eui64) else {
+            out.drop(.notInDeviceLog, from: source)
+            if eui64(of: source) == nil { addresses.put(source, announce.eui64) }
+            sendAway(announce.eui64, isHere: false, at: now, into: &out)
+            return
+        }
         if let entry = returning[announce.eui64], entry.router != nil, entry.address == source {
             settle(announce.eui64, at: source, behind: entry.router, into: &out)
         }

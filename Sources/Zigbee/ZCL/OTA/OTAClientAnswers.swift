@@ -289,3 +289,15 @@ extension OTAClient {
         }
     }
 }
+
+extension OTAClient {
+    /// A sleepy device has woken: what it would ask by itself within `slack` it asks now. Every
+    /// question is due a little later after the wake than the one before, by the time that its
+    /// answer took; once it were due after the wake, it would wait for the next.
+    ///
+    /// What the server has given a time for is not done before that time.
+    public mutating func hasten(at now: Instant, by slack: Interval) {
+        guard phase == .idle || phase == .waitingToBeTold, deadline <= now + slack else { return }
+        deadline = min(deadline, now)
+    }
+}
