@@ -424,7 +424,7 @@ extension HANDevice {
         guard let settings = profile.sleep, stack.isJoined else { return }
         let isBusy =
             client.awaitsResponse || client.isDownloading || isChecking || clock.isBusy(at: now)
-            || (hasOTAClient && !client.isBound) || stack.isRejoining
+            || (hasOTAClient && !client.isBound) || stack.isRejoining || stack.isCheckingParent
         if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
             client.pause(true)
             stack.rest()

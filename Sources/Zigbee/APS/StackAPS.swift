@@ -163,6 +163,7 @@ extension ZigbeeStack {
             if givenUp {
                 out.note(.apsGaveUp, fields.0, fields.1, fields.2)
                 if entry.token != 0 { indicate(.sent(token: entry.token, delivered: false)) }
+                doubtParent(at: now)
             } else {
                 out.note(.apsRetry, fields.0, fields.1, fields.2)
                 sendAPS(entry.header, entry.payload, to: entry.destination, at: now, into: &out)

@@ -22,6 +22,7 @@ extension ZigbeeStack {
             let timeout = Self.timeout(index: configuration.joining.endDeviceTimeout)
         else {
             nextKeepAlive = .distantFuture
+            isCheckingParent = false
             return
         }
         guard keepAlivesMissed < configuration.joining.keepAliveLimit else {
@@ -60,6 +61,15 @@ extension ZigbeeStack {
         else { return }
         isCheckingParent = false
         nextKeepAlive = regularKeepAlive(timeout, after: now)
+    }
+
+    /// Nobody has acknowledged a message, although the parent's MAC has acknowledged its frames:
+    /// the parent may have dropped them, because it has another network key. Polls would not tell.
+    mutating func doubtParent(at now: Instant) {
+        guard configuration.role == .endDevice, network.isUp, rejoiner.isIdle,
+            rejoiner.failures == 0, neighbours.parent != nil
+        else { return }
+        checkParent(at: now)
     }
 
     /// Asks the parent, now and until it answers or the limit is reached, whether it still

@@ -77,6 +77,7 @@ extension ZigbeeStack {
     mutating func rejoin(at now: Instant, into out: inout Outbox) {
         guard network.isUp, configuration.role != .coordinator else { return }
         nextKeepAlive = .distantFuture
+        keepAlivesMissed = 0
         isCheckingParent = false
         rejoiner.phase = .scanning
         rejoiner.isRefused = false

@@ -27,7 +27,7 @@ public struct ZigbeeStack {
     var nextKeepAlive = Instant.distantFuture
     var keepAlivesMissed = 0
     /// Whether the parent has the same network key is being asked.
-    var isCheckingParent = false
+    public internal(set) var isCheckingParent = false
     var nextLinkStatus = Instant.distantFuture
     var poll = PollState()
     var trustCentre = TrustCentre()
