@@ -82,4 +82,29 @@ struct FarSleeperStories {
                 + " && frame.time_relative < \(until)")
         #expect(requests.count >= 3)
     }
+
+    @Test("a meter that is forgotten in every sleep gets its image when its router comes back")
+    func forgottenInEverySleep() throws {
+        let (home, gsme) = row { $0.stack.endDeviceTimeout = 0 }
+        let played = try Played(
+            home, images: [Homes.image(for: gsme, size: 30_000)],
+            begin(gsme) + [
+                .remove(devices: ["HCALCS-2"]), .wait(.hours(5)), .add(devices: ["HCALCS-2"]),
+                .await(.verified, devices: ["GSME"]), .activate(devices: ["GSME"]),
+                .await(.updated, devices: ["GSME"]), .join(devices: ["GSME"]),
+                .readVersions(devices: ["GSME"], version: 0x0200_0000),
+            ], named: "far-sleeper-forgotten", within: .hours(50))
+        #expect(played.result.failure == nil)
+        #expect(try played.complaints().isEmpty)
+        #expect(played.events("childAged", at: "HCALCS-2").count > 3)
+        // The router sends nothing of it on before it has come back.
+        let dropped = played.events("dropped", at: "HCALCS-2").filter {
+            $0.contains("\"reason\":\"nwkUnexpected\"")
+        }
+        #expect(!dropped.isEmpty)
+        // So nothing piles up at the hub.
+        let lost = played.events("dropped", at: "CH")
+        #expect(!lost.contains { $0.contains("\"reason\":\"queueFull\"") })
+        #expect(lost.filter { $0.contains("\"reason\":\"nwkNoRoute\"") }.count < 20)
+    }
 }

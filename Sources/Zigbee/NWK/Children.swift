@@ -122,6 +122,14 @@ extension ZigbeeStack {
         }
     }
 
+    /// Whether an end device that is no child of this node any more has sent this through it.
+    /// Nothing of it is sent on before it has rejoined (ZigBee 3.6.10).
+    @inline(__always)
+    func isOfFormerChild(_ header: NWKHeader, from sender: ShortAddress) -> Bool {
+        header.endDeviceInitiator && header.source == sender
+            && neighbours[sender]?.relation == .other
+    }
+
     /// Drops a neighbour and whatever waits for it.
     mutating func forget(_ neighbour: Neighbour, into out: inout Outbox) {
         neighbours.remove(neighbour.eui64)

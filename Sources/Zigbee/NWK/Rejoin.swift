@@ -259,6 +259,7 @@ extension ZigbeeStack {
         returning.remove(eui64)
         routes.forget(child.address)
         answerRejoin(child, status: 0, header, at: now, into: &out)
+        reappeared(at: child.address, now: now, into: &out)
         requestSave()
         if configuration.role == .coordinator {
             addresses.put(child.address, eui64)

@@ -54,6 +54,8 @@ struct RouteDiscovery: Sendable {
         /// The cheapest reply's cost from here to the destination; 255 before there is one.
         var residualCost: UInt8 = 255
         var expires: Instant
+        /// When it was begun anew because the destination was heard of.
+        var renewed: Instant?
     }
 
     /// A route request that is to be sent, or sent again.
@@ -97,6 +99,25 @@ struct RouteDiscovery: Sendable {
         }
     }
 
+    func isRenewed(
+        _ originator: ShortAddress, to destination: ShortAddress, within interval: Interval,
+        of now: Instant
+    ) -> Bool {
+        entries.contains {
+            $0.originator == originator && $0.destination == destination
+                && $0.renewed.map { $0 + interval > now } ?? false
+        }
+    }
+
+    /// Ends what `originator` has begun for `destination`.
+    mutating func abandon(_ originator: ShortAddress, to destination: ShortAddress) {
+        while let entry = entries.take(where: {
+            $0.originator == originator && $0.destination == destination
+        }) {
+            cancel(originator, entry.identifier)
+        }
+    }
+
     /// Forgets discoveries whose time is over; their identifiers may come again.
     mutating func forgetExpired(at now: Instant) { entries.removeAll { $0.expires <= now } }
 
@@ -131,6 +152,11 @@ struct RouteDiscovery: Sendable {
         guard waiting.append(frame, ifBelow: Self.waitingLimit) else { return false }
         deadline = min(deadline, frame.until)
         return true
+    }
+
+    /// Whether a frame waits for a way to `destination`.
+    func awaits(_ destination: ShortAddress) -> Bool {
+        waiting.contains { $0.destination == destination }
     }
 
     /// Takes out the first frame that waits for `destination`.
@@ -171,28 +197,14 @@ extension ZigbeeStack {
             out.drop(.queueFull, from: destination)
             return
         }
-        guard !isAsking else { return }
-        discovery.identifier &+= 1
-        let isBegun = discovery.begin(
-            .init(
-                originator: network.address, identifier: discovery.identifier,
-                destination: destination, previous: network.address, forwardCost: 0,
-                expires: until), at: now)
-        guard isBegun else { return }
-        let header = nwkHeader(.command, to: .routers)
-        let request = NWKCommand.RouteRequest(
-            identifier: discovery.identifier, destination: destination, pathCost: 0)
-        discovery.schedule(
-            .init(
-                originator: network.address, identifier: discovery.identifier,
-                frame: command(.routeRequest(request), header, to: .everyone), due: now,
-                sendsLeft: 1 + configuration.network.routeRequestRetries))
-        sendRequests(at: now, into: &out)
+        if !isAsking { askForRoute(to: destination, at: now, into: &out) }
     }
 
     mutating func stepRouting(at now: Instant, into out: inout Outbox) {
         sendRequests(at: now, into: &out)
         while let frame = discovery.takeOverdue(at: now) {
+            // Whoever came back as a child has been found without an answer.
+            if handOn(frame, at: now, into: &out) { continue }
             loseRoute(
                 to: frame.destination, for: frame.source, code: .noRouteAvailable, at: now,
                 into: &out)
@@ -200,7 +212,7 @@ extension ZigbeeStack {
         discovery.reckonDeadline()
     }
 
-    private mutating func sendRequests(at now: Instant, into out: inout Outbox) {
+    mutating func sendRequests(at now: Instant, into out: inout Outbox) {
         while var request = discovery.takeRequest(at: now) {
             enqueue(request.frame, into: &out)
             request.sendsLeft -= 1
@@ -212,7 +224,7 @@ extension ZigbeeStack {
     }
 
     /// A NWK command as a frame for one neighbour, or for all.
-    private func command(
+    func command(
         _ command: NWKCommand, _ header: NWKHeader, to hop: ShortAddress
     ) -> OutgoingFrame {
         var body = FrameBuffer()

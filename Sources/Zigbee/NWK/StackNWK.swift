@@ -200,6 +200,7 @@ extension ZigbeeStack {
         remember(source, sender, isOwnAddress: header.source == sender, at: now)
         if header.source == sender, !returning.isEmpty {
             takeBack(source, at: sender, now: now)
+            reappeared(at: sender, now: now, into: &out)
         }
         return Opened(payload: payload, source: source)
     }
@@ -363,6 +364,11 @@ extension ZigbeeStack {
             if !header.destination.isBroadcast {
                 out.drop(.nwkRadiusSpent, from: header.source)
             }
+            return
+        }
+        guard header.destination.isBroadcast || !isOfFormerChild(header, from: sender) else {
+            // It sends it again once it has rejoined, and nothing that answers it gets lost.
+            out.drop(.nwkUnexpected, from: sender)
             return
         }
         var onward = header

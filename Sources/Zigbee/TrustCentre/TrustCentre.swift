@@ -249,6 +249,7 @@ extension ZigbeeStack {
         }
         if status == 0 || !isKnown(eui64) {
             settle(eui64, at: address, behind: speaker, into: &out)
+            if status == 0 { reappeared(at: address, now: now, into: &out) }
         } else if holder == eui64 {
             returning.put(
                 .init(

@@ -201,6 +201,7 @@ extension ZigbeeStack {
         }
         out.note(
             .deviceAnnounced, announce.eui64.rawValue, UInt64(announce.address.rawValue))
+        reappeared(at: announce.address, now: now, into: &out)
         includeInKeyUpdate(announce.eui64, at: now)
         indicate(.deviceAnnounced(announce.eui64, announce.address, announce.capability))
         if announce.capability.isRouter { tellRouters(at: now, into: &out) }
