@@ -38,6 +38,11 @@ final class LiveHome {
         }
     }
 
+    /// The stack of the hub or a device as it is now.
+    func stack(_ node: Int) -> ZigbeeStack? {
+        simulation.nodes[node].hub?.stack ?? simulation.nodes[node].device?.stack
+    }
+
     func run(for time: Interval) { simulation.run(until: simulation.now + time) }
 
     /// Gives a member an input now.
