@@ -43,6 +43,12 @@ final class LiveHome {
         simulation.nodes[node].hub?.stack ?? simulation.nodes[node].device?.stack
     }
 
+    /// Runs turn by turn until something is so, for a week at most.
+    func run(until isSo: (LiveHome) -> Bool) {
+        let limit = simulation.now + .hours(24 * 7)
+        while !isSo(self), simulation.step(until: limit) {}
+    }
+
     func run(for time: Interval) { simulation.run(until: simulation.now + time) }
 
     /// Gives a member an input now.
