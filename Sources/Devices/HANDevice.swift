@@ -330,11 +330,19 @@ public struct HANDevice: Node {
     }
 
     private mutating func obey(_ order: Order, at now: Instant, into out: inout Outbox) {
+        if case .activate(let hash) = order, isOnAir {
+            let words = hash.words
+            out.note(.activationOrdered, words.0, words.1, words.2, words.3)
+            if phase != .running {
+                // It would not outlast the restart.
+                out.note(
+                    .activationRefused, UInt64(RefusalReason.restarting.rawValue),
+                    UInt64(firmware.held?.image.version ?? 0))
+            }
+        }
         guard phase == .running else { return }
         switch order {
         case .activate(let hash):
-            let words = hash.words
-            out.note(.activationOrdered, words.0, words.1, words.2, words.3)
             activateOnOrder(hash, at: now, into: &out)
         case .queryNextImage:
             client.queryNow(at: now)

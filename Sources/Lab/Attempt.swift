@@ -13,8 +13,10 @@ public struct AttemptRecord: Sendable {
     public var began: Instant
     public var ended: Instant?
     public var milestones: Set<ScenarioStep.Milestone> = []
-    /// Why it was not offered, was rejected or not activated.
+    /// Why it was not offered, was discarded or rejected, or nothing more comes of it.
     public var reason = RefusalReason.none
+    /// Why the device, which has had the image ever since, did not put it into use when it was told to.
+    var activationRefusal = RefusalReason.none
     public var hubDiscarded = false
     /// The hub has the image, or has thrown it away: from here on what the device is told is
     /// about it.
@@ -56,6 +58,7 @@ extension AttemptRecord {
     /// Why it did not end `updated`, as the summary has it.
     public var reasonName: String? {
         if reason != .none { return reason.name }
+        if activationRefusal != .none, outcome == .notActivated { return activationRefusal.name }
         return hasNoClient ? Self.noClientReason : nil
     }
 }

@@ -79,6 +79,14 @@ public struct Director: Node {
         case refused(RefusalReason)
     }
 
+    /// An image of the hub's own: only a start that follows its activation counts.
+    enum HubUpdate: Sendable {
+        case sent
+        case ordered
+        case activated
+        case back
+    }
+
     /// The CSP's queue of images for the hub.
     struct Transfer: Sendable {
         var delivery: UInt32
@@ -124,9 +132,10 @@ public struct Director: Node {
     var transfers: [Transfer] = []
     var nextDelivery: UInt32 = 1
     var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
-    var hubIsBack = false
     var hubHasSwitchedKey = false
     var orderedHub: RunImage?
+    /// How far the hub has come with the image of this step.
+    var hubUpdate = HubUpdate.sent
 
     /// `members` are the roster's nodes, the hub first.
     public init(
@@ -216,7 +225,7 @@ public struct Director: Node {
         case .await(_, _, let offset, _): awaitsOffset = offset > 0
         case .deliver(let image, let targets): deliver(image, targets, at: now)
         case .updateHub(let image):
-            hubIsBack = false
+            hubUpdate = .sent
             orderedHub = images[image]
             if let image = images[image] {
                 attempt(on: hub, image, at: now)
@@ -371,7 +380,7 @@ public struct Director: Node {
         case .deliver:
             if !transfers.isEmpty { return "the WAN is still busy" }
             return underway.isEmpty ? nil : "the hub has neither stored nor refused the image"
-        case .updateHub: return hubUpdate(at: now, into: &out)
+        case .updateHub: return hubUpdated(at: now, into: &out)
         case .await(let milestone, let devices, let offset, let reason):
             return reached(milestone, indices(devices), offset: offset, reason, at: now)
         case .expect(let outcome, let devices, let reason):
@@ -390,7 +399,7 @@ public struct Director: Node {
             return hubHasSwitchedKey ? nil : "the hub still uses the old network key"
         case .remove(let devices):
             let late = indices(devices).filter { members[$0].isInNetwork }
-            return late.isEmpty ? nil : "still in the network: \(names(late))"
+            return late.isEmpty ? nil : "with power, and still in the network: \(names(late))"
         case .add(let devices): return logged(indices(devices), at: now)
         case .wait: return stepDeadline <= now ? nil : "time"
         case .waitUntil(let moment):
@@ -404,19 +413,6 @@ public struct Director: Node {
     mutating func failing(_ message: String, at now: Instant) -> String {
         stepDeadline = now
         return message
-    }
-
-    private mutating func hubUpdate(at now: Instant, into out: inout Outbox) -> String? {
-        guard let image = orderedHub else { return "no such image" }
-        if let reply = lastReply, reply.delivery + 1 == nextDelivery {
-            if let refusal = reply.refusal {
-                return failing("the hub refused its image: \(refusal.name)", at: now)
-            }
-            lastReply = nil
-            out.send(.activateHub(hash: image.hash))
-        }
-        if hubIsBack, members[hub].firmware == image.version { return nil }
-        return "the hub does not run \(hex(image.version)) yet"
     }
 
     // MARK: - The CSP's part

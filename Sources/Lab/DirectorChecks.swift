@@ -104,6 +104,20 @@ extension Director {
         return late.isEmpty ? nil : "not in the hub's device log: \(names(late))"
     }
 
+    mutating func hubUpdated(at now: Instant, into out: inout Outbox) -> String? {
+        guard let image = orderedHub else { return "no such image" }
+        if let reply = lastReply, reply.delivery + 1 == nextDelivery {
+            if let refusal = reply.refusal {
+                return failing("the hub refused its image: \(refusal.name)", at: now)
+            }
+            lastReply = nil
+            hubUpdate = .ordered
+            out.send(.activateHub(hash: image.hash))
+        }
+        if hubUpdate == .back, members[hub].firmware == image.version { return nil }
+        return "the hub does not run \(hex(image.version)) yet"
+    }
+
     func names(_ indices: [Int]) -> String {
         indices.map { members[$0].name }.joined(separator: ", ")
     }

@@ -30,12 +30,12 @@ extension Director {
                 members[node].power = .off
             }
             members[node].isInNetwork = false
-            if node == hub { hubIsBack = false }
+            if node == hub, hubUpdate == .back { hubUpdate = .activated }
         case .panFormed, .networkResumed, .joined, .rejoined:
             members[node].isInNetwork = true
             note(node) { if $0.reason == .notInDeviceLog { $0.reason = .none } }
-            if node == hub {
-                hubIsBack = true
+            if node == hub, hubUpdate == .activated {
+                hubUpdate = .back
                 let running = members[hub].firmware
                 reach(.updated, hub, at: now, if: { $0.version == running })
             }
@@ -64,6 +64,8 @@ extension Director {
         case .otaVerified:
             if let index = attempt(on: node, of: event.values[0]) {
                 attempts[index].blocks = attempts[index].earlierBlocks + event.values[1]
+                // What it refused before, it refused for the want of this.
+                attempts[index].activationRefusal = .none
             }
         case .otaAwaitingActivation, .otaCountingDown:
             // Checked, and the hub has heard of it: only now would anybody order the activation.
@@ -74,16 +76,17 @@ extension Director {
                 blocks: event.values[2])
         case .otaGaveUp, .otaAborted:
             reach(.gaveUp, node, at: now, of: event.values[0], blocks: event.values[2])
-        case .activated: answer(node, .activated)
-        case .activationRefused:
-            let reason = Self.reason(event.values[0])
-            note(node) { $0.reason = reason }
-            answer(node, .refused(reason))
+        case .activated:
+            if node == hub, hubUpdate == .ordered { hubUpdate = .activated }
+            answer(node, .activated)
+        case .activationRefused: activationRefused(node, Self.reason(event.values[0]))
         case .imageWithheld:
             guard let device = members.firstIndex(where: { $0.eui64.rawValue == event.values[0] })
             else { return }
             note(device) { attempt in
-                if attempt.hasArrived, !attempt.hubDiscarded {
+                if attempt.hasArrived, !attempt.hubDiscarded,
+                    !attempt.milestones.contains(.verified)
+                {
                     attempt.reason = Self.reason(event.values[1])
                 }
             }
@@ -126,9 +129,25 @@ extension Director {
         changes += 1
     }
 
+    /// It has left, and starts anew: what is asked of it from here on waits for that.
     private mutating func isGone(_ node: Int) {
         members[node].isInNetwork = false
         members[node].knowsServer = false
+        if members[node].power == .running { members[node].power = .starting }
+    }
+
+    /// Only for an image that the device has and does not put into use is it the reason.
+    private mutating func activationRefused(_ node: Int, _ reason: RefusalReason) {
+        note(node) { attempt in
+            // That it holds none any more only follows from having found it spoilt.
+            let follows = attempt.activationRefusal == .activationFailure && reason == .noImageHeld
+            if !follows { attempt.activationRefusal = reason }
+        }
+        changes += 1
+        answer(node, .refused(reason))
+        if node == hub, hubUpdate == .ordered {
+            obstacle = "the hub refused to activate its image: \(reason.name)"
+        }
     }
 
     private mutating func answer(_ device: Int, _ answer: OrderAnswer) {
@@ -182,6 +201,12 @@ extension Director {
             attempts[index].earlierBlocks = attempts[index].blocks
         }
         guard attempts[index].ended == nil else { return }
+        if milestone == .downloading, attempts[index].reason != .notInDeviceLog,
+            !attempts[index].hubDiscarded
+        {
+            // Why it was not offered before is no reason any more.
+            attempts[index].reason = .none
+        }
         attempts[index].milestones.insert(milestone)
         if let reason { attempts[index].reason = Self.reason(reason) }
         if let blocks { attempts[index].blocks = attempts[index].earlierBlocks + blocks }

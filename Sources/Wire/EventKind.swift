@@ -312,6 +312,7 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case activationFailure = 62
     case notByOrder = 63
     case serverMayNotActivate = 64
+    case restarting = 65
 
     public var name: String { "\(self)" }
 }

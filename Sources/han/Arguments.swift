@@ -18,6 +18,19 @@ struct CodeArgument<Value: FixedWidthInteger & UnsignedInteger & Sendable>: Send
     }
 }
 
+enum RawArguments {
+    /// Whether the bytes of an argument that ends in `text` are no UTF-8. Swift puts U+FFFD in
+    /// their place, which anybody may also have typed.
+    static func areDamaged(in text: String) -> Bool {
+        guard text.unicodeScalars.contains("\u{FFFD}") else { return false }
+        return (0..<Int(CommandLine.argc)).contains { index in
+            guard let argument = CommandLine.unsafeArgv[index] else { return false }
+            return String(cString: argument).hasSuffix(text)
+                && String(validatingCString: argument) == nil
+        }
+    }
+}
+
 enum Numbers {
     /// A whole number within a range; `known` is said behind the range.
     static func read<Value: FixedWidthInteger>(

@@ -139,6 +139,10 @@ struct ImageBuildCommand: ParsableCommand {
             throw ValidationError(
                 "--element and --integrity belong to standard, not to \(form.rawValue).")
         }
+        guard !RawArguments.areDamaged(in: headerString) else {
+            throw ValidationError(
+                "--header-string is no UTF-8, and would be written as other bytes than were given.")
+        }
         guard HeaderString(headerString) != nil else {
             throw ValidationError(
                 "--header-string has \(headerString.utf8.count) bytes; at most 32 fit.")
@@ -186,15 +190,21 @@ struct ImageBuildCommand: ParsableCommand {
 
     func run() throws {
         let image = try image()
+        let isPiped = Output.isStandardOutput(output)
         try Files.write(image.encoded(), to: output)
-        try Output.write(
-            Output.columns([
-                ["Wrote", output],
-                ["Form", image.form.rawValue],
-                ["Size", Output.exactSize(Int(image.header.totalImageSize))],
-                ["Manufacturer image", Output.exactSize(image.manufacturerImage.count)],
-                ["  SHA-256", image.manufacturerImageHash.description],
-            ]))
+        let report = Output.columns([
+            ["Wrote", output],
+            ["Form", image.form.rawValue],
+            ["Size", Output.exactSize(Int(image.header.totalImageSize))],
+            ["Manufacturer image", Output.exactSize(image.manufacturerImage.count)],
+            ["  SHA-256", image.manufacturerImageHash.description],
+        ])
+        // The report must not end up in the image.
+        if isPiped {
+            Terminal(descriptor: STDERR_FILENO).write(report)
+        } else {
+            try Output.write(report)
+        }
     }
 
     private func image() throws -> FirmwareImage {

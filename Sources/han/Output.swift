@@ -20,6 +20,16 @@ enum Output {
         }
     }
 
+    /// Whether a file is what standard output goes to, under whatever name.
+    static func isStandardOutput(_ path: String) -> Bool {
+        var named = stat()
+        var output = stat()
+        return stat(path, &named) == 0 && fstat(STDOUT_FILENO, &output) == 0
+            && named.st_dev == output.st_dev && named.st_ino == output.st_ino
+            // Everything may go to /dev/null.
+            && !(named.st_mode & S_IFMT == S_IFCHR && isatty(STDOUT_FILENO) == 0)
+    }
+
     /// Prints `value` as JSON with sorted keys.
     static func json(_ value: some Encodable) throws {
         let encoder = JSONEncoder()

@@ -110,6 +110,7 @@ extension RefusalReason {
         case .activationFailure: "activation failed"
         case .notByOrder: "it is not activated by order"
         case .serverMayNotActivate: "it is activated by order only"
+        case .restarting: "it is about to restart"
         }
     }
 }

@@ -216,6 +216,45 @@ struct ImageCommandTests {
         #expect(!FileManager.default.fileExists(atPath: folder.path + "/a.ota"))
     }
 
+    @Test("an image written to standard output is nothing but the image")
+    func toStandardOutput() throws {
+        let folder = try TemporaryFolder()
+        let sample = ["--size", "100", "--seed", "1"]
+        try Self.build("a.ota", sample, in: folder)
+        for output in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+            let arguments = [RunHan.binary, "image", "build"] + Self.header + sample
+            for sink in [">b.ota", "| cat >b.ota"] {
+                let result = try RunHan.run(
+                    "bash", ["-c", "\"$0\" \"$@\" \(sink)"] + arguments + ["--output", output],
+                    in: folder.path)
+                #expect(result.code == 0)
+                #expect(result.errors.hasPrefix("Wrote"), "\(output) \(sink)")
+                #expect(try folder.read("b.ota") == folder.read("a.ota"), "\(output) \(sink)")
+            }
+        }
+    }
+
+    @Test("a header string that is no UTF-8 is refused, and U+FFFD itself is not")
+    func headerString() throws {
+        let folder = try TemporaryFolder()
+        let arguments =
+            [RunHan.binary, "image", "build"] + Self.header
+            + ["--size", "9", "--seed", "1", "--output", "a.ota"]
+        func build(_ string: String) throws -> RunHan.Result {
+            try RunHan.run(
+                "bash", ["-c", "\"$0\" \"$@\" --header-string\(string)"] + arguments,
+                in: folder.path)
+        }
+        for string in [" $'caf\\xe9'", "=$'\\xff'", " $'\\xed\\xa0\\x80'"] {
+            let result = try build(string)
+            #expect(result.code == 64, "\(string)")
+            #expect(result.errors.contains("--header-string is no UTF-8"), "\(result.errors)")
+            #expect(!FileManager.default.fileExists(atPath: folder.path + "/a.ota"))
+        }
+        #expect(try build(" $'\\xef\\xbf\\xbd'").code == 0)
+        #expect(try folder.read("a.ota")[20..<24] == [0xEF, 0xBF, 0xBD, 0])
+    }
+
     @Test("exit codes tell usage, missing files and unwritable files apart")
     func exitCodes() throws {
         let folder = try TemporaryFolder()

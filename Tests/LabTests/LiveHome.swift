@@ -38,6 +38,17 @@ final class LiveHome {
         }
     }
 
+    /// The stack of the hub or a device as it is now.
+    func stack(_ node: Int) -> ZigbeeStack? {
+        simulation.nodes[node].hub?.stack ?? simulation.nodes[node].device?.stack
+    }
+
+    /// Runs turn by turn until something is so, for a week at most.
+    func run(until isSo: (LiveHome) -> Bool) {
+        let limit = simulation.now + .hours(24 * 7)
+        while !isSo(self), simulation.step(until: limit) {}
+    }
+
     func run(for time: Interval) { simulation.run(until: simulation.now + time) }
 
     /// Gives a member an input now.

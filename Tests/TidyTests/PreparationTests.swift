@@ -167,6 +167,29 @@ struct PreparationTests {
         #expect(try !builds())
     }
 
+    @Test("sources that cannot be looked through may have changed, so the program is built anew")
+    func failingFind() throws {
+        let machine = try Machine()
+        _ = try machine.han().run()
+        #expect(machine.takeLog().contains("swift build"))
+        try FileManager.default.removeItem(at: machine.bin.appending(path: "find"))
+        try machine.script("find", "echo 'find: too many open files' >&2; exit 1")
+        let result = try machine.han().run()
+        #expect(result.code == 7)
+        #expect(machine.takeLog().contains("swift build"))
+    }
+
+    @Test(
+        "with hardly any file descriptors each script ends with 69 and says so",
+        arguments: ["han", "test", "bench", "fuzz"])
+    func fewDescriptors(name: String) throws {
+        let script = Checkout.root.appending(path: "Tools/\(name)").path
+        let result = try Command("/bin/bash", "-c", "ulimit -n 4; exec \"$0\"", script).run()
+        #expect(result.code == 69)
+        #expect(result.output == "")
+        #expect(result.errors.contains("han: Tools/lib/prepare.sh cannot be read"))
+    }
+
     @Test("a failed build shows the compiler's errors, ends with 70 and is tried again")
     func failedBuild() throws {
         let machine = try Machine()

@@ -124,8 +124,10 @@ find_swift() {
 is_built() {
     [ -x "$binary" ] && [ -f "$stamp" ] || return 1
     [ -z "$toolchain" ] || [ "$(<"$stamp")" = "$toolchain" ] || return 1
-    [ -z "$(find "$root/Package.swift" "$root/Sources" "$root/Tools/lib" -newer "$stamp" \
-        -print -quit)" ]
+    # What cannot be looked through may be newer.
+    local newer
+    newer=$(find "$root/Package.swift" "$root/Sources" "$root/Tools/lib" -newer "$stamp" \
+        -print -quit) && [ -z "$newer" ]
 }
 
 # The toolchain must be there, start and be new enough before it is let loose on the sources.

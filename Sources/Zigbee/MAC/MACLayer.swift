@@ -248,9 +248,12 @@ struct MACLayer: Sendable {
         indirect.removeAll { $0.frame.purpose == .removal(device) && !$0.isOnAir }
     }
 
-    /// Drops everything held for a child that is gone.
+    /// Drops everything held for a child that is gone; what is on the air is not held again.
     mutating func forget(_ holder: PendingAddress) {
         indirect.removeAll { $0.holder == holder && !$0.isOnAir }
+        for index in indirect.indices where indirect[index].holder == holder {
+            indirect[index].expires = .zero
+        }
     }
 
     /// Whether the frame has been taken before: its sender has not had the acknowledgement.

@@ -114,7 +114,10 @@ extension ZigbeeStack {
             out.note(.childAged, aged.eui64.rawValue, UInt64(aged.address.rawValue))
             forget(aged, into: &out)
             // If it only slept, it does not know that it is forgotten.
-            guard aged.isAuthenticated else { continue }
+            guard aged.isAuthenticated else {
+                noteKeyless(aged.address, into: &out)
+                continue
+            }
             noteStray(
                 .init(
                     address: aged.address, eui64: aged.eui64, isSleepy: aged.isSleepyChild),

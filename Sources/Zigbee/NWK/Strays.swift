@@ -13,6 +13,9 @@ struct StrayTable: Sendable {
         var eui64: EUI64?
         /// It fetches what is for it, as far as is known.
         var isSleepy = false
+        /// It was let associate and never got the network key: it could read no Leave, so it gets
+        /// none.
+        var hasKey = true
     }
 
     /// With the frames held for children, as many as a chip's frame-pending table has room for.
@@ -55,10 +58,19 @@ extension ZigbeeStack {
         unmark(.short(address), into: &out)
     }
 
+    /// An address was given to a device that never got the network key, and is nobody's again.
+    mutating func noteKeyless(_ address: ShortAddress, into out: inout Outbox) {
+        guard !address.isBroadcast, neighbours[address] == nil else { return }
+        if let removed = strays.put(.init(address: address, hasKey: false)) {
+            unmark(.short(removed.address), into: &out)
+        }
+        unmark(.short(address), into: &out)
+    }
+
     /// Nothing is held for somebody, any more: the chip promises nothing, unless a Leave is due.
     mutating func unmark(_ holder: PendingAddress, into out: inout Outbox) {
         if mac.holdsAny(for: holder) { return }
-        if case .short(let address) = holder, strays[address] != nil { return }
+        if case .short(let address) = holder, strays[address]?.hasKey == true { return }
         out.append(.pending(holder, false))
     }
 
@@ -75,6 +87,7 @@ extension ZigbeeStack {
             noteStray(.init(address: address), into: &out)
             return
         }
+        guard stray.hasKey else { return }
         out.append(.pending(.short(address), true))
         // Half of the room is for frames that are not owed to mere polls.
         guard mac.indirect.count < MACLayer.indirectLimit / 2 else { return }
@@ -109,8 +122,8 @@ extension ZigbeeStack {
         guard configuration.role != .endDevice, header.endDeviceInitiator,
             header.source == sender, let known = neighbours[sender], known.relation == .other
         else { return }
-        let stray =
-            strays[sender] ?? .init(address: sender, eui64: known.eui64)
+        var stray = strays[sender] ?? .init(address: sender, eui64: known.eui64)
+        stray.hasKey = true
         noteStray(stray, into: &out)
         guard !stray.isSleepy else { return }
         enqueue(leaveRequest(for: sender, rejoin: !isStruckOff(stray)), into: &out)

@@ -139,7 +139,7 @@ public struct ZigbeeStack {
         while let (frame, emptied) = mac.expire(at: now) {
             if let emptied { unmark(emptied, into: &out) }
             switch frame.purpose {
-            case .associationResponse(let eui64): associationExpired(eui64)
+            case .associationResponse(let eui64): associationExpired(eui64, into: &out)
             case .removal(let eui64):
                 guard configuration.role == .router || aps.linkKey(with: eui64) == nil else {
                     continue

@@ -12,6 +12,7 @@ extension ZigbeeStack {
         guard configuration.role == .coordinator, device != configuration.eui64 else { return }
         retireLinkKey(of: device)
         requestSave()
+        discardAssociation(of: device, into: &out)
         guard let address = address(of: device) else { return }
         aps.forget(address)
         sendAway(device, isHere: neighbours[device]?.relation == .child, at: now, into: &out)
@@ -49,7 +50,9 @@ extension ZigbeeStack {
     mutating func askToLeave(_ device: EUI64, at now: Instant, into out: inout Outbox) {
         guard let child = neighbours[device], child.relation == .child else { return }
         guard child.isAuthenticated else {
+            discardAssociation(of: device, into: &out)
             forget(child, into: &out)
+            noteKeyless(child.address, into: &out)
             return
         }
         guard !mac.holdsRemoval(of: device) else { return }

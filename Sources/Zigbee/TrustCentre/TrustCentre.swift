@@ -171,10 +171,30 @@ extension ZigbeeStack {
     }
 
     /// The device did not fetch its answer: it is as if it had not asked.
-    mutating func associationExpired(_ eui64: EUI64) {
+    mutating func associationExpired(_ eui64: EUI64, into out: inout Outbox) {
         trustCentre.associating.removeAll { $0.eui64 == eui64 }
         returning.remove(eui64)
-        if neighbours[eui64]?.isAuthenticated == false { neighbours.remove(eui64) }
+        forgetKeyless(eui64, into: &out)
+    }
+
+    /// Nothing comes of the association of a device that has not shown that it has the network
+    /// key.
+    private mutating func forgetKeyless(_ device: EUI64, into out: inout Outbox) {
+        guard let child = neighbours[device], !child.isAuthenticated else { return }
+        neighbours.remove(device)
+        noteKeyless(child.address, into: &out)
+    }
+
+    /// Whatever was on its way to a device that is asking to be let in is not sent any more.
+    mutating func discardAssociation(of device: EUI64, into out: inout Outbox) {
+        trustCentre.associating.removeAll { $0.eui64 == device }
+        mac.forget(.extended(device))
+        unmark(.extended(device), into: &out)
+        guard let entry = returning[device] else { return }
+        returning.remove(device)
+        guard neighbours[entry.address] == nil else { return }
+        mac.forget(.short(entry.address))
+        noteKeyless(entry.address, into: &out)
     }
 
     /// A random address that nobody known has (ZigBee 3.6.1.7).
@@ -297,8 +317,9 @@ extension ZigbeeStack {
         guard let key = network.key, let index = aps.linkKey(with: eui64) else {
             out.note(
                 .associationRefused, eui64.rawValue, UInt64(RefusalReason.notInDeviceLog.rawValue))
-            if neighbours[eui64]?.isAuthenticated == false { neighbours.remove(eui64) }
+            forgetKeyless(eui64, into: &out)
             returning.remove(eui64)
+            if addresses[address] == nil { noteKeyless(address, into: &out) }
             return
         }
         if !isKnown(eui64) { addresses.put(address, eui64) }
