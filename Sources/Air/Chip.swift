@@ -40,9 +40,14 @@ struct Chip {
     /// When spacing after the last frame lets the next one begin.
     var spacedUntil = Instant.zero
     var sentFrom = Instant.zero
+    /// What it sends on, whatever it is tuned to in the meantime.
+    var sendChannel: UInt8 = 0
 
-    /// The acknowledgement being turned round or sent, if any.
+    /// The end of the acknowledgement being turned round or sent, if any.
     var ackEnds = Instant.distantFuture
+    /// The same, and kept when it is over.
+    var ackedUntil = Instant.zero
+    var ackChannel: UInt8 = 0
     var ackSequence: UInt8 = 0
     var ackPending = false
 

@@ -1,15 +1,47 @@
 import Radio
 import Wire
 
-/// The bytes behind one node's flash port, kept in memory across its power cycles.
+/// How long a node's flash is busy with what it was ordered to write: all that the air needs to
+/// know of it.
+struct FlashTimer {
+    let geometry: FlashGeometry
+    /// When the last write ordered so far is done.
+    private(set) var busyUntil = Instant.zero
+
+    init(_ geometry: FlashGeometry) { self.geometry = geometry }
+
+    /// What lies outside the part takes no time.
+    mutating func program(_ count: Int, at address: Int, now: Instant) {
+        guard geometry.holds(count, at: address) else { return }
+        busyUntil = max(now, busyUntil) + geometry.programPerByte * count
+    }
+
+    mutating func erase(page: Int, now: Instant) {
+        guard geometry.holds(page: page) else { return }
+        busyUntil = max(now, busyUntil) + geometry.erasePage
+    }
+
+    mutating func cutPower(at now: Instant) { busyUntil = now }
+}
+
+extension FlashGeometry {
+    func holds(_ count: Int, at address: Int) -> Bool {
+        address >= 0 && count > 0 && address <= size - count
+    }
+
+    func holds(page: Int) -> Bool { page >= 0 && page < size / pageSize }
+}
+
+/// The bytes behind one node's flash port, kept by the node's carrier across its power cycles.
 ///
 /// A write is readable at once but not safe until its time has passed: a power cut before that
 /// takes it back, wholly or in part, as NOR flash would.
-final class FlashMemory {
-    let geometry: FlashGeometry
+public final class FlashMemory {
+    public let geometry: FlashGeometry
     private let bytes: UnsafeMutableRawBufferPointer
+    private let isOwner: Bool
     /// When the last write ordered so far is done.
-    private(set) var busyUntil = Instant.zero
+    private var busyUntil = Instant.zero
     private var unfinished: ContiguousArray<Write> = []
     /// What unfinished writes overwrote, one after another.
     private var overwritten: ContiguousArray<UInt8> = []
@@ -23,18 +55,51 @@ final class FlashMemory {
         var isErase: Bool
     }
 
-    init(geometry: FlashGeometry) {
-        self.geometry = geometry
-        bytes = .allocate(byteCount: geometry.size, alignment: 16)
+    /// A part in memory, erased.
+    public convenience init(geometry: FlashGeometry) {
+        let bytes = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: geometry.size, alignment: 16)
         bytes.initializeMemory(as: UInt8.self, repeating: 0xFF)
+        self.init(geometry: geometry, bytes: bytes, isOwner: true)
+    }
+
+    /// A part in somebody else's memory, as it is: `geometry.size` bytes that outlive this.
+    public convenience init(geometry: FlashGeometry, mapped bytes: UnsafeMutableRawBufferPointer) {
+        precondition(bytes.count == geometry.size)
+        self.init(geometry: geometry, bytes: bytes, isOwner: false)
+    }
+
+    private init(geometry: FlashGeometry, bytes: UnsafeMutableRawBufferPointer, isOwner: Bool) {
+        self.geometry = geometry
+        self.bytes = bytes
+        self.isOwner = isOwner
         // For what a journal erases and writes at once, so that it need not be found in mid-run.
         unfinished.reserveCapacity(32)
         overwritten.reserveCapacity(8 * geometry.pageSize)
     }
 
-    deinit { bytes.deallocate() }
+    deinit { if isOwner { bytes.deallocate() } }
 
-    var view: FlashView { FlashView(base: UnsafeRawBufferPointer(bytes), geometry: geometry) }
+    /// Carries out the writes that a node has ordered in one turn.
+    public func carryOut(_ out: borrowing Outbox, at now: Instant) {
+        out.actions.withUnsafeBufferPointer { actions in
+            for index in actions.indices {
+                switch actions[index] {
+                case .program(let address, let from, let count):
+                    program(out.arena, from: from, count: count, at: address, now: now)
+                case .erase(let page): erase(page: page, now: now)
+                default: break
+                }
+            }
+        }
+    }
+
+    /// The dice that decide what a power cut leaves of a page being erased.
+    public static func dice(of node: Int, seed: Seed) -> Seed {
+        seed.named("air.flash").indexed(UInt64(node))
+    }
+
+    public var view: FlashView { FlashView(base: UnsafeRawBufferPointer(bytes), geometry: geometry) }
 
     /// Programs `data`: bits can only be cleared. What lies outside the part is ignored.
     func program(
@@ -42,7 +107,9 @@ final class FlashMemory {
         now: Instant
     ) {
         let start = begin(now)
-        guard address >= 0, count > 0, address + count <= geometry.size else { return }
+        guard geometry.holds(count, at: address), from >= 0, from <= data.count - count else {
+            return
+        }
         let end = start + geometry.programPerByte * count
         unfinished.append(
             Write(
@@ -58,8 +125,8 @@ final class FlashMemory {
     /// Erases page number `page`. A page outside the part is ignored.
     func erase(page: Int, now: Instant) {
         let start = begin(now)
+        guard geometry.holds(page: page) else { return }
         let address = page * geometry.pageSize
-        guard page >= 0, address + geometry.pageSize <= geometry.size else { return }
         let end = start + geometry.erasePage
         unfinished.append(
             Write(
@@ -79,7 +146,7 @@ final class FlashMemory {
 
     /// Takes back what had not been done at `now`. A half-programmed run keeps its finished
     /// bytes; a half-erased page is left as noise from `dice`.
-    func cutPower(at now: Instant, dice: Seed) {
+    public func cutPower(at now: Instant, dice: Seed) {
         for write in unfinished.reversed() where write.end > now {
             if write.start >= now {
                 restore(write, from: 0)

@@ -20,14 +20,34 @@ struct Mailbox {
         case wan(WANMessage)
         case order(Order)
         case observed(EventRecord)
+        /// What two members hear of each other changes.
+        case link(Int, Int, Link)
+        /// The run ends.
+        case end
+    }
+
+    /// Whose letter it is: who posts later with the same arrival comes later. Letters of one
+    /// instant are in the senders' order, whichever answer came first.
+    struct Postmark {
+        var sentAt: Instant
+        var sender: Int
+
+        static func < (a: Postmark, b: Postmark) -> Bool {
+            a.sentAt != b.sentAt ? a.sentAt < b.sentAt : a.sender < b.sender
+        }
     }
 
     private struct Letter {
         var time: Instant
+        var postmark: Postmark
         var mail: Mail
     }
 
     var isOn = false
+    /// The time of the turn that the node has not answered yet; `distantFuture` if there is none.
+    var owedSince = Instant.distantFuture
+    /// When its power was last cut; `distantFuture` if it never was.
+    var cutAt = Instant.distantFuture
     var wake = Instant.distantFuture
     var lastTick = Instant(microseconds: -1)
     /// Ticks in a row after which the node still asked for an instant that had come.
@@ -52,6 +72,8 @@ struct Mailbox {
     private var reports: ContiguousArray<Report> = []
     private var firstReport = 0
     private var endReport = 0
+    /// When the first of them came.
+    private(set) var reportTime = Instant.zero
     /// The frames of those that are `received`, in order; kept in the same way.
     private var receptions: ContiguousArray<Reception> = []
     private var firstReception = 0
@@ -60,7 +82,7 @@ struct Mailbox {
     private var letters: ContiguousArray<Letter> = []
 
     /// Takes a report of the chip's at the present instant; a node that is off hears nothing.
-    mutating func put(_ reception: Reception) {
+    mutating func put(_ reception: Reception, at time: Instant) {
         guard isOn else { return }
         if endReception < receptions.count {
             receptions[endReception] = reception
@@ -68,18 +90,19 @@ struct Mailbox {
             receptions.append(reception)
         }
         endReception += 1
-        put(.received)
+        put(.received, at: time)
     }
 
-    mutating func put(_ result: TransmitResult) {
-        if isOn { put(.transmitted(result)) }
+    mutating func put(_ result: TransmitResult, at time: Instant) {
+        if isOn { put(.transmitted(result), at: time) }
     }
 
-    mutating func put(energy level: Int8, on channel: UInt8) {
-        if isOn { put(.energy(channel: channel, level: level)) }
+    mutating func put(energy level: Int8, on channel: UInt8, at time: Instant) {
+        if isOn { put(.energy(channel: channel, level: level), at: time) }
     }
 
-    private mutating func put(_ report: Report) {
+    private mutating func put(_ report: Report, at time: Instant) {
+        if firstReport == endReport { reportTime = time }
         if endReport < reports.count {
             reports[endReport] = report
         } else {
@@ -88,17 +111,24 @@ struct Mailbox {
         endReport += 1
     }
 
-    mutating func put(_ mail: Mail, at time: Instant) {
+    mutating func put(_ mail: Mail, at time: Instant, from postmark: Postmark) {
         var index = letters.endIndex
-        while index > 0, letters[index - 1].time > time { index -= 1 }
-        letters.insert(Letter(time: time, mail: mail), at: index)
+        while index > 0, letters[index - 1].time > time
+            || letters[index - 1].time == time && postmark < letters[index - 1].postmark
+        {
+            index -= 1
+        }
+        letters.insert(Letter(time: time, postmark: postmark, mail: mail), at: index)
     }
 
-    /// When the node is next due.
-    func due(now: Instant) -> Instant {
-        if firstReport < endReport { return now }
-        return min(wake, letters.first?.time ?? .distantFuture)
+    /// When the node is next due; never while it owes an answer.
+    var due: Instant {
+        guard owedSince == .distantFuture else { return .distantFuture }
+        let other = min(wake, firstLetter)
+        return firstReport < endReport ? min(other, reportTime) : other
     }
+
+    var firstLetter: Instant { letters.first?.time ?? .distantFuture }
 
     /// Takes the next report; false if there is none.
     mutating func takeReport(into turn: inout Turn) -> Bool {
@@ -134,7 +164,7 @@ struct Mailbox {
         letters.removeAll { letter in
             switch letter.mail {
             case .restart, .restarted: true
-            case .power, .wan, .order, .observed: false
+            case .power, .wan, .order, .observed, .link, .end: false
             }
         }
     }

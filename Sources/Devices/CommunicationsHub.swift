@@ -82,6 +82,8 @@ public struct CommunicationsHub: Node {
     var timer = Instant.distantFuture
     var zclSequence: UInt8 = 0
     var basic = ZCLBasic(isMainsPowered: true)
+    /// The network key that the evidence was told last.
+    private var disclosedKey: Key128?
     /// Memory for the stack's snapshots, which are written often.
     private var snapshot = ByteBuilder()
     /// Devices whose version the WAN has asked for and that have not answered yet.
@@ -287,6 +289,10 @@ public struct CommunicationsHub: Node {
             case .polled(let device): readOnPoll(of: device, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
+        }
+        if let key = stack.networkKey, key != disclosedKey {
+            disclosedKey = key
+            out.append(.networkKey(key))
         }
         saveNetwork(&out)
         stack.goOn(at: now, into: &out)

@@ -264,7 +264,7 @@ extension HANDevice {
         _ data: Span<UInt8>, at offset: Int, at now: Instant, into out: inout Outbox
     ) {
         while erasedUpTo < partStart + offset + data.count {
-            out.append(.erase(page: (slotStart + erasedUpTo) / profile.flash.pageSize))
+            out.erase(page: (slotStart + erasedUpTo) / profile.flash.pageSize)
             erasedUpTo += profile.flash.pageSize
         }
         out.program(data, at: slotStart + partStart + offset)

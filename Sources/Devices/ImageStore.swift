@@ -179,7 +179,7 @@ extension CommunicationsHub {
         }
         let base = slotAddress(current.slot)
         while current.erasedUpTo < Int(offset) + bytes.count {
-            out.append(.erase(page: (base + current.erasedUpTo) / profile.flashPart.pageSize))
+            out.erase(page: (base + current.erasedUpTo) / profile.flashPart.pageSize)
             current.erasedUpTo += profile.flashPart.pageSize
         }
         out.program(bytes.span, at: base + Int(offset))

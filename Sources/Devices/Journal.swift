@@ -197,7 +197,7 @@ public struct Journal: Sendable {
     }
 
     private func erase(_ out: inout Outbox) {
-        for page in 0..<pages { out.append(.erase(page: base(of: active) / pageSize + page)) }
+        for page in 0..<pages { out.erase(page: base(of: active) / pageSize + page) }
     }
 
     private func programHeader(_ out: inout Outbox) {

@@ -87,13 +87,11 @@ public final class Runner {
         let simulation = makeSimulation(sink: sink)
         var seen = 0
         var noted = 0
-        var networkKeys: [Key128] = []
-        var trouble: EvidenceError?
-        try folder?.write(keyTable(networkKeys), to: .keys)
-        while !isStopped(), simulation.step(until: .zero + scenario.timeLimit) {
-            if sink.takeKeyChange() {
-                trouble = trouble ?? learnKey(simulation, &networkKeys, folder)
-            }
+        let keys = RunKeys(home: home, folder: folder)
+        try keys.begin()
+        sink.keys = keys
+        // The director ends the run itself when its time is up.
+        while !isStopped(), simulation.step() {
             // Only then, because looking at a node's state copies the node.
             guard simulation.lastNode == directorIndex,
                 let changes = simulation.nodes[directorIndex].director?.changes, changes != seen
@@ -103,9 +101,9 @@ public final class Runner {
                 note(simulation.air.frameCount, in: &node, from: &noted)
             }
         }
-        trouble = trouble ?? learnKey(simulation, &networkKeys, folder)
+        simulation.air.finishEvidence()
         try recorder.finish()
-        if let trouble { throw trouble }
+        if let trouble = keys.trouble { throw trouble }
         let director = simulation.nodes[directorIndex].director
         let isInterrupted = director?.passed == nil && isStopped()
         var summary = summarise(simulation, recorder, wallSeconds: wallClock() - began)
@@ -118,9 +116,12 @@ public final class Runner {
 
     /// The home on its air, before anything has happened; without a sink nothing is recorded.
     package func makeSimulation(sink: EvidenceSink?) -> Simulation<HomeNode> {
-        let air = Air(
-            members: members, settings: home.air, links: links, seed: seed, sink: sink)
-        return Simulation(air: air, members: roster.members.count, make: makeNode)
+        Simulation(
+            air: makeAir(sink: sink), members: roster.members.count, seed: seed, make: makeNode)
+    }
+
+    package func makeAir(sink: EvidenceSink?) -> Air {
+        Air(members: members, settings: home.air, links: links, seed: seed, sink: sink)
     }
 
     /// Writes the air's frame count beside attempts that have just begun or ended.
@@ -162,7 +163,7 @@ public final class Runner {
         return table
     }
 
-    private func makeNode(_ index: Int) -> HomeNode {
+    package func makeNode(_ index: Int) -> HomeNode {
         if index == 0 { return HomeNode(makeHub()) }
         if index == directorIndex { return HomeNode(makeDirector()) }
         let device = home.devices[index - 1]
@@ -204,30 +205,6 @@ public final class Runner {
     }
 
     // MARK: - The outcome
-
-    /// Writes the keys again if the network has one that is not among them; what went wrong.
-    private func learnKey(
-        _ simulation: Simulation<HomeNode>, _ keys: inout [Key128], _ folder: OutputFolder?
-    ) -> EvidenceError? {
-        guard let key = simulation.nodes[0].hub?.stack.networkKey, !keys.contains(key) else {
-            return nil
-        }
-        keys.append(key)
-        do {
-            try folder?.write(keyTable(keys), to: .keys)
-            return nil
-        } catch {
-            return error
-        }
-    }
-
-    private func keyTable(_ networkKeys: [Key128]) -> [UInt8] {
-        var keys = networkKeys.map { (key: $0, label: "network key") }
-        for device in home.devices {
-            keys.append((device.installCode.linkKey, "\(device.name) install code link key"))
-        }
-        return WiresharkKeys.table(keys)
-    }
 
     /// Why the run failed; nil if it passed.
     private func failure(
@@ -304,7 +281,7 @@ public final class Runner {
 private final class EvidenceTee: EvidenceSink {
     private let recorder: Recorder
     private let observer: RunObserver?
-    private var mayHaveNewKey = false
+    var keys: RunKeys?
     /// The first time that a machine lost something it put out.
     private(set) var lostOutput: EventRecord?
 
@@ -317,15 +294,9 @@ private final class EvidenceTee: EvidenceSink {
 
     func record(event: EventRecord) {
         recorder.record(event: event)
-        // Rare enough, and whatever the hub does with its key is among it.
-        if event.node == 0, event.kind.isMilestone { mayHaveNewKey = true }
         if event.kind == .outputLost { lostOutput = lostOutput ?? event }
         observer?.observe(event)
     }
 
-    /// Whether the network key may be another than at the last call.
-    func takeKeyChange() -> Bool {
-        defer { mayHaveNewKey = false }
-        return mayHaveNewKey
-    }
+    func record(networkKey: Key128, at time: Instant) { keys?.learn(networkKey) }
 }

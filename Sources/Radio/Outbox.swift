@@ -23,6 +23,8 @@ public enum Action: Sendable {
     case restart(after: Interval)
     /// End the run (directors only).
     case endRun
+    /// Tell the evidence the network key, so that the capture can be read.
+    case networkKey(Key128)
 }
 
 /// What a node answers with: a bounded list of actions in order, reused call after call.
@@ -40,6 +42,8 @@ public struct Outbox: ~Copyable {
     public private(set) var orders: [Order] = []
     /// How many actions, or writes to a journal, did not fit.
     public private(set) var lost = 0
+    /// Whether anything is to be written to flash.
+    public private(set) var writesFlash = false
 
     /// The roster index of the node whose turn it is; the carrier sets it.
     public var node: UInt16 = 0
@@ -69,6 +73,7 @@ public struct Outbox: ~Copyable {
         if !messages.isEmpty { messages.removeAll(keepingCapacity: true) }
         if !orders.isEmpty { orders.removeAll(keepingCapacity: true) }
         lost = 0
+        writesFlash = false
     }
 
     public mutating func append(_ action: Action) {
@@ -77,6 +82,11 @@ public struct Outbox: ~Copyable {
             return
         }
         actions.append(action)
+    }
+
+    public mutating func erase(page: Int) {
+        writesFlash = true
+        append(.erase(page: page))
     }
 
     public mutating func transmit(
@@ -110,6 +120,7 @@ public struct Outbox: ~Copyable {
         let start = arena.count
         head.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
         body.withUnsafeBufferPointer { arena.append(contentsOf: $0) }
+        writesFlash = true
         append(.program(address: address, from: start, count: count))
     }
 

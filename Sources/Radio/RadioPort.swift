@@ -115,4 +115,10 @@ public struct FrameRecord: Sendable {
 public protocol EvidenceSink: AnyObject {
     func record(frame: borrowing FrameRecord)
     func record(event: EventRecord)
+    /// The network has this key from now on; told as soon as it is known, ahead of that order.
+    func record(networkKey: Key128, at time: Instant)
+}
+
+extension EvidenceSink {
+    public func record(networkKey: Key128, at time: Instant) {}
 }

@@ -10,14 +10,19 @@ public final class Simulation<N: Node> {
     /// Whose turn it was last.
     public private(set) var lastNode = 0
     private let make: (Int) -> N
+    private let flash: [FlashMemory]
+    private let seed: Seed
     /// In memory of its own, where an input that is as big as a frame is handed over uncopied.
     private let turn: UnsafeMutablePointer<Turn>
     private var out = Outbox()
 
-    /// `make` builds a node as it is when its power comes on, with nothing but its flash.
-    public init(air: Air, members: Int, make: @escaping (Int) -> N) {
+    /// `make` builds a node as it is when its power comes on, with nothing but its flash. `seed` is
+    /// the air's.
+    public init(air: Air, members: Int, seed: Seed, make: @escaping (Int) -> N) {
         self.air = air
+        self.seed = seed
         self.make = make
+        flash = (0..<members).map { FlashMemory(geometry: air.flashGeometry(of: $0)) }
         nodes = ContiguousArray((0..<members).map(make))
         turn = .allocate(capacity: 1)
         turn.initialize(to: Turn())
@@ -30,22 +35,46 @@ public final class Simulation<N: Node> {
 
     public var now: Instant { air.now }
 
+    public func flashView(of node: Int) -> FlashView { flash[node].view }
+
     /// Lets the next thing happen; false when nothing is left at or before `limit`.
     @discardableResult
     public func step(until limit: Instant = .distantFuture) -> Bool {
-        guard air.next(until: limit, into: &turn.pointee) else { return false }
+        guard air.next(until: limit, into: &turn.pointee) == .turn else { return false }
         let (node, now) = (turn.pointee.node, turn.pointee.time)
         lastNode = node
-        if case .powerOn = turn.pointee.input { nodes[node] = make(node) }
+        if case .powerOn = turn.pointee.input {
+            if turn.pointee.cutAt != .distantFuture {
+                let dice = FlashMemory.dice(of: node, seed: seed)
+                flash[node].cutPower(at: turn.pointee.cutAt, dice: dice)
+            }
+            nodes[node] = make(node)
+        }
+        prepare(node, at: now, frame: turn.pointee.frame)
+        let deadline = Self.give(turn.pointee.input, to: &nodes[node], at: now, into: &out)
+        carryOut(node, at: now, deadline)
+        return true
+    }
+
+    /// Has a node do something between two turns, as a test bench would.
+    public func act(for node: Int, _ body: (inout N, Instant, inout Outbox) -> Void) {
+        prepare(node, at: now, frame: 0)
+        body(&nodes[node], now, &out)
+        carryOut(node, at: now, nodes[node].nextDeadline)
+    }
+
+    private func prepare(_ node: Int, at now: Instant, frame: UInt64) {
         out.removeAll()
         out.node = UInt16(node)
         out.now = now
-        out.flash = air.flashView(of: node)
+        out.flash = flash[node].view
         out.wantsDetail = air.wantsDetail
-        out.frame = turn.pointee.frame
-        let deadline = Self.give(turn.pointee.input, to: &nodes[node], at: now, into: &out)
+        out.frame = frame
+    }
+
+    private func carryOut(_ node: Int, at now: Instant, _ deadline: Instant) {
+        if out.writesFlash { flash[node].carryOut(out, at: now) }
         air.accept(out, from: node, nextDeadline: deadline)
-        return true
     }
 
     /// Works on the node where it lies: reading an element of an array copies it.

@@ -294,16 +294,18 @@ struct OrderTests {
         #expect(orders[4].hasPrefix("1 ") && orders[4].contains("540000000"))
     }
 
-    @Test("a run that somebody ends takes no more turns")
+    @Test("a run that somebody ends takes no more turns once word of that has gone round")
     func ended() {
         let play = Play(3)
         for node in 0..<3 {
             play.at(.seconds(1), node) { if node == 1 { $0.append(.endRun) } }
+            play.at(.seconds(1) + .milliseconds(1), node) { _ in }
+            play.at(.seconds(2), node) { _ in }
         }
         let stage = Stage(play)
         stage.run()
         #expect(stage.simulation.air.hasEnded)
-        #expect(play.notes.filter { $0.time > .zero }.map(\.node) == [0, 1])
+        #expect(play.notes.filter { $0.time > .zero }.map(\.node) == [0, 1, 2, 0])
     }
 
     @Test("an observer is told of everybody else's milestones, a millisecond later")

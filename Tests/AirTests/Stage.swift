@@ -148,7 +148,9 @@ struct Stage {
                 AirMember(
                     flash: flash, wanPeer: wanPeers[$0], observes: observers.contains($0))
             }, settings: settings, links: links, seed: Seed(seed), sink: tape)
-        simulation = Simulation(air: air, members: count) { Puppet(index: $0, play: play) }
+        simulation = Simulation(air: air, members: count, seed: Seed(seed)) {
+            Puppet(index: $0, play: play)
+        }
     }
 
     func run(_ time: Interval = .seconds(60)) { simulation.run(until: .zero + time) }

@@ -137,7 +137,7 @@ struct JournalTests {
             members: [AirMember(flash: geometry), AirMember(flash: FlashGeometry(size: 4096))],
             settings: AirSettings(), links: LinkTable(members: 2, common: Link(rssi: -60)),
             seed: Seed(seed), sink: nil)
-        let simulation = Simulation<Actor>(air: air, members: 2) { index in
+        let simulation = Simulation<Actor>(air: air, members: 2, seed: Seed(seed)) { index in
             index == 0 ? .keeper(Keeper(life, geometry)) : .switcher(Switcher(life))
         }
         simulation.run(until: .zero + .seconds(2))

@@ -81,11 +81,15 @@ struct LossStories {
     static let seeds = Command.environment("HAN_LONG") == nil ? 1...8 : 1...200
 
     private func run(seed: UInt64, folder: String) throws -> RunResult {
+        try Self.runner(seed: seed, folder: folder).run { 0 }
+    }
+
+    static func runner(seed: UInt64, folder: String) throws -> Runner {
         let esme = Homes.device(.esme)
         let ppmid = Homes.device(.ppmid)
         var home = Homes.home([esme, ppmid], hub: Homes.hub(firmware: 0x0200_0000))
         home.commonLink = Link(rssi: -80, lossPerMillion: 50_000)
-        return try Stories.run(
+        return Stories.runner(
             home, images: [Homes.image(for: esme), Homes.image(for: ppmid)],
             [
                 .join(devices: ["ESME", "PPMID"]), .deliver(image: "ESME", to: ["ESME"]),
@@ -121,6 +125,10 @@ struct LossStories {
 
 enum Demo {
     static func run(seed: UInt64? = nil, folder: String?) throws -> RunResult {
+        try runner(seed: seed, folder: folder).run { 0 }
+    }
+
+    static func runner(seed: UInt64? = nil, folder: String?) throws -> Runner {
         let root = Reference.project.path(percentEncoded: false)
         let library = ProfileLibrary(
             folder: root + "/Profiles", firmware: root + "/Firmware")
@@ -134,9 +142,8 @@ enum Demo {
                 name: entry.id, bytes: image.encoded(), version: entry.version,
                 hash: image.manufacturerImageHash)
         }
-        return try Runner(
+        return Runner(
             home: home, scenario: scenario, images: images,
-            options: RunOptions(seed: seed, folder: folder)
-        ).run { 0 }
+            options: RunOptions(seed: seed, folder: folder))
     }
 }

@@ -63,7 +63,7 @@ final class LiveHome {
 
     /// Clears a page of a member's flash behind its back.
     func erase(page: Int, of node: Int) {
-        act(for: node) { _, _, out in out.append(.erase(page: page)) }
+        act(for: node) { _, _, out in out.erase(page: page) }
     }
 
     /// Has a member send a ZCL frame to another, of which its own machine knows nothing. Its
@@ -94,14 +94,6 @@ final class LiveHome {
     private func act(
         for node: Int, _ body: (inout HomeNode, Instant, inout Outbox) -> Void
     ) {
-        var out = Outbox()
-        out.node = UInt16(node)
-        out.now = simulation.now
-        out.flash = simulation.air.flashView(of: node)
-        out.wantsDetail = true
-        var member = simulation.nodes[node]
-        body(&member, simulation.now, &out)
-        simulation.change(node) { $0 = member }
-        simulation.air.accept(out, from: node, nextDeadline: member.nextDeadline)
+        simulation.act(for: node, body)
     }
 }

@@ -12,11 +12,19 @@ enum Stories {
         _ home: Home, images: [RunImage], _ steps: [ScenarioStep.Action], named name: String,
         seed: UInt64 = 1, within: Interval = .hours(48), folder: String? = nil
     ) throws -> RunResult {
-        let runner = Runner(
+        try runner(
+            home, images: images, steps, named: name, seed: seed, within: within, folder: folder
+        ).run { 0 }
+    }
+
+    static func runner(
+        _ home: Home, images: [RunImage], _ steps: [ScenarioStep.Action], named name: String,
+        seed: UInt64 = 1, within: Interval = .hours(48), folder: String? = nil
+    ) -> Runner {
+        Runner(
             home: home, scenario: Homes.scenario(steps, within: within, seed: seed),
             images: Dictionary(uniqueKeysWithValues: images.map { ($0.name, $0) }),
             options: RunOptions(folder: folder ?? Captures.folder(named: name)))
-        return try runner.run { 0 }
     }
 
     /// The steps that bring a device of this name to the image of the same name.

@@ -200,7 +200,7 @@ final class World {
                 count: 3),
             settings: AirSettings(), links: LinkTable(members: 3, common: Link(rssi: -60)),
             seed: Seed(seed), sink: tape)
-        simulation = Simulation<WorldNode>(air: air, members: 3) { index in
+        simulation = Simulation<WorldNode>(air: air, members: 3, seed: Seed(seed)) { index in
             guard index < 2 else { return .raw(RawNode(desk: desk)) }
             var configuration = StackConfiguration(
                 role: index == 0 ? .coordinator : .endDevice,

@@ -88,8 +88,8 @@ struct World {
             device.stack.isJoined
         else { found("the device does not join") }
         (self.hub, self.device, now) = (hub, device, simulation.now)
-        hubFlash = simulation.air.flashView(of: 0).read(0, count: Self.hubProfile.flash.size)
-        deviceFlash = simulation.air.flashView(of: 1).read(0, count: Self.deviceGeometry.size)
+        hubFlash = simulation.flashView(of: 0).read(0, count: Self.hubProfile.flash.size)
+        deviceFlash = simulation.flashView(of: 1).read(0, count: Self.deviceGeometry.size)
         frames = tape.frames
         pan = tape.pan
     }
