@@ -235,6 +235,7 @@ public final class Air {
             let written = max(now, flash[node].busyUntil)
             mailboxes[node].put(.restart(delay), at: written)
         case .endRun: hasEnded = true
+        case .networkKey: break
         }
     }
 
