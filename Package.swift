@@ -39,6 +39,7 @@ let package = Package(
             name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
         .target(name: "Radio", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "Air", dependencies: ["Wire", "Radio"], swiftSettings: hot),
+        .target(name: "AirBus", dependencies: ["Wire", "Radio", "Air"], swiftSettings: hot),
         .target(name: "Zigbee", dependencies: ["Wire", "Radio", "Crypto"], swiftSettings: hot),
         .target(name: "GBCS", dependencies: ["Wire", "Crypto"], swiftSettings: strict),
         .target(
@@ -78,7 +79,7 @@ let package = Package(
             name: "hanfuzz",
             dependencies: [
                 "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
-                "Evidence", "Lab", "FuzzingSupport",
+                "Evidence", "AirBus", "Lab", "FuzzingSupport",
             ], path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -96,6 +97,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "AirTests", dependencies: ["Wire", "Radio", "Air", "Simulation"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AirBusTests", dependencies: ["Wire", "Radio", "AirBus", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "ZigbeeTests",

@@ -23,7 +23,7 @@ public enum Action: Sendable {
     case restart(after: Interval)
     /// End the run (directors only).
     case endRun
-    /// Tell the evidence the network key, so that the capture can be read.
+    /// A network key in use from now on: told to the evidence, so that the capture can be read.
     case networkKey(Key128)
 }
 
@@ -97,6 +97,9 @@ public struct Outbox: ~Copyable {
 
     /// Counts a loss that is not an action's: something that had to be kept and could not be.
     public mutating func countLoss() { lost += 1 }
+
+    /// Counts what was lost elsewhere, before it came here.
+    public mutating func countLosses(_ count: Int) { lost += count }
 
     /// Whether so many actions and bytes to program still fit. If not, it counts as a loss.
     public mutating func hasRoom(actions more: Int, bytes: Int) -> Bool {
