@@ -29,6 +29,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL"),
+        .systemLibrary(name: "CZeroMQ"),
         .target(
             name: "CSigning", dependencies: ["COpenSSL"], linkerSettings: [.linkedLibrary("crypto")]
         ),
@@ -39,7 +40,8 @@ let package = Package(
             name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
         .target(name: "Radio", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "Air", dependencies: ["Wire", "Radio"], swiftSettings: hot),
-        .target(name: "AirBus", dependencies: ["Wire", "Radio", "Air"], swiftSettings: hot),
+        .target(
+            name: "AirBus", dependencies: ["Wire", "Radio", "Air", "CZeroMQ"], swiftSettings: hot),
         .target(name: "Zigbee", dependencies: ["Wire", "Radio", "Crypto"], swiftSettings: hot),
         .target(name: "GBCS", dependencies: ["Wire", "Crypto"], swiftSettings: strict),
         .target(
@@ -50,13 +52,15 @@ let package = Package(
         .target(
             name: "Lab",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
-                "Evidence", yams,
+                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "Simulation", "Evidence", yams,
             ], swiftSettings: hot),
         .executableTarget(
             name: "han",
-            dependencies: ["Wire", "Crypto", "GBCS", "Devices", "Evidence", "Lab", argumentParser],
-            swiftSettings: strict),
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "AirBus", "GBCS", "Devices", "Evidence", "Lab",
+                argumentParser,
+            ], swiftSettings: strict),
 
         // Only `Tools/bench` builds `BenchmarkSupport` and `hanbench`.
         .target(

@@ -40,10 +40,10 @@ public struct Turn {
     }
 }
 
-/// How an air passes time on.
-public enum Pace: Sendable, Equatable {
-    /// Lockstep: the air waits for every answer that what happens next could depend on.
-    case virtual
+/// How an air's time passes.
+public enum Timekeeping: Sendable, Equatable {
+    /// Virtual time: the air waits for every answer that what happens next could depend on.
+    case lockstep
     /// With the clock: an answer counts from when it arrives.
     case clock
 }
@@ -70,7 +70,7 @@ public enum Progress: Sendable, Equatable {
 /// all happens as if each turn had been answered before anything else.
 public final class Air {
     public let settings: AirSettings
-    public let pace: Pace
+    public let timekeeping: Timekeeping
     public internal(set) var now = Instant.zero
     public private(set) var hasEnded = false
     /// Frames that have been on the air so far, acknowledgements included.
@@ -93,13 +93,13 @@ public final class Air {
 
     public init(
         members: [AirMember], settings: AirSettings, links: LinkTable, seed: Seed,
-        sink: EvidenceSink?, pace: Pace = .virtual
+        sink: EvidenceSink?, timekeeping: Timekeeping = .lockstep
     ) {
         precondition(!members.isEmpty && members.count < Int(UInt16.max))
         self.members = members
         self.settings = settings
         self.links = links
-        self.pace = pace
+        self.timekeeping = timekeeping
         evidence = sink.map { EvidenceOrder(sink: $0) }
         backoffDice = seed.named("air.backoff")
         lossDice = seed.named("air.loss")
@@ -127,10 +127,12 @@ public final class Air {
                 return owing.isEmpty ? .rest : .owed
             }
             let slot = deadlines.first
-            guard owing.isEmpty || pace == .clock || mayHappen(slot, at: time) else { return .owed }
+            guard owing.isEmpty || timekeeping == .clock || mayHappen(slot, at: time) else {
+                return .owed
+            }
             evidence?.begin(time, slot)
             if slot < chips.count {
-                precondition(time >= now || pace == .clock, "the air's time runs backwards")
+                precondition(time >= now || timekeeping == .clock, "the air's time runs backwards")
                 now = max(now, time)
                 step(chip: slot)
                 continue
@@ -138,7 +140,7 @@ public final class Air {
             let node = slot - chips.count
             // A node's own time may lie behind while others have gone ahead of its last answer.
             let latest = max(now, time)
-            now = pace == .clock ? latest : time
+            now = timekeeping == .clock ? latest : time
             let isForNode = take(turn: &turn, of: node)
             if isForNode {
                 turn.node = node
@@ -173,6 +175,37 @@ public final class Air {
         release()
     }
 
+    /// Carries out what a test bench does from a node's place now, beside that node's own turns; in
+    /// virtual time only while the air is settled.
+    public func act(_ out: borrowing Outbox, from node: Int) {
+        evidence?.begin(now, chips.count + node)
+        out.actions.withUnsafeBufferPointer { actions in
+            for index in actions.indices { carryOut(actions[index], of: out, from: node) }
+        }
+        release()
+    }
+
+    /// Sends a frame from a place of the roster that has no radio of its own.
+    public func inject(_ frame: FrameBuffer, on channel: UInt8, from node: Int) {
+        guard chips[node].phase == .idle else { return }
+        chips[node].configuration.channel = channel
+        chips[node].isConfigured = true
+        transmit(node, frame, 0, retries: settings.phy.maximumRetries)
+    }
+
+    /// The node's software is gone: word of that goes round, and its power is cut now.
+    public func lose(_ node: Int) {
+        evidence?.begin(now, chips.count + node)
+        note(.nodeLost, node)
+        setPower(of: node, on: false)
+        release()
+    }
+
+    /// Whether every turn has been answered.
+    public var isSettled: Bool { owing.isEmpty }
+    /// When the next thing is due.
+    public var nextTime: Instant { deadlines.firstTime }
+
     /// The node will not answer its turn: it is gone. Nothing else is done to it.
     public func takeBack(from node: Int) {
         let latest = now
@@ -193,9 +226,9 @@ public final class Air {
         schedule(node)
     }
 
-    /// Lets the clock reach `time`, when nothing is left to happen before it (`Pace.clock`).
+    /// Lets the clock reach `time`, when nothing is left to happen before it (`Timekeeping.clock`).
     public func advance(to time: Instant) {
-        guard pace == .clock, deadlines.firstTime > time else { return }
+        guard timekeeping == .clock, deadlines.firstTime > time else { return }
         now = max(now, time)
         release()
     }
@@ -206,7 +239,7 @@ public final class Air {
     private func endTurn(of node: Int) {
         if let place = owing.firstIndex(of: node) {
             owing.remove(at: place)
-            if pace == .virtual { now = mailboxes[node].owedSince }
+            if timekeeping == .lockstep { now = mailboxes[node].owedSince }
             mailboxes[node].owedSince = .distantFuture
         }
         evidence?.begin(now, chips.count + node)
@@ -216,7 +249,7 @@ public final class Air {
     private func release() {
         guard let evidence, evidence.holdsAny else { return }
         var bound = EvidenceOrder.Place(time: deadlines.firstTime, slot: deadlines.first)
-        if pace == .virtual {
+        if timekeeping == .lockstep {
             for node in owing {
                 let place = EvidenceOrder.Place(
                     time: mailboxes[node].owedSince, slot: chips.count + node)

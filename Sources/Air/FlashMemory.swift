@@ -40,6 +40,7 @@ public final class FlashMemory {
     public let geometry: FlashGeometry
     private let bytes: UnsafeMutableRawBufferPointer
     private let isOwner: Bool
+    private var sync: (() -> Void)?
     /// When the last write ordered so far is done.
     private var busyUntil = Instant.zero
     private var unfinished: ContiguousArray<Write> = []
@@ -64,9 +65,14 @@ public final class FlashMemory {
     }
 
     /// A part in somebody else's memory, as it is: `geometry.size` bytes that outlive this.
-    public convenience init(geometry: FlashGeometry, mapped bytes: UnsafeMutableRawBufferPointer) {
+    /// `sync` is called after each turn's writes, before anything that depends on them leaves.
+    public convenience init(
+        geometry: FlashGeometry, mapped bytes: UnsafeMutableRawBufferPointer,
+        sync: (() -> Void)? = nil
+    ) {
         precondition(bytes.count == geometry.size)
         self.init(geometry: geometry, bytes: bytes, isOwner: false)
+        self.sync = sync
     }
 
     private init(geometry: FlashGeometry, bytes: UnsafeMutableRawBufferPointer, isOwner: Bool) {
@@ -92,6 +98,7 @@ public final class FlashMemory {
                 }
             }
         }
+        sync?()
     }
 
     /// The dice that decide what a power cut leaves of a page being erased.
@@ -99,7 +106,9 @@ public final class FlashMemory {
         seed.named("air.flash").indexed(UInt64(node))
     }
 
-    public var view: FlashView { FlashView(base: UnsafeRawBufferPointer(bytes), geometry: geometry) }
+    public var view: FlashView {
+        FlashView(base: UnsafeRawBufferPointer(bytes), geometry: geometry)
+    }
 
     /// Programs `data`: bits can only be cleared. What lies outside the part is ignored.
     func program(

@@ -113,8 +113,9 @@ struct Mailbox {
 
     mutating func put(_ mail: Mail, at time: Instant, from postmark: Postmark) {
         var index = letters.endIndex
-        while index > 0, letters[index - 1].time > time
-            || letters[index - 1].time == time && postmark < letters[index - 1].postmark
+        while index > 0,
+            letters[index - 1].time > time
+                || letters[index - 1].time == time && postmark < letters[index - 1].postmark
         {
             index -= 1
         }

@@ -84,9 +84,23 @@ public struct Summary: Sendable {
         }
     }
 
+    /// A process that took part.
+    public struct Process: Sendable {
+        /// A member's role, or `AIR`.
+        public var role: String
+        public var eui64: EUI64?
+        public var processID: Int32
+
+        public init(role: String, eui64: EUI64?, processID: Int32) {
+            self.role = role
+            self.eui64 = eui64
+            self.processID = processID
+        }
+    }
+
     public var scenario: String
     public var seed: UInt64
-    /// What carried the frames, like `simulation`.
+    /// What carried the frames: `simulation` or `zmq`.
     public var transport: String
     public var outcome: Outcome
     /// Why it failed, for people; nil if it passed.
@@ -96,6 +110,8 @@ public struct Summary: Sendable {
     public var wallSeconds: Double
     public var frames: UInt64
     public var devices: [Device]
+    /// Of a run over ZeroMQ: every process but the one that keeps them.
+    public var processes: [Process] = []
 
     public init(
         scenario: String, seed: UInt64, transport: String, outcome: Outcome,
@@ -127,10 +143,20 @@ public struct Summary: Sendable {
               "virtualSeconds": \(JSON.fixed(virtualTime.microseconds, places: 6)),
               "wallSeconds": \(JSON.fixed(Int64(wall * 1_000), places: 3)),
               "frames": \(frames),
-              "devices": \(Self.list(list, indentation: "  "))
+              "devices": \(Self.list(list, indentation: "  "))\(processList)
             }
 
             """
+    }
+
+    private var processList: String {
+        guard !processes.isEmpty else { return "" }
+        let list = processes.map { process in
+            "    {\"role\": \(JSON.quotedText(process.role)), \"eui64\": "
+                + (process.eui64.map { "\"\($0)\"" } ?? "null")
+                + ", \"pid\": \(process.processID)}"
+        }
+        return ",\n  \"processes\": " + Self.list(list.joined(separator: ",\n"), indentation: "  ")
     }
 
     private static func json(_ device: Device) -> String {

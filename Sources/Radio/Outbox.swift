@@ -45,6 +45,16 @@ public struct Outbox: ~Copyable {
     /// Whether anything is to be written to flash.
     public private(set) var writesFlash = false
 
+    /// Whether anything is for directors only to ask for.
+    public var ordersOthers: Bool {
+        actions.contains { action in
+            switch action {
+            case .order, .power, .link, .endRun: true
+            default: false
+            }
+        }
+    }
+
     /// The roster index of the node whose turn it is; the carrier sets it.
     public var node: UInt16 = 0
     public var now = Instant.zero

@@ -78,6 +78,9 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case stepFailed = 123
     case runEnded = 124
 
+    // The air of processes
+    case nodeLost = 140
+
     /// The name in `events.jsonl`.
     public var name: String { "\(self)" }
 
@@ -204,6 +207,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .runStarted: [.init("utc", .decimal)]
         case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
         case .runEnded: [.init("passed", .yesNo)]
+        case .nodeLost: []
         }
     }
 

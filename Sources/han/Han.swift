@@ -7,7 +7,10 @@ struct Han: ParsableCommand {
         commandName: "han",
         abstract: "A virtual GB smart-metering home for testing firmware updates.",
         version: "0.1.0",
-        subcommands: [DemoCommand.self, RunCommand.self, ImageCommand.self, ProfileCommand.self])
+        subcommands: [
+            DemoCommand.self, RunCommand.self, ImageCommand.self, ProfileCommand.self,
+            AirCommand.self, NodeCommand.self,
+        ])
 
     /// The parser's own `main`, but for the exit codes of `Failure`.
     static func main() {

@@ -79,7 +79,22 @@ struct RunArguments: ParsableArguments {
     @Flag(help: "With --image: devices keep the codes and hardware version of the home file.")
     var keepIdentity = false
 
+    @Option(
+        help: ArgumentHelp(
+            "What carries the frames: simulation (one process), or zmq (a process for the air and "
+                + "for each member).", valueName: "transport"))
+    var transport = Transport.simulation
+
+    @Option(
+        help: ArgumentHelp(
+            "With zmq: count a node as dead that has not answered for so many seconds.",
+            valueName: "seconds"))
+    var patience: Double?
+
     func check() throws {
+        guard patience == nil || transport == .zmq else {
+            throw ValidationError("--patience is about processes; give --transport zmq too.")
+        }
         guard !keepIdentity || !image.isEmpty else {
             throw ValidationError("--keep-identity says how --image is used; give --image too.")
         }
@@ -88,37 +103,51 @@ struct RunArguments: ParsableArguments {
 
     func run(_ name: String) throws {
         let installation = try Installation.locate()
-        let library = ProfileLibrary(installation)
-        let story: (scenario: Scenario, home: Home)
-        do {
-            story = try library.story(name)
-        } catch {
-            throw Failure(error)
-        }
-        var cast = RunCast(
-            home: story.home, scenario: story.scenario,
-            manifest: try Manifest.load(folder: installation.firmware))
-        try cast.trust(certificate)
-        try cast.replace(image, keepingIdentity: keepIdentity)
-        let runner = Runner(
-            home: cast.home, scenario: cast.scenario, images: try cast.images(),
-            options: RunOptions(seed: seed?.value, folder: out))
-        let progress = quiet ? nil : RunProgress(roster: runner.roster, scenario: cast.scenario)
+        let cast = try StoryArguments.cast(
+            name, images: image, certificates: certificate, keepsIdentity: keepIdentity,
+            installation)
+        let progress =
+            quiet
+            ? nil : RunProgress(roster: HomeCast(cast.home).roster, scenario: cast.scenario)
         progress?.begin(notes: cast.notes)
         let result: RunResult
         do {
-            result = try Interruption.watching {
-                try runner.run(
-                    observer: progress, isStopped: { Interruption.signal != nil },
-                    wallClock: Clock.seconds)
-            }
+            result = try Interruption.watching { try play(name, cast, progress) }
         } catch let error as EvidenceError {
             progress?.end()
             throw Failure(.io, error.description)
+        } catch let error as ChildError {
+            progress?.end()
+            throw Failure(.unavailable, error.description)
         }
         progress?.end()
         if result.isInterrupted, let signal = Interruption.signal { stop(result, by: signal) }
         try report(result, of: cast)
+    }
+
+    private func play(
+        _ name: String, _ cast: RunCast, _ progress: RunProgress?
+    ) throws -> RunResult {
+        let options = RunOptions(seed: seed?.value, folder: out)
+        let isStopped = { Interruption.signal != nil }
+        switch transport {
+        case .simulation:
+            return try Runner(
+                home: cast.home, scenario: cast.scenario, images: try cast.images(),
+                options: options
+            ).run(observer: progress, isStopped: isStopped, wallClock: Clock.seconds)
+        case .zmq:
+            let story = StoryArguments.arguments(
+                name, images: image, certificates: certificate, keepsIdentity: keepIdentity)
+            var air = ["air", "--pace", "virtual"] + story
+            if let seed { air += ["--seed", "\(seed.value)"] }
+            if let patience { air += ["--patience", "\(patience)"] }
+            return try BusRunner(
+                home: cast.home, scenario: cast.scenario, images: try cast.images(),
+                options: options, airArguments: air,
+                nodeArguments: { ["node", "--name", $0] + story }
+            ).run(observer: progress, isStopped: isStopped, wallClock: Clock.seconds)
+        }
     }
 
     /// Says where the run stood and ends as the signal would have ended it.
@@ -147,6 +176,11 @@ struct RunArguments: ParsableArguments {
     }
 }
 
+enum Transport: String, ExpressibleByArgument, CaseIterable {
+    case simulation
+    case zmq
+}
+
 /// `ROLE=FILE`, where the role may also be a device's name.
 struct RoleFileArgument: ExpressibleByArgument {
     var role: String
@@ -162,6 +196,11 @@ struct RoleFileArgument: ExpressibleByArgument {
 
 /// What a shell offers for arguments that are more than a file's name.
 enum Completions {
+    static func homes(_ prefix: String) -> [String] {
+        (names(of: .home) + files(prefix).filter { $0.hasSuffix(".yaml") || $0.hasSuffix("/") })
+            .filter { $0.hasPrefix(prefix) }
+    }
+
     static func scenarios(_ prefix: String) -> [String] {
         (names(of: .scenario) + files(prefix).filter { $0.hasSuffix(".yaml") || $0.hasSuffix("/") })
             .filter { $0.hasPrefix(prefix) }

@@ -1,0 +1,108 @@
+import Air
+import Radio
+import Wire
+
+/// What the command line asks of a running air.
+extension AirService {
+    private static var orderLimit: Int { 4_096 }
+
+    func serve(_ bytes: Span<UInt8>, of peer: PeerName) {
+        do {
+            let request = try ControlRequest(parsing: bytes)
+            // One home an air, as far as the control socket goes.
+            let world = worlds[0]
+            switch request.body {
+            case .status:
+                builder.status(world.status(), request: request.number)
+                answer(peer)
+            case .end:
+                builder.done(request: request.number, time: world.air.now)
+                answer(peer)
+                for world in worlds where world.state != .ended {
+                    end(world, .airStopped, "the run was ended by hand")
+                }
+            case .wan, .order, .power, .link, .inject:
+                order(request, of: peer, in: world)
+            }
+        } catch {
+            turnDown(0, of: peer, .malformed, error.description)
+        }
+    }
+
+    private func turnDown(
+        _ request: UInt32, of peer: PeerName, _ code: AirErrorCode, _ text: String
+    ) {
+        builder.error(ErrorNotice(isFatal: false, request: request, code: code, text: text))
+        answer(peer)
+    }
+
+    private func order(_ request: ControlRequest, of peer: PeerName, in world: AirWorld) {
+        guard world.state == .running else {
+            return turnDown(
+                request.number, of: peer, .notAllowed,
+                world.state == .waiting
+                    ? "the air still waits for its roster" : "the run has ended")
+        }
+        guard request.body.members.allSatisfy({ $0 < world.seats.count }) else {
+            return turnDown(
+                request.number, of: peer, .unknownMember,
+                "the roster has \(world.seats.count) members, counted from 0")
+        }
+        guard world.bench != nil || !request.body.needsBench else {
+            return turnDown(
+                request.number, of: peer, .notAllowed,
+                "this run's own director plays the DCC and the bench")
+        }
+        guard world.orders.count < Self.orderLimit else {
+            return turnDown(request.number, of: peer, .busy, "too many orders wait; try again")
+        }
+        world.orders.append((request, peer))
+        settle(world)
+        if world.pace != .virtual || world.air.isSettled { carryOutOrders(of: world) }
+    }
+
+    /// Carries out what waits, as of now, when nobody owes an answer or time runs with the clock.
+    func carryOutOrders(of world: AirWorld) {
+        let orders = world.orders
+        world.orders.removeAll()
+        let from = world.bench ?? world.seats.count - 1
+        for (request, peer) in orders {
+            out.removeAll()
+            out.node = UInt16(from)
+            out.now = world.air.now
+            switch request.body {
+            case .wan(let message): out.send(message)
+            case .order(let order, let target): out.send(order, to: target)
+            case .power(let target, let on): out.append(.power(of: target, on: on))
+            case .link(let a, let b, let rssi, let loss):
+                out.append(.link(a: a, b: b, rssi: rssi, lossPerMillion: loss))
+            case .inject(let channel, let psdu):
+                world.air.inject(psdu, on: channel, from: from)
+            case .status, .end: break
+            }
+            world.air.act(out, from: from)
+            builder.done(request: request.number, time: world.air.now)
+            answer(peer)
+        }
+    }
+}
+
+extension ControlRequest.Body {
+    /// Those of the roster that it names.
+    fileprivate var members: [Int] {
+        switch self {
+        case .order(_, let target): [Int(target)]
+        case .power(let target, _): [Int(target)]
+        case .link(let a, let b, _, _): [Int(a), Int(b)]
+        case .status, .wan, .inject, .end: []
+        }
+    }
+
+    /// Whether it speaks to the hub over the WAN, which in a scenario is the director's.
+    fileprivate var needsBench: Bool {
+        switch self {
+        case .wan, .inject: true
+        case .order, .power, .link, .status, .end: false
+        }
+    }
+}

@@ -1,0 +1,525 @@
+import Air
+import CZeroMQ
+import Glibc
+import Radio
+import Wire
+
+/// How an air treats its peers.
+public struct AirServiceSettings: Sendable {
+    /// How long a node may take to answer where the air waits for it, in seconds of the machine's
+    /// clock; then it counts as dead.
+    public var patience = 30.0
+    /// So many messages of a peer's are turned down with an error; the next one puts it off.
+    public var strikes = 8
+    public var keys: AirKeys?
+    /// The public keys of those who may come; empty: whoever knows the air's.
+    public var admitted: [String] = []
+
+    public init() {}
+}
+
+/// The air as a service: one thread that owns the sockets, gives nodes their turns and takes their
+/// answers.
+public final class AirService {
+    let worlds: [AirWorld]
+    private let settings: AirServiceSettings
+    private let tether: Tether?
+    private let isStopped: () -> Bool
+    let router: Socket
+    let control: Socket
+    let feed: Socket
+    private let buffer: UnsafeMutableRawBufferPointer
+    private let nameBuffer: UnsafeMutableRawBufferPointer
+    var builder = MessageBuilder()
+    var out = Outbox()
+    private var turn = Turn()
+    private var sniffers = 0
+    private var strangers = StrangerTable()
+    private var nextPing = 0.0
+    /// Told of what a person at the air would want to know.
+    public var log: ((String) -> Void)?
+    /// Called when the last of a home's members has come and its time begins.
+    public var began: ((AirWorld) -> Void)?
+
+    public init(
+        worlds: [AirWorld], endpoints: AirEndpoints, settings: AirServiceSettings,
+        tether: Tether?, isStopped: @escaping () -> Bool
+    ) throws(SocketError) {
+        self.worlds = worlds
+        self.settings = settings
+        self.tether = tether
+        self.isStopped = isStopped
+        let context = try SocketContext()
+        buffer = .allocate(byteCount: AirProtocol.messageLimit, alignment: 16)
+        nameBuffer = .allocate(byteCount: 256, alignment: 16)
+        router = try Socket(.router, in: context)
+        control = try Socket(.router, in: context)
+        feed = try Socket(.publisher, in: context)
+        // A peer that is gone is told apart from one that is slow.
+        router.set(ZMQ_ROUTER_MANDATORY, 1)
+        feed.set(ZMQ_SNDHWM, 100_000)
+        feed.set(ZMQ_XPUB_VERBOSE, 1)
+        try setUp(router, endpoints)
+        try setUp(control, endpoints)
+        try setUp(feed, endpoints)
+        try router.bind(endpoints.node)
+        try control.bind(endpoints.control)
+        try feed.bind(endpoints.sniffer)
+    }
+
+    deinit {
+        buffer.deallocate()
+        nameBuffer.deallocate()
+    }
+
+    private func setUp(
+        _ socket: borrowing Socket, _ endpoints: AirEndpoints
+    ) throws(SocketError) {
+        socket.set(ZMQ_IPV6, endpoints.isIPv6 ? 1 : 0)
+        socket.set(ZMQ_HEARTBEAT_IVL, 1_000)
+        socket.set(ZMQ_HEARTBEAT_TIMEOUT, 4_000)
+        try settings.keys?.applyAsServer(to: socket)
+    }
+
+    /// Until every home's run has ended, or the air is stopped.
+    public func run() {
+        while !worlds.allSatisfy({ $0.state == .ended }) {
+            var isBusy = drainNodes()
+            for world in worlds where world.state == .running { isBusy = go(on: world) || isBusy }
+            if !isBusy {
+                if isStopped() || tether?.isBroken == true { break }
+                serveOthers()
+                wait()
+            }
+            keepWatch()
+        }
+        for world in worlds where world.state != .ended {
+            end(world, .airStopped, "the air was stopped")
+        }
+        // The last words have to get out before the sockets close.
+        router.set(ZMQ_LINGER, 1_000)
+        control.set(ZMQ_LINGER, 1_000)
+        feed.set(ZMQ_LINGER, 1_000)
+    }
+
+    // MARK: - Time
+
+    /// Gives out every turn that there is; whether there was one.
+    private func go(on world: AirWorld) -> Bool {
+        var given = false
+        let limit = world.time(at: world.pace == .virtual ? 0 : WallClock.seconds())
+        while world.air.next(until: limit, into: &turn) == .turn {
+            given = true
+            give(turn.node, of: world)
+        }
+        if world.air.hasEnded {
+            end(world, .runEnded, "the run has ended")
+        } else if !world.orders.isEmpty, world.air.isSettled {
+            carryOutOrders(of: world)
+            given = true
+        }
+        return given
+    }
+
+    private func give(_ node: Int, of world: AirWorld) {
+        guard !world.seats[node].plan.isBench else {
+            out.removeAll()
+            world.air.accept(out, from: node, nextDeadline: .distantFuture)
+            return
+        }
+        world.seats[node].turn &+= 1
+        world.seats[node].turnTime = turn.time
+        world.seats[node].owedSince = world.pace == .virtual ? -1 : nil
+        builder.turn(
+            number: world.seats[node].turn, time: turn.time, frames: turn.frameCount,
+            input: turn.input, frame: turn.frame, cutAt: turn.cutAt)
+        guard let peer = world.seats[node].peer, send(to: peer) else {
+            lose(node, of: world, "its connection is gone")
+            return
+        }
+    }
+
+    /// Sends what the builder holds; false if the peer is not there any more.
+    func send(to peer: PeerName) -> Bool {
+        guard !builder.isOverflowed else { return true }
+        return peer.withBytes { router.send($0, hasMore: true) } && router.send(builder.message)
+    }
+
+    func answer(_ peer: PeerName) {
+        guard !builder.isOverflowed else { return }
+        if peer.withBytes({ control.send($0, hasMore: true) }) { control.send(builder.message) }
+    }
+
+    private func begin(_ world: AirWorld) {
+        world.state = .running
+        world.origin = WallClock.seconds()
+        began?(world)
+    }
+
+    func end(_ world: AirWorld, _ reason: EndReason, _ text: String) {
+        world.state = .ended
+        world.air.finishEvidence()
+        let word = Ended(
+            reason: reason, time: world.air.now, frames: world.air.frameCount, text: text)
+        builder.ended(word)
+        for seat in world.seats {
+            if let peer = seat.peer, seat.state != .putOff { _ = send(to: peer) }
+        }
+        publish { $0.feed(ended: word) }
+    }
+
+    // MARK: - Those who are late or gone
+
+    private func keepWatch() {
+        let wall = WallClock.seconds()
+        guard wall >= nextPing else { return }
+        nextPing = wall + (worlds.contains { $0.air.isSettled } ? 1 : 0.1)
+        for world in worlds where world.state != .ended {
+            for node in world.seats.indices { watch(node, of: world, at: wall) }
+        }
+    }
+
+    private func watch(_ node: Int, of world: AirWorld, at wall: Double) {
+        guard let peer = world.seats[node].peer, world.seats[node].isTaken else { return }
+        builder.ping()
+        guard send(to: peer) else {
+            lose(node, of: world, "its connection is gone")
+            return
+        }
+        guard let since = world.seats[node].owedSince, world.air.owes(node) else { return }
+        // The clock is only read when it could matter: a turn is first seen to be owed here.
+        if since < 0 {
+            world.seats[node].owedSince = wall
+        } else if wall - since > settings.patience {
+            put(off: node, of: world, .unanswered, "no answer for \(Int(settings.patience)) s")
+        }
+    }
+
+    /// A member is gone: its power is cut, and the run goes on or ends as the scenario says.
+    func lose(_ node: Int, of world: AirWorld, _ why: String) {
+        guard world.seats[node].isTaken else { return }
+        log?("\(world.seats[node].plan.name) is gone: \(why)")
+        world.seats[node].state = .gone
+        world.seats[node].peer = nil
+        world.seats[node].processID = 0
+        guard world.state == .running else { return }
+        if world.air.owes(node) { world.air.takeBack(from: node) }
+        world.air.lose(node)
+    }
+
+    func put(
+        off node: Int, of world: AirWorld, _ code: AirErrorCode, _ why: String
+    ) {
+        if let peer = world.seats[node].peer {
+            builder.error(
+                ErrorNotice(
+                    isFatal: true, request: world.seats[node].turn, code: code,
+                    text: "put off the air: \(why)"))
+            _ = send(to: peer)
+            strangers.ban(peer)
+        }
+        lose(node, of: world, why)
+        world.seats[node].state = .putOff
+    }
+
+    // MARK: - What nodes say
+
+    /// Takes in all that has come from nodes; whether there was anything.
+    private func drainNodes() -> Bool {
+        var count = 0
+        // Bounded, so that a flood of one peer's cannot keep the others from their turns.
+        while count < 4 * worlds.count + 64, let size = router.receive(into: nameBuffer) {
+            count += 1
+            let name = UnsafeRawBufferPointer(rebasing: nameBuffer[..<min(size, nameBuffer.count)])
+            guard router.hasMore, let length = router.receive(into: buffer) else { continue }
+            let isWhole = !router.hasMore
+            if !isWhole { router.discardRest(buffer) }
+            guard let peer = PeerName(name) else { continue }
+            take(length, isWhole: isWhole, from: peer)
+        }
+        return count > 0
+    }
+
+    private func take(_ length: Int, isWhole: Bool, from peer: PeerName) {
+        let seat = place(of: peer)
+        guard isWhole, length <= AirProtocol.messageLimit else {
+            complain(
+                to: peer, seat, isWhole ? .oversize : .malformed,
+                isWhole
+                    ? "\(length) bytes, and a message has \(AirProtocol.messageLimit) at most"
+                    : "a message is one part; this one had several")
+            return
+        }
+        let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<length])
+            .bindMemory(to: UInt8.self).span
+        guard let seat else {
+            takeStranger(bytes, from: peer)
+            return
+        }
+        if AirProtocol.kind(of: bytes) == .answer {
+            takeAnswer(bytes, of: seat.node, in: seat.world)
+            return
+        }
+        do {
+            switch try FromNode(parsing: bytes) {
+            case .answer: break
+            case .hello: complain(to: peer, seat, .taken, "it has joined already")
+            case .wake:
+                guard seat.world.pace != .virtual else {
+                    complain(
+                        to: peer, seat, .outOfTurn,
+                        "in virtual time a node acts in its turns: give a deadline instead")
+                    return
+                }
+                settle(seat.world)
+                seat.world.air.wake(seat.node)
+            case .leave: lose(seat.node, of: seat.world, "it left")
+            }
+        } catch {
+            complain(to: peer, seat, .malformed, error.description)
+        }
+    }
+
+    private func takeAnswer(_ bytes: Span<UInt8>, of node: Int, in world: AirWorld) {
+        let seat = (world: world, node: node)
+        let time = world.seats[node].turnTime
+        guard let peer = world.seats[node].peer else { return }
+        do {
+            let answer = try AirProtocol.decodeAnswer(
+                bytes, into: &out, node: UInt16(node), now: time)
+            guard world.state == .running, world.air.owes(node),
+                answer.turn == world.seats[node].turn
+            else {
+                complain(to: peer, seat, .outOfTurn, "turn \(answer.turn) is not out")
+                return
+            }
+            guard answer.nextDeadline >= time else {
+                complain(
+                    to: peer, seat, .outOfTime, "the next deadline lies before the turn's time")
+                return
+            }
+            guard world.seats[node].plan.observes || !out.ordersOthers else {
+                complain(to: peer, seat, .notAllowed, "only the bench orders others about")
+                return
+            }
+            settle(world)
+            world.seats[node].owedSince = nil
+            world.air.accept(out, from: node, nextDeadline: answer.nextDeadline)
+        } catch {
+            complain(to: peer, seat, .malformed, error.description)
+        }
+    }
+
+    /// Where time runs with the clock, lets all happen that comes before now.
+    func settle(_ world: AirWorld) {
+        guard world.pace != .virtual, world.state == .running else { return }
+        let now = world.time(at: WallClock.seconds())
+        while world.air.next(until: now, into: &turn) == .turn { give(turn.node, of: world) }
+        world.air.advance(to: now)
+    }
+
+    private func takeStranger(_ bytes: Span<UInt8>, from peer: PeerName) {
+        guard !strangers.isBanned(peer) else { return }
+        do {
+            guard case .hello(let hello) = try FromNode(parsing: bytes) else {
+                complain(to: peer, nil, .notJoined, "a hello comes first")
+                return
+            }
+            guard hello.version == AirProtocol.version else {
+                complain(
+                    to: peer, nil, .unsupportedVersion,
+                    "this air speaks version "
+                        + "\(AirProtocol.version) and no other, not \(hello.version)")
+                strangers.ban(peer)
+                return
+            }
+            join(hello, peer)
+        } catch {
+            complain(to: peer, nil, .malformed, error.description)
+        }
+    }
+
+    /// Says what was wrong; who goes on is put off.
+    private func complain(
+        to peer: PeerName, _ seat: (world: AirWorld, node: Int)?, _ code: AirErrorCode,
+        _ text: String
+    ) {
+        if let seat {
+            seat.world.seats[seat.node].strikes += 1
+            guard seat.world.seats[seat.node].strikes <= settings.strikes else {
+                put(off: seat.node, of: seat.world, code, text)
+                return
+            }
+        } else if strangers.strike(peer, limit: settings.strikes) {
+            return
+        }
+        let turn = seat.map { $0.world.seats[$0.node].turn } ?? 0
+        builder.error(ErrorNotice(isFatal: false, request: turn, code: code, text: text))
+        _ = send(to: peer)
+    }
+
+    private func place(of peer: PeerName) -> (world: AirWorld, node: Int)? {
+        for world in worlds {
+            if let node = world.seats.firstIndex(where: { $0.peer == peer }) {
+                return (world, node)
+            }
+        }
+        return nil
+    }
+
+    private func join(_ hello: Hello, _ peer: PeerName) {
+        func refuse(_ code: AirErrorCode, _ text: String) {
+            builder.error(ErrorNotice(isFatal: true, request: 0, code: code, text: text))
+            _ = send(to: peer)
+        }
+        for world in worlds {
+            let place = world.seats.firstIndex { seat in
+                guard !seat.plan.isBench else { return false }
+                return hello.eui64 == nil
+                    ? seat.plan.name == hello.name
+                    : seat.plan.eui64 == hello.eui64
+                        && (hello.name.isEmpty || hello.name == seat.plan.name)
+            }
+            guard let node = place else { continue }
+            if world.state == .ended { return refuse(.notAllowed, "the run has ended") }
+            if let other = world.seats[node].peer, world.seats[node].isTaken {
+                builder.ping()
+                guard !send(to: other) else {
+                    return refuse(.taken, "\(world.seats[node].plan.name) is on the air already")
+                }
+                lose(node, of: world, "its connection is gone")
+            }
+            seat(peer, hello, at: node, of: world)
+            return
+        }
+        refuse(
+            .unknownMember,
+            "nobody in the roster is '\(hello.name)' "
+                + "\(hello.eui64.map { $0.description } ?? "")")
+    }
+
+    private func seat(_ peer: PeerName, _ hello: Hello, at node: Int, of world: AirWorld) {
+        world.seats[node].peer = peer
+        world.seats[node].processID = hello.processID
+        world.seats[node].state = .onAir
+        world.seats[node].strikes = 0
+        let plan = world.seats[node].plan
+        builder.welcome(
+            Welcome(
+                wantsDetail: world.air.wantsDetail, observes: plan.observes,
+                rejoins: world.state == .running, index: UInt16(node),
+                members: UInt16(world.seats.count), pace: world.pace, seed: world.seed,
+                start: world.start, flash: plan.flash))
+        guard send(to: peer) else {
+            lose(node, of: world, "its connection is gone")
+            return
+        }
+        log?("\(plan.name) is on the air (pid \(hello.processID))")
+        if world.state == .running {
+            settle(world)
+            world.air.setPower(of: node, on: true)
+        } else if world.isComplete {
+            begin(world)
+        }
+    }
+
+    // MARK: - Sniffers, control and waiting
+
+    func publish(_ write: (inout MessageBuilder) -> Void) {
+        guard sniffers > 0 else { return }
+        write(&builder)
+        guard !builder.isOverflowed else { return }
+        feed.send(builder.message)
+    }
+
+    private func serveOthers() {
+        while let size = feed.receive(into: buffer) {
+            let isSubscription = size > 0 && buffer[0] == 1
+            sniffers = max(0, sniffers + (isSubscription ? 1 : -1))
+            for world in worlds {
+                // Nothing is encoded while nobody listens.
+                world.tap.publish = sniffers > 0 ? { [weak self] in self?.publish($0) } : nil
+                guard isSubscription else { continue }
+                for (index, seat) in world.seats.enumerated() {
+                    publish {
+                        $0.feed(
+                            member: FeedMember(
+                                index: UInt16(index), eui64: seat.plan.eui64,
+                                role: seat.plan.role, name: seat.plan.name))
+                    }
+                }
+            }
+        }
+        for _ in 0..<64 {
+            guard let size = control.receive(into: nameBuffer) else { break }
+            let name = UnsafeRawBufferPointer(rebasing: nameBuffer[..<min(size, nameBuffer.count)])
+            guard let peer = PeerName(name), control.hasMore,
+                var length = control.receive(into: buffer)
+            else {
+                control.discardRest(buffer)
+                continue
+            }
+            // A REQ socket puts an empty part before its message.
+            if length == 0, control.hasMore, let next = control.receive(into: buffer) {
+                length = next
+            }
+            control.discardRest(nameBuffer)
+            guard length <= buffer.count else { continue }
+            serve(
+                UnsafeRawBufferPointer(rebasing: buffer[..<length])
+                    .bindMemory(to: UInt8.self).span, of: peer)
+        }
+    }
+
+    private func wait() {
+        guard !router.isReadable, !control.isReadable, !feed.isReadable else { return }
+        let wall = WallClock.seconds()
+        var seconds = min(max(nextPing - wall, 0), 0.2)
+        for world in worlds where world.state == .running && world.pace != .virtual {
+            seconds = min(seconds, world.seconds(until: world.air.nextTime, from: wall))
+        }
+        var descriptors = [router.descriptor, control.descriptor, feed.descriptor].map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        if let tether {
+            descriptors.append(
+                pollfd(fd: tether.descriptor, events: Int16(POLLIN), revents: 0))
+        }
+        Waiting.wait(&descriptors, seconds: seconds)
+    }
+}
+
+/// Peers that are no members: how often each was turned down. Bounded; whoever was banned longest
+/// ago is forgotten first, and is a stranger again.
+struct StrangerTable {
+    private var entries: [(peer: PeerName, strikes: Int)] = []
+    private static let limit = 256
+
+    func isBanned(_ peer: PeerName) -> Bool {
+        entries.contains { $0.peer == peer && $0.strikes == .max }
+    }
+
+    mutating func ban(_ peer: PeerName) {
+        entries.removeAll { $0.peer == peer }
+        add(peer, .max)
+    }
+
+    /// Whether the peer has been turned down so often that it is told nothing more.
+    mutating func strike(_ peer: PeerName, limit: Int) -> Bool {
+        guard let index = entries.firstIndex(where: { $0.peer == peer }) else {
+            add(peer, 1)
+            return false
+        }
+        guard entries[index].strikes < limit else {
+            ban(peer)
+            return true
+        }
+        entries[index].strikes += 1
+        return false
+    }
+
+    private mutating func add(_ peer: PeerName, _ strikes: Int) {
+        if entries.count == Self.limit { entries.removeFirst() }
+        entries.append((peer, strikes))
+    }
+}

@@ -1,0 +1,94 @@
+import Air
+import Radio
+import Wire
+
+/// One home on an air: its members, its medium, and its own clock. Homes out of radio range of each
+/// other share a process and its sockets, and nothing else.
+public final class AirWorld {
+    public let air: Air
+    public let start: UTCTime
+    public let seed: UInt64
+    public let pace: Pace
+    var seats: [Seat]
+    var state = RunState.waiting
+    /// By the machine's clock, when virtual time zero was.
+    var origin = 0.0
+    /// Orders of the control socket's that wait until nobody owes an answer.
+    var orders: [(request: ControlRequest, peer: PeerName)] = []
+    let tap: EvidenceTap
+
+    /// - Parameters:
+    ///   - seats: in roster order.
+    ///   - sink: takes the evidence; the air also gives it to sniffers.
+    ///   - makeAir: builds the air with the sink that it is given.
+    public init(
+        seats: [SeatPlan], start: UTCTime, seed: UInt64, pace: Pace, sink: EvidenceSink?,
+        makeAir: (EvidenceSink, Timekeeping) -> Air
+    ) {
+        self.seats = seats.map { Seat($0) }
+        self.start = start
+        self.seed = seed
+        self.pace = pace
+        tap = EvidenceTap(inner: sink)
+        air = makeAir(tap, pace == .virtual ? .lockstep : .clock)
+        tap.world = self
+    }
+
+    var bench: Int? { seats.lastIndex { $0.plan.isBench } }
+    var isComplete: Bool { seats.allSatisfy(\.isTaken) }
+
+    /// Virtual time now, by the machine's clock.
+    func time(at wall: Double) -> Instant {
+        guard pace != .virtual else { return .distantFuture }
+        let passed = max(0, wall - origin) * Double(pace.scale)
+        return Instant(microseconds: Int64(min(passed, 9e18)))
+    }
+
+    /// Seconds of the machine's clock until `time`.
+    func seconds(until time: Instant, from wall: Double) -> Double {
+        guard pace != .virtual, time != .distantFuture else { return .infinity }
+        return Double(time.microseconds) / Double(pace.scale) + origin - wall
+    }
+
+    func status() -> RunStatus {
+        RunStatus(
+            state: state, pace: pace, time: air.now, frames: air.frameCount,
+            members: seats.enumerated().map { index, seat in
+                RunStatus.Member(
+                    index: UInt16(index), state: seat.plan.isBench ? .onAir : seat.state,
+                    processID: seat.processID, eui64: seat.plan.eui64, firmware: seat.firmware,
+                    offset: seat.offset, size: seat.size, role: seat.plan.role,
+                    name: seat.plan.name)
+            })
+    }
+}
+
+/// Stands between an air and its evidence: follows the members, and feeds the sniffers.
+final class EvidenceTap: EvidenceSink {
+    private let inner: EvidenceSink?
+    weak var world: AirWorld?
+    /// Publishes a message to the sniffers, if there are any.
+    var publish: (((inout MessageBuilder) -> Void) -> Void)?
+
+    init(inner: EvidenceSink?) { self.inner = inner }
+
+    func record(frame: borrowing FrameRecord) {
+        inner?.record(frame: frame)
+        guard let publish else { return }
+        let frame = copy frame
+        publish { $0.feed(frame: frame) }
+    }
+
+    func record(event: EventRecord) {
+        inner?.record(event: event)
+        if event.kind.isMilestone, let world, Int(event.node) < world.seats.count {
+            world.seats[Int(event.node)].observe(event)
+        }
+        publish? { $0.feed(event: event) }
+    }
+
+    func record(networkKey: Key128, at time: Instant) {
+        inner?.record(networkKey: networkKey, at: time)
+        publish? { $0.feed(key: networkKey, at: time) }
+    }
+}

@@ -1,0 +1,93 @@
+import Air
+import Radio
+import Wire
+
+/// A member of a roster as an air's home file has it.
+public struct SeatPlan: Sendable {
+    public var name: String
+    /// `CH`, `ESME` and so on.
+    public var role: String
+    /// Nil for one without a radio.
+    public var eui64: EUI64?
+    public var flash: FlashGeometry
+    /// Whether it may order what the bench may: it observes.
+    public var observes: Bool
+    /// Nobody takes this place: the air's own control socket acts from it.
+    public var isBench: Bool
+
+    public init(
+        name: String, role: String, eui64: EUI64?, flash: FlashGeometry, observes: Bool = false,
+        isBench: Bool = false
+    ) {
+        self.name = name
+        self.role = role
+        self.eui64 = eui64
+        self.flash = flash
+        self.observes = observes
+        self.isBench = isBench
+    }
+}
+
+/// What ZeroMQ calls a peer: up to 255 bytes, of which its own are five.
+struct PeerName: Equatable {
+    private var bytes = InlineArray<32, UInt8>(repeating: 0)
+    private(set) var count: UInt8 = 0
+
+    /// Nil if it is longer than any that this air takes.
+    init?(_ name: UnsafeRawBufferPointer) {
+        guard name.count <= 32 else { return nil }
+        count = UInt8(name.count)
+        for index in 0..<name.count { bytes[index] = name[index] }
+    }
+
+    static func == (a: PeerName, b: PeerName) -> Bool {
+        guard a.count == b.count else { return false }
+        for index in 0..<Int(a.count) where a.bytes[index] != b.bytes[index] { return false }
+        return true
+    }
+
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        withUnsafeBytes(of: bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<Int(count)])) }
+    }
+}
+
+/// A place in a roster and who has it.
+struct Seat {
+    let plan: SeatPlan
+    var state = MemberState.absent
+    var peer: PeerName?
+    var processID: UInt32 = 0
+    /// The number of its latest turn.
+    var turn: UInt32 = 0
+    var turnTime = Instant.zero
+    /// By the machine's clock, when the turn was given that it still owes.
+    var owedSince: Double?
+    /// Messages of its that were turned down.
+    var strikes = 0
+    var firmware: UInt32 = 0
+    var offset: UInt32 = 0
+    var size: UInt32 = 0
+
+    init(_ plan: SeatPlan) { self.plan = plan }
+
+    var isTaken: Bool { plan.isBench || state == .onAir || state == .powerOff }
+
+    /// Follows what is known of its firmware and download.
+    mutating func observe(_ event: EventRecord) {
+        switch event.kind {
+        case .poweredOn:
+            firmware = UInt32(truncatingIfNeeded: event.values[0])
+            if state == .powerOff { state = .onAir }
+        case .poweredOff: if state == .onAir { state = .powerOff }
+        case .otaDownloadStarted, .otaDownloadResumed:
+            size = UInt32(truncatingIfNeeded: event.values[1])
+            offset = UInt32(truncatingIfNeeded: event.values[2])
+        case .otaProgress:
+            offset = UInt32(truncatingIfNeeded: event.values[0])
+            size = UInt32(truncatingIfNeeded: event.values[1])
+        case .otaVerified: offset = size
+        case .otaGaveUp, .otaAborted, .otaRejected, .activated: (offset, size) = (0, 0)
+        default: break
+        }
+    }
+}

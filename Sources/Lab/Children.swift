@@ -1,0 +1,155 @@
+import Glibc
+
+/// Why a process could not be started or ended badly.
+public struct ChildError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) { self.description = description }
+}
+
+/// A process that this one has started.
+public struct Child: Sendable {
+    public let name: String
+    public let pid: pid_t
+    /// Where its standard output and error go.
+    public let log: String
+}
+
+/// The processes that this one keeps. Each holds the read end of a pipe whose write end only this
+/// process has: when it ends, however it ends, they see that and end too.
+public final class Children {
+    public private(set) var running: [Child] = []
+    /// Those that have ended: how, and the last line of their logs.
+    public private(set) var ended: [(child: Child, words: String, isWell: Bool)] = []
+    private let executable: String
+    private let readEnd: Int32
+    private let writeEnd: Int32
+
+    /// What a child's end of the tether is called there.
+    public static let tetherDescriptor: Int32 = 3
+
+    public init() throws(ChildError) {
+        guard let path = realpath("/proc/self/exe", nil) else {
+            throw ChildError("/proc is not mounted, so han cannot find itself to start its parts")
+        }
+        executable = String(cString: path)
+        free(path)
+        var ends: (Int32, Int32) = (-1, -1)
+        let result = withUnsafeMutableBytes(of: &ends) {
+            pipe($0.bindMemory(to: Int32.self).baseAddress)
+        }
+        guard result == 0 else { throw ChildError("no pipe: \(String(cString: strerror(errno)))") }
+        (readEnd, writeEnd) = ends
+    }
+
+    deinit {
+        close(readEnd)
+        close(writeEnd)
+    }
+
+    /// Starts this program with other arguments, in a process group of its own, so that a Ctrl-C
+    /// at the terminal reaches its keeper first.
+    @discardableResult
+    public func start(_ name: String, _ arguments: [String], log: String) throws(ChildError)
+        -> Child
+    {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        posix_spawn_file_actions_adddup2(&actions, readEnd, Self.tetherDescriptor)
+        Self.keepToItself()
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETPGROUP) | Int16(POSIX_SPAWN_SETSIGMASK))
+        var words = ([executable] + arguments + ["--tether", "\(Self.tetherDescriptor)"])
+            .map { strdup($0) }
+        words.append(nil)
+        defer { words.forEach { free($0) } }
+        var pid: pid_t = 0
+        let code = posix_spawn(&pid, executable, &actions, &attributes, words, environ)
+        guard code == 0 else {
+            throw ChildError("'\(name)' cannot be started: \(String(cString: strerror(code)))")
+        }
+        let child = Child(name: name, pid: pid, log: log)
+        running.append(child)
+        return child
+    }
+
+    /// Nothing that this process has open is a child's business, and a lock must not outlive it.
+    private static func keepToItself() {
+        guard let folder = opendir("/proc/self/fd") else { return }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(cString: $0.bindMemory(to: CChar.self).baseAddress!)
+            }
+            if let number = Int32(name), number > 2 { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
+        }
+    }
+
+    /// Notes who has ended since the last time; whether anybody has.
+    @discardableResult
+    public func reap() -> Bool {
+        var status: Int32 = 0
+        let before = ended.count
+        for child in running where waitpid(child.pid, &status, WNOHANG) == child.pid {
+            note(child, status)
+        }
+        return ended.count > before
+    }
+
+    /// Waits until one has ended, so many seconds at most; whether it has.
+    @discardableResult
+    public func wait(for name: String, seconds: Double) -> Bool {
+        let steps = max(1, Int(seconds * 100))
+        for _ in 0..<steps {
+            reap()
+            if !running.contains(where: { $0.name == name }) { return true }
+            usleep(10_000)
+        }
+        return false
+    }
+
+    /// Ends all that are left: by request, and after two seconds for certain.
+    public func end() {
+        for child in running { kill(child.pid, SIGTERM) }
+        for _ in 0..<200 {
+            reap()
+            if running.isEmpty { return }
+            usleep(10_000)
+        }
+        for child in running {
+            // A stopped process would not see anything else.
+            kill(child.pid, SIGKILL)
+            var status: Int32 = 0
+            if waitpid(child.pid, &status, 0) == child.pid { note(child, status) }
+        }
+    }
+
+    private func note(_ child: Child, _ status: Int32) {
+        running.removeAll { $0.pid == child.pid }
+        let signal = status & 0x7F
+        let code = status >> 8 & 0xFF
+        let line = Self.lastLine(of: child.log)
+        var words = signal != 0 ? "was ended by signal \(signal)" : "ended with exit code \(code)"
+        if !line.isEmpty { words += ": \(line)" }
+        ended.append((child, words, signal == 0 && code == 0))
+    }
+
+    /// The last line of a log, without the program's own name before it.
+    private static func lastLine(of path: String) -> String {
+        guard let bytes = try? Files.read(path, limit: 1 << 20) else { return "" }
+        let text = String(decoding: bytes, as: UTF8.self)
+        let line = text.split(separator: "\n").last.map(String.init) ?? ""
+        return line.hasPrefix("han: ") ? String(line.dropFirst(5)) : line
+    }
+}

@@ -1,0 +1,65 @@
+import Air
+import Glibc
+import Radio
+
+/// A node's flash in a file, mapped into memory: whatever has been written is there after the
+/// process is killed.
+public enum FlashFile {
+    /// Opens or makes the file. A new one is as erased flash is, and appears only once whole. It is
+    /// this process's alone until it ends.
+    public static func open(
+        _ path: String, _ geometry: FlashGeometry, isDurable: Bool
+    ) throws -> FlashMemory {
+        func failed(_ what: String) -> FileError {
+            .unwritable(path, reason: "\(what): \(String(cString: strerror(errno)))")
+        }
+        if access(path, F_OK) != 0 { try make(path, geometry.size) }
+        let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failed("opening it") }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw FileError.unwritable(path, reason: "another node has it; name another file")
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_size == geometry.size else {
+            close(descriptor)
+            throw FileError.unwritable(
+                path,
+                reason: "it has \(status.st_size) bytes and the flash of this profile "
+                    + "\(geometry.size): it is another node's; name another file, or remove it")
+        }
+        let base = mmap(nil, geometry.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+        guard base != MAP_FAILED, let base else {
+            close(descriptor)
+            throw failed("mapping it")
+        }
+        // The descriptor stays open for its lock, and the map for the flash, as long as this lives.
+        let bytes = UnsafeMutableRawBufferPointer(start: base, count: geometry.size)
+        return FlashMemory(
+            geometry: geometry, mapped: bytes,
+            sync: isDurable ? { msync(base, geometry.size, MS_SYNC) } : nil)
+    }
+
+    private static func make(_ path: String, _ size: Int) throws {
+        let partial = path + ".part"
+        unlink(partial)
+        let descriptor = Glibc.open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw FileError.unwritable(partial, reason: String(cString: strerror(errno)))
+        }
+        defer { close(descriptor) }
+        let page = [UInt8](repeating: 0xFF, count: 64 * 1024)
+        var left = size
+        while left > 0 {
+            let count = write(descriptor, page, min(left, page.count))
+            guard count > 0 else {
+                unlink(partial)
+                throw FileError.unwritable(partial, reason: String(cString: strerror(errno)))
+            }
+            left -= count
+        }
+        guard fsync(descriptor) == 0, rename(partial, path) == 0 else {
+            throw FileError.unwritable(path, reason: String(cString: strerror(errno)))
+        }
+    }
+}

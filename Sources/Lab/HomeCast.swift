@@ -1,0 +1,107 @@
+import Air
+import Crypto
+import Devices
+import Evidence
+import Radio
+import Wire
+
+/// Who plays in a home's runs, and how each of them is made: the hub, the devices in the file's
+/// order, and last the director, or the bench where a home runs without a scenario.
+public final class HomeCast {
+    public let home: Home
+    public let roster: Roster
+    /// One engine for all that are made here: it keeps key schedules, not state.
+    private let crypto = CryptoEngine()
+
+    public init(_ home: Home, last: String = "director") {
+        self.home = home
+        var members = [
+            Roster.Member(name: home.hub.name, role: "CH", eui64: home.hub.eui64)
+        ]
+        for device in home.devices {
+            members.append(
+                Roster.Member(
+                    name: device.name, role: device.profile.type.rawValue, eui64: device.eui64))
+        }
+        members.append(Roster.Member(name: last, role: last, eui64: nil))
+        roster = Roster(members: members)
+    }
+
+    /// The director's place in the roster: last.
+    public var directorIndex: Int { home.devices.count + 1 }
+
+    /// The flash of each member, in roster order; the director's is for nothing.
+    public func flash(of index: Int) -> FlashGeometry {
+        if index == 0 { return home.hub.profile.flash }
+        if index == directorIndex { return FlashGeometry(size: 4096) }
+        return home.devices[index - 1].profile.flash
+    }
+
+    /// The home's air, before anything has happened; without a sink nothing is recorded.
+    public func makeAir(
+        seed: Seed, sink: EvidenceSink?, timekeeping: Timekeeping = .lockstep
+    ) -> Air {
+        let members = roster.members.indices.map { index in
+            AirMember(
+                flash: flash(of: index),
+                wanPeer: index == 0 ? directorIndex : index == directorIndex ? 0 : nil,
+                observes: index == directorIndex)
+        }
+        return Air(
+            members: members, settings: home.air, links: links, seed: seed, sink: sink,
+            timekeeping: timekeeping)
+    }
+
+    private var links: LinkTable {
+        var table = LinkTable(members: roster.members.count, common: home.commonLink)
+        for link in home.links {
+            guard let from = roster.members.firstIndex(where: { $0.name == link.from }),
+                let to = roster.members.firstIndex(where: { $0.name == link.to })
+            else { continue }
+            if link.isOneWay {
+                table[from, to] = link.link
+            } else {
+                table.set(from, to, link.link)
+            }
+        }
+        return table
+    }
+
+    /// The hub or a device as it is when its power comes on, with nothing but its flash.
+    public func makeMember(_ index: Int, start: UTCTime, seed: Seed) -> HomeNode {
+        guard index > 0 else { return HomeNode(makeHub(start: start, seed: seed)) }
+        let device = home.devices[index - 1]
+        return HomeNode(
+            HANDevice(
+                profile: device.profile,
+                identity: DeviceIdentity(
+                    eui64: device.eui64, linkKey: device.installCode.linkKey,
+                    firmware: device.firmware, supplier: device.supplier,
+                    channels: home.channels), crypto: crypto, seed: seed))
+    }
+
+    private func makeHub(start: UTCTime, seed: Seed) -> CommunicationsHub {
+        CommunicationsHub(
+            profile: home.hub.profile,
+            identity: HubIdentity(
+                eui64: home.hub.eui64, firmware: home.hub.firmware, signer: home.hub.signer,
+                channels: home.channels,
+                deviceLog: home.devices.map {
+                    DeviceLogEntry(
+                        eui64: $0.eui64, type: $0.profile.type, linkKey: $0.installCode.linkKey)
+                }, start: start), crypto: crypto, seed: seed)
+    }
+
+    func makeDirector(of scenario: Scenario, _ images: [String: RunImage]) -> Director {
+        var members: [(name: String, eui64: EUI64, linkKey: Key128?, firmware: UInt32)] = [
+            (home.hub.name, home.hub.eui64, nil, home.hub.firmware)
+        ]
+        for device in home.devices {
+            members.append(
+                (device.name, device.eui64, device.installCode.linkKey, device.firmware))
+        }
+        return Director(
+            scenario: scenario, images: images, members: members, wanPerByte: home.air.wanPerByte,
+            wanChunk: home.air.wanChunk)
+    }
+}

@@ -1,0 +1,136 @@
+import Air
+import AirBus
+import ArgumentParser
+import Evidence
+import Foundation
+import Lab
+import Wire
+
+struct AirCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "air",
+        abstract: "Run an air that the hub and devices of a home join, each from its own process.",
+        discussion: """
+            It waits until everybody in the home's roster has come, then lets time begin, and runs \
+            until it is ended. Nodes join at the endpoint; the sniffers' and the control socket \
+            follow from it: PATH.sniff and PATH.control, or the next two ports \
+            (docs/air-protocol.md).
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "Where nodes join: ipc://PATH or tcp://HOST:PORT.", valueName: "endpoint"))
+    var bind: String
+
+    @Option(
+        help: "The home whose air it is: a name of Profiles/homes, or a file's path.",
+        completion: .custom { _, _, prefix in Completions.homes(prefix) })
+    var home = "standard"
+
+    @Option(
+        help: ArgumentHelp(
+            "How time runs: real, virtual (as fast as every node answers), or xN for N times as "
+                + "fast as real.", valueName: "pace"))
+    var pace: PaceArgument = PaceArgument(.real)
+
+    @Option(
+        parsing: .unconditional, help: "The number that everything random comes from.",
+        transform: CodeArgument.read)
+    var seed: CodeArgument<UInt64>?
+
+    @Option(
+        help: ArgumentHelp(
+            "Leave trace.pcapng, events.jsonl and zigbee_pc_keys in this folder.",
+            valueName: "dir"), completion: .directory)
+    var out: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Put a node off the air that has not answered for so many seconds where the air waits "
+                + "for it.", valueName: "seconds"))
+    var patience: Double = AirServiceSettings().patience
+
+    @OptionGroup(visibility: .hidden) var story: StoryArguments
+
+    /// A folder that whoever started it has prepared.
+    @Option(help: .hidden)
+    var evidence: String?
+
+    @Option(help: .hidden, transform: CodeArgument.read)
+    var tether: CodeArgument<UInt32>?
+
+    func validate() throws {
+        guard patience > 0, patience <= 86_400 else {
+            throw ValidationError("--patience is a number of seconds, up to 86400.")
+        }
+    }
+
+    func run() throws {
+        let endpoints = try AirEndpoints.reading(bind)
+        guard endpoints.isIPC || endpoints.isLoopback else {
+            throw Failure(
+                .setting,
+                "binding \(bind), which other machines can reach, needs CURVE keys; make "
+                    + "them with 'han keys air', or bind ipc://PATH or tcp://127.0.0.1:PORT")
+        }
+        let installation = try Installation.locate()
+        let story = try story.cast(installation)
+        let home =
+            try story?.home ?? ProfileLibrary(installation).reading { try $0.home(self.home) }
+        var folder: OutputFolder?
+        do {
+            folder =
+                try evidence.map { OutputFolder(existing: $0) }
+                ?? out.map { path throws(EvidenceError) in try OutputFolder(preparing: path) }
+            defer { folder?.release() }
+            var plan = AirPlan(
+                cast: HomeCast(home, last: story == nil ? "bench" : "director"),
+                start: story?.scenario.start ?? pace.start,
+                seed: Seed(seed?.value ?? story?.scenario.seed ?? 1), pace: pace.pace,
+                steps: story?.scenario.steps.map(\.title))
+            plan.folder = folder
+            plan.settings.patience = patience
+            try Interruption.watching {
+                let air = try AirProcess(
+                    plan, endpoints: endpoints,
+                    tether: tether.map { Tether(descriptor: Int32($0.value)) },
+                    isStopped: { Interruption.signal != nil },
+                    log: { Terminal(descriptor: STDERR_FILENO).write("han: \($0)\n") })
+                try air.run()
+            }
+        } catch let error as EvidenceError {
+            throw Failure(.io, error.description)
+        } catch let error as SocketError {
+            throw Failure(.io, error.description)
+        }
+    }
+}
+
+/// `real`, `virtual` or `xN`.
+struct PaceArgument: ExpressibleByArgument {
+    var pace: Pace
+
+    init(_ pace: Pace) { self.pace = pace }
+
+    init?(argument: String) {
+        switch argument {
+        case "real": pace = .real
+        case "virtual": pace = .virtual
+        default:
+            guard argument.hasPrefix("x"), let factor = Double(argument.dropFirst()),
+                factor >= 0.001, factor <= 10_000
+            else { return nil }
+            pace = factor == 1 ? .real : .scaled(UInt64((factor * 1e6).rounded()))
+        }
+    }
+
+    var defaultValueDescription: String { "real" }
+
+    /// The date of virtual time zero: today's where time runs with the clock, and one that is
+    /// always the same where a run is to repeat.
+    var start: UTCTime {
+        guard pace != .virtual else { return UTCTime(secondsSince2000: 825_757_200) }
+        let seconds = Date().timeIntervalSinceReferenceDate + 366 * 86_400
+        return UTCTime(secondsSince2000: UInt32(clamping: Int64(seconds)))
+    }
+}
