@@ -35,7 +35,10 @@ public final class AirService {
     private var turn = Turn()
     private var sniffers = 0
     private var strangers = StrangerTable()
+    /// Where each of those who have joined sits.
+    private var places: [PeerName: (world: AirWorld, node: Int)] = [:]
     private var nextPing = 0.0
+    private var nextLookRound = 0.0
     /// Told of what a person at the air would want to know.
     public var log: ((String) -> Void)?
     /// Called when the last of a home's members has come and its time begins.
@@ -49,6 +52,12 @@ public final class AirService {
         self.settings = settings
         self.tether = tether
         self.isStopped = isStopped
+        var count = 0
+        for world in worlds {
+            world.first = count
+            count += world.seats.count
+        }
+        precondition(count < Int(UInt16.max))
         let context = try SocketContext()
         buffer = .allocate(byteCount: AirProtocol.messageLimit, alignment: 16)
         nameBuffer = .allocate(byteCount: 256, alignment: 16)
@@ -57,6 +66,7 @@ public final class AirService {
         feed = try Socket(.publisher, in: context)
         // A peer that is gone is told apart from one that is slow.
         router.set(ZMQ_ROUTER_MANDATORY, 1)
+        router.set(ZMQ_RCVTIMEO, Self.shortWait)
         feed.set(ZMQ_SNDHWM, 100_000)
         feed.set(ZMQ_XPUB_VERBOSE, 1)
         try setUp(router, endpoints)
@@ -83,15 +93,20 @@ public final class AirService {
 
     /// Until every home's run has ended, or the air is stopped.
     public func run() {
+        var isAwaited = false
         while !worlds.allSatisfy({ $0.state == .ended }) {
-            var isBusy = drainNodes()
+            // Whoever waits for an answer and nothing else asks the one socket that brings it.
+            var isBusy = drainNodes(waits: isAwaited)
             for world in worlds where world.state == .running { isBusy = go(on: world) || isBusy }
-            if !isBusy {
+            isAwaited = worlds.contains { $0.awaitsAnswer }
+            let wall = WallClock.seconds()
+            if wall >= nextLookRound || !(isBusy || isAwaited) {
                 if isStopped() || tether?.isBroken == true { break }
                 serveOthers()
-                wait()
+                if !isBusy, !isAwaited { wait() }
+                nextLookRound = WallClock.seconds() + Self.lookRoundInterval
             }
-            keepWatch()
+            keepWatch(at: wall)
         }
         for world in worlds where world.state != .ended {
             end(world, .airStopped, "the air was stopped")
@@ -104,9 +119,20 @@ public final class AirService {
 
     // MARK: - Time
 
+    /// How long the node socket alone is waited for, in milliseconds, and how often signals, the
+    /// sniffers and the control socket are looked at while nodes keep the air busy, in seconds.
+    private static var shortWait: Int32 { 20 }
+    private static var lookRoundInterval: Double { 0.002 }
+
     /// Gives out every turn that there is; whether there was one.
     private func go(on world: AirWorld) -> Bool {
         var given = false
+        if !world.orders.isEmpty {
+            // In virtual time nobody gets another turn before they are carried out.
+            guard world.pace != .virtual || world.air.isSettled else { return false }
+            carryOutOrders(of: world)
+            given = true
+        }
         let limit = world.time(at: world.pace == .virtual ? 0 : WallClock.seconds())
         while world.air.next(until: limit, into: &turn) == .turn {
             given = true
@@ -114,9 +140,6 @@ public final class AirService {
         }
         if world.air.hasEnded {
             end(world, .runEnded, "the run has ended")
-        } else if !world.orders.isEmpty, world.air.isSettled {
-            carryOutOrders(of: world)
-            given = true
         }
         return given
     }
@@ -127,6 +150,7 @@ public final class AirService {
             world.air.accept(out, from: node, nextDeadline: .distantFuture)
             return
         }
+        world.turns += 1
         world.seats[node].turn &+= 1
         world.seats[node].turnTime = turn.time
         world.seats[node].owedSince = world.pace == .virtual ? -1 : nil
@@ -157,6 +181,7 @@ public final class AirService {
     }
 
     func end(_ world: AirWorld, _ reason: EndReason, _ text: String) {
+        if world.state == .running { log?("\(world.name): \(text) after \(world.account)") }
         world.state = .ended
         world.air.finishEvidence()
         let word = Ended(
@@ -165,13 +190,13 @@ public final class AirService {
         for seat in world.seats {
             if let peer = seat.peer, seat.state != .putOff { _ = send(to: peer) }
         }
-        publish { $0.feed(ended: word) }
+        // The feed is of all homes, and ends with the last.
+        if worlds.allSatisfy({ $0.state == .ended }) { publish { $0.feed(ended: word) } }
     }
 
     // MARK: - Those who are late or gone
 
-    private func keepWatch() {
-        let wall = WallClock.seconds()
+    private func keepWatch(at wall: Double) {
         guard wall >= nextPing else { return }
         nextPing = wall + (worlds.contains { $0.air.isSettled } ? 1 : 0.1)
         for world in worlds where world.state != .ended {
@@ -200,6 +225,7 @@ public final class AirService {
         guard world.seats[node].isTaken else { return }
         log?("\(world.seats[node].plan.name) is gone: \(why)")
         world.seats[node].state = .gone
+        if let peer = world.seats[node].peer { places[peer] = nil }
         world.seats[node].peer = nil
         world.seats[node].processID = 0
         guard world.state == .running else { return }
@@ -224,11 +250,16 @@ public final class AirService {
 
     // MARK: - What nodes say
 
-    /// Takes in all that has come from nodes; whether there was anything.
-    private func drainNodes() -> Bool {
+    /// Takes in all that has come from nodes, `waits` a little if there is nothing; whether there
+    /// was anything.
+    private func drainNodes(waits: Bool) -> Bool {
         var count = 0
-        // Bounded, so that a flood of one peer's cannot keep the others from their turns.
-        while count < 4 * worlds.count + 64, let size = router.receive(into: nameBuffer) {
+        // Bounded, so that a flood of one peer's cannot keep the others from their turns. One
+        // dialogue's answers come one by one: asking for more costs as much as giving the turn.
+        let limit = worlds.count == 1 && waits ? 1 : 4 * worlds.count + 64
+        while count < limit,
+            let size = router.receive(into: nameBuffer, waits: waits && count == 0)
+        {
             count += 1
             let name = UnsafeRawBufferPointer(rebasing: nameBuffer[..<min(size, nameBuffer.count)])
             guard router.hasMore, let length = router.receive(into: buffer) else { continue }
@@ -358,14 +389,7 @@ public final class AirService {
         _ = send(to: peer)
     }
 
-    private func place(of peer: PeerName) -> (world: AirWorld, node: Int)? {
-        for world in worlds {
-            if let node = world.seats.firstIndex(where: { $0.peer == peer }) {
-                return (world, node)
-            }
-        }
-        return nil
-    }
+    private func place(of peer: PeerName) -> (world: AirWorld, node: Int)? { places[peer] }
 
     private func join(_ hello: Hello, _ peer: PeerName) {
         func refuse(_ code: AirErrorCode, _ text: String) {
@@ -400,6 +424,7 @@ public final class AirService {
 
     private func seat(_ peer: PeerName, _ hello: Hello, at node: Int, of world: AirWorld) {
         world.seats[node].peer = peer
+        places[peer] = (world, node)
         world.seats[node].processID = hello.processID
         world.seats[node].state = .onAir
         world.seats[node].strikes = 0
@@ -444,7 +469,7 @@ public final class AirService {
                     publish {
                         $0.feed(
                             member: FeedMember(
-                                index: UInt16(index), eui64: seat.plan.eui64,
+                                index: UInt16(world.first + index), eui64: seat.plan.eui64,
                                 role: seat.plan.role, name: seat.plan.name))
                     }
                 }
