@@ -30,6 +30,8 @@ public final class AirService {
     let feed: Socket
     private let buffer: UnsafeMutableRawBufferPointer
     private let nameBuffer: UnsafeMutableRawBufferPointer
+    /// All that is waited for where not only an answer can come.
+    private var descriptors: [pollfd]
     var builder = MessageBuilder()
     var out = Outbox()
     private var turn = Turn()
@@ -64,6 +66,12 @@ public final class AirService {
         router = try Socket(.router, in: context)
         control = try Socket(.router, in: context)
         feed = try Socket(.publisher, in: context)
+        descriptors = [router.descriptor, control.descriptor, feed.descriptor].map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        if let tether {
+            descriptors.append(pollfd(fd: tether.descriptor, events: Int16(POLLIN), revents: 0))
+        }
         // A peer that is gone is told apart from one that is slow.
         router.set(ZMQ_ROUTER_MANDATORY, 1)
         router.set(ZMQ_RCVTIMEO, Self.shortWait)
@@ -502,13 +510,6 @@ public final class AirService {
         var seconds = min(max(nextPing - wall, 0), 0.2)
         for world in worlds where world.state == .running && world.pace != .virtual {
             seconds = min(seconds, world.seconds(until: world.air.nextTime, from: wall))
-        }
-        var descriptors = [router.descriptor, control.descriptor, feed.descriptor].map {
-            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
-        }
-        if let tether {
-            descriptors.append(
-                pollfd(fd: tether.descriptor, events: Int16(POLLIN), revents: 0))
         }
         Waiting.wait(&descriptors, seconds: seconds)
     }

@@ -51,7 +51,8 @@ struct SeveralHomesTests {
             for _ in 0..<3000 {
                 let status = try control.status()
                 if isThere(status) { return status }
-                try #require(processes.all.allSatisfy(\.isRunning))
+                let goOn = processes.all.allSatisfy(\.isRunning)
+                try #require(goOn)
                 usleep(20_000)
             }
             throw CancellationError()
