@@ -185,12 +185,14 @@ public final class Air {
         release()
     }
 
-    /// Sends a frame from a place of the roster that has no radio of its own.
+    /// Sends a frame, once, from a place of the roster that has no radio of its own.
     public func inject(_ frame: FrameBuffer, on channel: UInt8, from node: Int) {
         guard chips[node].phase == .idle else { return }
         chips[node].configuration.channel = channel
         chips[node].isConfigured = true
-        transmit(node, frame, 0, retries: settings.phy.maximumRetries)
+        transmit(node, frame, 0, retries: 0)
+        // Nobody waits for its acknowledgement.
+        chips[node].wantsAck = false
     }
 
     /// The node's software is gone: word of that goes round, and its power is cut now.

@@ -222,6 +222,9 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         default: true
         }
     }
+
+    /// Whether only the bench, its director or the air itself can say so.
+    public var isOfBench: Bool { rawValue >= Self.runStarted.rawValue }
 }
 
 /// Why a frame, or what it carried, went no further.
