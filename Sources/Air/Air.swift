@@ -35,9 +35,9 @@ public struct Turn {
 /// The air: the medium, every node's virtual radio chip, its flash and its mail, and the one
 /// total order of all that happens. It knows nothing of what a node is.
 ///
-/// A carrier takes turns from `next(until:into:)`, lets the node handle each and gives the answer to
-/// `accept(_:from:nextDeadline:)`. Order: time first, then chips before nodes, then the roster's
-/// order, then each node's own sequence.
+/// A carrier takes turns from `next(until:into:)`, lets the node handle each and gives the answer
+/// to `accept(_:from:nextDeadline:)`. Order: time first, then chips before nodes, then the
+/// roster's order, then each node's own sequence.
 public final class Air {
     public let settings: AirSettings
     public private(set) var now = Instant.zero

@@ -110,6 +110,7 @@ public struct CommunicationsHub: Node {
             ], channels: identity.channels)
         configuration.network = profile.network
         configuration.keyUpdate = profile.keyUpdate
+        configuration.permitRenewal = profile.permitRenewal
         configuration.admission = AdmissionSettings(
             leaveRetry: profile.leaveRetry, refusesAssociation: profile.refusesAssociation)
         stack = ZigbeeStack(
@@ -237,7 +238,8 @@ public struct CommunicationsHub: Node {
         }
     }
 
-    /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its key.
+    /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its
+    /// key.
     private mutating func add(
         _ device: EUI64, _ key: Key128, at now: Instant, into out: inout Outbox
     ) {

@@ -104,6 +104,7 @@ struct DeviceLoader {
         [
             .duration("keyWait", \.stack.keyWait),
             .duration("joinRetry", \.stack.joinRetry),
+            .duration("requestWait", \.stack.requestWait),
             .duration("associationWait", \.stack.associationWait),
             .duration("fastPoll", \.stack.fastPoll),
             .duration("firstPoll", \.stack.firstPoll),

@@ -270,8 +270,8 @@ struct MACLayer: Sendable {
     }
 
     /// Notes a frame that was taken, until `expires`: so long its sender may take over its
-    /// retries, and a held frame comes again with the child's next poll. Anybody can send a header: data frames are only noted once
-    /// their NWK security has been found good.
+    /// retries, and a held frame comes again with the child's next poll. Anybody can send a
+    /// header: data frames are only noted once their NWK security has been found good.
     mutating func remember(_ header: MACHeader, until expires: Instant) {
         let entry = Taken(
             kind: header.kind, pan: header.sourcePAN, source: header.source,

@@ -85,6 +85,9 @@ public struct JoinSettings: Sendable, Equatable {
     /// How long a device waits after a failed attempt to join. assumption: 30 s;
     /// `stack.joinRetry`.
     public var joinRetry = Interval.seconds(30)
+    /// How long a device waits at most for its request to associate to get out: beyond this the
+    /// attempt has failed. assumption: 5 s; `stack.requestWait`.
+    public var requestWait = Interval.seconds(5)
     /// macResponseWaitTime: 32 x aBaseSuperframeDuration.
     public var associationWait = Interval.microseconds(15_360 * 32)
     /// How often a sleepy device polls while it awaits something. assumption: 100 ms;

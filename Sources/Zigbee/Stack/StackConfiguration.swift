@@ -22,6 +22,10 @@ public struct StackConfiguration: Sendable {
     public var network = NetworkSettings()
     public var joining = JoinSettings()
     public var keyUpdate = KeyUpdateSettings()
+    /// How long after a trust centre has told its routers that joining is open it tells them again,
+    /// where joining stays open for longer than one request can say, 254 s (ZigBee 2.4.3.3.7).
+    /// assumption: 200 s; `permitRenewal`.
+    public var permitRenewal = Interval.seconds(200)
     /// How a trust centre treats those it shares no link key with; nil to talk to whoever has the
     /// network key.
     public var admission: AdmissionSettings?

@@ -159,8 +159,8 @@ extension ZigbeeStack {
         requestSave()
     }
 
-    /// The trust centre lets a device in, or back in. If it has not left yet it may stay, unless its
-    /// router has been told already.
+    /// The trust centre lets a device in, or back in. If it has not left yet it may stay, unless
+    /// its router has been told already.
     public mutating func admitDevice(_ device: EUI64, key: Key128, into out: inout Outbox) {
         setLinkKey(key, partner: device)
         trustCentre.forgetTold(device)

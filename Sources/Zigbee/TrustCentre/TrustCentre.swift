@@ -67,15 +67,14 @@ extension ZigbeeStack {
     }
 
     /// The longest that one Mgmt_Permit_Joining request opens joining for, in seconds
-    /// (ZigBee 2.4.3.3.7), and how long before its end it is renewed.
+    /// (ZigBee 2.4.3.3.7).
     private static let longestPermit: Int64 = 254
-    private static let permitRenewal = Interval.seconds(200)
 
     mutating func tellRouters(at now: Instant, into out: inout Outbox) {
         guard configuration.role == .coordinator, network.isUp else { return }
         let left = max(0, (trustCentre.permitUntil - now).microseconds / 1_000_000)
         trustCentre.nextPermit =
-            left > Self.longestPermit ? now + Self.permitRenewal : .distantFuture
+            left > Self.longestPermit ? now + configuration.permitRenewal : .distantFuture
         guard neighbours.entries.contains(where: { $0.capability.isRouter }) else { return }
         sendPermitJoining(
             seconds: UInt8(min(left, Self.longestPermit)), at: now, into: &out)
