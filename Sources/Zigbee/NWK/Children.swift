@@ -14,6 +14,11 @@ extension ZigbeeStack {
         }
     }
 
+    /// The index of a timeout that `timeout(index:)` gives.
+    static func index(ofTimeout wanted: Interval) -> UInt8? {
+        (0...14).first { timeout(index: $0) == wanted }
+    }
+
     /// Tells the parent the timeout, and, where polls do not show that the device is there, does
     /// so again three times in each timeout; while the network key is in doubt, as soon as an APS
     /// acknowledgement would be overdue (assumption; `stack.apsAckWait`).
@@ -91,7 +96,10 @@ extension ZigbeeStack {
             return
         }
         let timeout = Self.timeout(index: index)
-        if let timeout { neighbours.update(child) { $0.timeout = timeout } }
+        if let timeout, neighbours.entries[child].timeout != timeout {
+            neighbours.update(child) { $0.timeout = timeout }
+            requestSave()
+        }
         // Status 1: incorrect value. Parent information: polls and timeout requests both count
         // as signs of life.
         sendNWKCommand(

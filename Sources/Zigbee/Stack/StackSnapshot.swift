@@ -4,17 +4,18 @@ extension ZigbeeStack {
     /// What must survive a restart, as bytes for the node's journal: the network, its key, the
     /// children, the link keys, and counters as far as they are reserved.
     ///
-    /// Layout, little-endian: format u8 (2), channel u8, PAN u16, extended PAN u64, address u16,
+    /// Layout, little-endian: format u8 (3), channel u8, PAN u16, extended PAN u64, address u16,
     /// depth u8, key 16, key sequence u8, other key 16, its sequence u8, keys made u32, reserved
     /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8,
-    /// capability u8, key sequence u8, next incoming counter u32}; link keys u8 x {partner
-    /// u64, key 16, reserved counter u32, last incoming counter + 1 u32}; addresses u8 x {address
-    /// u16, EUI-64}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
-    /// u64}; only where there are some, retired link keys u8 x {as link keys}. A key of sixteen zeros
-    /// is none.
+    /// capability u8, timeout u8 (an index, 255 for none), key sequence u8, next incoming counter
+    /// u32}; link keys u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1
+    /// u32}; addresses u8 x {address u16, EUI-64, kind u8 (0 unknown, 1 router, 2 end device, 3
+    /// sleeper)}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
+    /// u64}; only where there are some, retired link keys u8 x {as link keys}. A key of sixteen
+    /// zeros is none.
     public func snapshot(into bytes: inout ByteBuilder) {
         bytes.removeAll()
-        bytes.put(2, 1)
+        bytes.put(3, 1)
         bytes.put(UInt64(network.channel), 1)
         bytes.put(UInt64(network.pan.rawValue), 2)
         bytes.put(network.extendedPAN.rawValue, 8)
@@ -34,6 +35,7 @@ extension ZigbeeStack {
             bytes.put(UInt64(neighbour.address.rawValue), 2)
             bytes.put(UInt64(neighbour.relation.rawValue), 1)
             bytes.put(UInt64(neighbour.capability.rawValue), 1)
+            bytes.put(UInt64(neighbour.timeout.flatMap(Self.index(ofTimeout:)) ?? .max), 1)
             let used = counters.index(of: neighbour.eui64).map { counters.entries[$0] }
             bytes.put(UInt64(used?.keySequence ?? 0), 1)
             bytes.put(UInt64(used?.next ?? 0), 4)
@@ -96,7 +98,7 @@ extension ZigbeeStack {
 
     private mutating func read(_ bytes: Span<UInt8>) throws(WireError) {
         var reader = ByteReader(bytes)
-        guard try reader.u8("format") == 2 else { throw WireError(.invalid, "format", at: 0) }
+        guard try reader.u8("format") == 3 else { throw WireError(.invalid, "format", at: 0) }
         network.channel = try reader.u8("channel")
         network.pan = PANID(try reader.u16("PAN"))
         network.extendedPAN = try reader.eui64("extended PAN")
@@ -117,17 +119,22 @@ extension ZigbeeStack {
         network.trustCentre = try reader.eui64("trust centre")
         neighbours = NeighbourTable()
         counters = IncomingCounters()
+            let timeout = try reader.u8("timeout")
+            guard timeout == .max || Self.timeout(index: timeout) != nil else {
+                throw WireError(.invalid, "timeout", at: reader.offset - 1)
+            }
         returning = ReturningTable()
         strays = StrayTable()
         for _ in 0..<(try reader.u8("neighbour count")) {
             let eui64 = try reader.eui64("neighbour")
+            neighbour.timeout = Self.timeout(index: timeout)
             let address = try reader.shortAddress("neighbour address")
             guard let relation = Neighbour.Relation(rawValue: try reader.u8("relation")) else {
                 throw WireError(.invalid, "relation", at: reader.offset - 1)
             }
             let capability = CapabilityInformation(rawValue: try reader.u8("capability"))
             let keySequence = try reader.u8("neighbour's key sequence number")
-            let neighbour = Neighbour(
+            var neighbour = Neighbour(
                 eui64: eui64, address: address, relation: relation, capability: capability,
                 isAuthenticated: true)
             let next = try reader.u32("next counter")
