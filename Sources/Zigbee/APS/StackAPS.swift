@@ -403,7 +403,11 @@ extension ZigbeeStack {
         {
             return neighbour.capability.isRouter
         }
-        // A restart forgets what was announced: whoever is in the map is then believed.
-        return addresses[device] != nil && !addresses.isEndDevice(device)
+        // Of whom the announcement was missed, more is not known: it is believed.
+        guard addresses[device] != nil else { return false }
+        return switch addresses.kind(of: device) {
+        case .unknown, .router: true
+        case .endDevice, .sleeper: false
+        }
     }
 }

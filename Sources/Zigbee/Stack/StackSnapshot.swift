@@ -45,6 +45,7 @@ extension ZigbeeStack {
         for entry in addresses.entries {
             bytes.put(UInt64(entry.address.rawValue), 2)
             bytes.put(entry.eui64.rawValue, 8)
+            bytes.put(UInt64(entry.kind.rawValue), 1)
         }
         bytes.put(UInt64(routes.entries.count), 1)
         for route in routes.entries {
@@ -118,16 +119,16 @@ extension ZigbeeStack {
         network.outgoingCounter = network.reservedUpTo
         network.trustCentre = try reader.eui64("trust centre")
         neighbours = NeighbourTable()
-        counters = IncomingCounters()
             let timeout = try reader.u8("timeout")
             guard timeout == .max || Self.timeout(index: timeout) != nil else {
                 throw WireError(.invalid, "timeout", at: reader.offset - 1)
             }
+        counters = IncomingCounters()
         returning = ReturningTable()
         strays = StrayTable()
         for _ in 0..<(try reader.u8("neighbour count")) {
-            let eui64 = try reader.eui64("neighbour")
             neighbour.timeout = Self.timeout(index: timeout)
+            let eui64 = try reader.eui64("neighbour")
             let address = try reader.shortAddress("neighbour address")
             guard let relation = Neighbour.Relation(rawValue: try reader.u8("relation")) else {
                 throw WireError(.invalid, "relation", at: reader.offset - 1)
@@ -149,7 +150,11 @@ extension ZigbeeStack {
         addresses = AddressMap()
         for _ in 0..<(try reader.u8("address count")) {
             let address = try reader.shortAddress("mapped address")
-            addresses.put(address, try reader.eui64("mapped EUI-64"))
+            let eui64 = try reader.eui64("mapped EUI-64")
+            guard let kind = AddressMap.Kind(rawValue: try reader.u8("kind")) else {
+                throw WireError(.invalid, "kind", at: reader.offset - 1)
+            }
+            addresses.put(address, eui64, kind: kind)
         }
         routes = RouteTable()
         for _ in 0..<(try reader.u8("route count")) {
