@@ -204,7 +204,8 @@ public final class Air {
         switch action {
         case .configure(let configuration): configure(node, configuration)
         case .receiver(let on): setReceiver(node, on: on)
-        case .pending(let address, let isPending): chips[node].setPending(address, isPending)
+        case .pending(let address, let isPending):
+            if !chips[node].setPending(address, isPending) { note(.outputLost, node, 1) }
         case .transmit(let handle, let frame, let isIndirect):
             transmit(node, frame, handle, retries: isIndirect ? 0 : settings.phy.maximumRetries)
         case .measureEnergy(let channel, let duration):

@@ -261,7 +261,7 @@ public struct CommunicationsHub: Node {
         guard deviceLog.remove(device) else { return }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         pendingReads.removeAll { $0.device == device }
-        stack.awaitPoll(of: device, false, into: &out)
+        stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
         stack.removeDevice(device, at: now, into: &out)
     }
@@ -286,7 +286,7 @@ public struct CommunicationsHub: Node {
                     readVersions(of: device, at: now, into: &out)
                 }
             case .sent(let token, _): notifySettled(token, at: now, into: &out)
-            case .polled(let device): readOnPoll(of: device, at: now, into: &out)
+            case .awake(let device): readAsAwake(device, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
         }

@@ -33,7 +33,8 @@ extension ZigbeeStack {
         pump(at: now, into: &out)
     }
 
-    /// A sleepy child may only fetch the frame at its next poll.
+    /// A sleepy child may only fetch the frame at its next poll. To a sleeper elsewhere one is sent
+    /// when it is awake, and it polls fast then.
     private func acknowledgementWait(for destination: ShortAddress) -> Interval {
         let isSleepy = neighbours[destination]?.isSleepyChild ?? false
         return isSleepy

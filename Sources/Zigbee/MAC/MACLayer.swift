@@ -233,9 +233,9 @@ struct MACLayer: Sendable {
         return (entry.frame, holdsAny(for: entry.holder) ? nil : entry.holder)
     }
 
-    /// Drops the Leaves held for somebody who is a child again.
+    /// Drops the Leaves held for somebody who is not to be sent away any more.
     mutating func dropLeaves(for address: ShortAddress) {
-        indirect.removeAll { $0.frame.purpose == .sendingAway(address) && !$0.isOnAir }
+        dropHeld { $0.frame.purpose == .sendingAway(address) }
     }
 
     /// Whether a child is told to leave when it next polls.
@@ -245,13 +245,18 @@ struct MACLayer: Sendable {
 
     /// It may stay after all.
     mutating func forgetRemoval(of device: EUI64) {
-        indirect.removeAll { $0.frame.purpose == .removal(device) && !$0.isOnAir }
+        dropHeld { $0.frame.purpose == .removal(device) }
     }
 
-    /// Drops everything held for a child that is gone; what is on the air is not held again.
+    /// Drops everything held for a child that is gone.
     mutating func forget(_ holder: PendingAddress) {
-        indirect.removeAll { $0.holder == holder && !$0.isOnAir }
-        for index in indirect.indices where indirect[index].holder == holder {
+        dropHeld { $0.holder == holder }
+    }
+
+    /// Drops frames that are held; what is on the air is not held again.
+    private mutating func dropHeld(where isGone: (IndirectFrame) -> Bool) {
+        indirect.removeAll { isGone($0) && !$0.isOnAir }
+        for index in indirect.indices where isGone(indirect[index]) {
             indirect[index].expires = .zero
         }
     }

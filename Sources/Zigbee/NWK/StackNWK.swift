@@ -197,16 +197,17 @@ extension ZigbeeStack {
         }
         if !isActive { heardUnderOtherKey(auxiliary.keySequence, into: &out) }
         if network.keyMisses != 0 { network.keyMisses = 0 }
-        remember(source, sender, isOwnAddress: header.source == sender, at: now)
+        remember(source, sender, isOwnAddress: header.source == sender, at: now, into: &out)
         if header.source == sender, !returning.isEmpty {
-            takeBack(source, at: sender, now: now)
+            takeBack(source, at: sender, now: now, into: &out)
             reappeared(at: sender, now: now, into: &out)
         }
         return Opened(payload: payload, source: source)
     }
 
     private mutating func remember(
-        _ source: EUI64, _ sender: ShortAddress, isOwnAddress: Bool, at now: Instant
+        _ source: EUI64, _ sender: ShortAddress, isOwnAddress: Bool, at now: Instant,
+        into out: inout Outbox
     ) {
         if let index = neighbours.index(of: source) {
             if !neighbours.entries[index].isAuthenticated { requestSave() }
@@ -215,12 +216,14 @@ extension ZigbeeStack {
                 neighbour.isAuthenticated = true
                 // The MAC's source is under no integrity code, the NWK's is.
                 if isOwnAddress { neighbour.address = sender }
+            let before = neighbours.entries[index].address
             }
             return
         }
         var neighbour = Neighbour(
             eui64: source, address: sender, relation: .other,
             capability: CapabilityInformation(rawValue: 0), isAuthenticated: true)
+            if isOwnAddress, before != sender { moved(from: before, to: sender, into: &out) }
         neighbour.lastHeard = now
         neighbours.put(neighbour)
     }
@@ -230,6 +233,15 @@ extension ZigbeeStack {
     mutating func receiveNWK(
         _ reception: Reception, _ mac: MACHeader, from start: Int, at now: Instant,
         into out: inout Outbox
+    /// A neighbour has another address: what the chip promises there may be due here.
+    mutating func moved(
+        from before: ShortAddress, to address: ShortAddress, into out: inout Outbox
+    ) {
+        guard before != address else { return }
+        promise(.short(before), into: &out)
+        promise(.short(address), into: &out)
+    }
+
     ) {
         guard case .short(let sender) = mac.source else {
             out.drop(.macUnexpected)
@@ -274,18 +286,22 @@ extension ZigbeeStack {
             return
         }
         // Who leaves or asks to be let in again need not be told to.
-        let isAboutParent =
-            header.kind == .command && payload < frame.count
-            && (frame[payload] == NWKCommand.leaveIdentifier
-                || frame[payload] == NWKCommand.rejoinRequestIdentifier)
-        if header.isSecured, !header.destination.isBroadcast, !isAboutParent {
-            sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
+        let command =
+            header.kind == .command && payload < frame.count ? frame[payload] : nil
+        if header.isSecured, !header.destination.isBroadcast,
+            command != NWKCommand.leaveIdentifier, command != NWKCommand.rejoinRequestIdentifier
+        {
+            sendAwayIfNoChild(
+                header, sender: sender,
+                isKeepAlive: command == NWKCommand.endDeviceTimeoutRequestIdentifier, at: now,
+                into: &out)
         }
         if header.isSecured, !returning.isEmpty, configuration.role == .coordinator,
             let entry = returning[header.source], entry.router != nil,
             address(of: entry.eui64) != header.source
         {
             // It uses the address that it was given there, and nobody else has that.
+        if header.isSecured, !awaited.isEmpty { noteWord(of: header.source, into: &out) }
             settle(entry.eui64, at: header.source, behind: entry.router, into: &out)
         }
         if header.destination.isBroadcast {
@@ -293,9 +309,7 @@ extension ZigbeeStack {
                 out.drop(.nwkUnexpected, from: header.source)
                 return
             }
-            if header.kind == .command, payload < frame.count,
-                frame[payload] == NWKCommand.routeRequestIdentifier
-            {
+            if command == NWKCommand.routeRequestIdentifier {
                 // Relayed by rules of its own: a dearer copy may be followed by a cheaper one.
                 receiveNWKCommand(
                     frame, header, from: payload, sender: sender, speaker: speaker,
@@ -432,7 +446,8 @@ extension ZigbeeStack {
         case .endDeviceTimeoutResponse: keepAliveAnswered(header, at: now, into: &out)
         case .leave(let rejoin, let request, _):
             leaveReceived(
-                rejoin: rejoin, request: request, header: header, at: now, into: &out)
+                rejoin: rejoin, request: request, header: header, speaker: speaker, at: now,
+                into: &out)
         case .routeRequest(let request):
             guard header.destination.isBroadcast else {
                 out.drop(.nwkUnexpected, from: header.source)

@@ -96,8 +96,8 @@ public enum Indication: Sendable {
     case joinFailed(RefusalReason)
     /// This device has left its network, or was told to.
     case left
-    /// A sleeping child that `awaitPoll` was called for has polled.
-    case polled(EUI64)
+    /// A sleeper that `awaitWake` was called for has polled this node, its parent, or is heard of.
+    case awake(EUI64)
     /// A device in the trust centre's care has got its network key sent.
     case keySent(EUI64, ShortAddress)
     case deviceAnnounced(EUI64, ShortAddress, CapabilityInformation)

@@ -188,7 +188,7 @@ extension ZigbeeStack {
     mutating func discardAssociation(of device: EUI64, into out: inout Outbox) {
         trustCentre.associating.removeAll { $0.eui64 == device }
         mac.forget(.extended(device))
-        unmark(.extended(device), into: &out)
+        promise(.extended(device), into: &out)
         guard let entry = returning[device] else { return }
         returning.remove(device)
         guard neighbours[entry.address] == nil else { return }
@@ -200,7 +200,9 @@ extension ZigbeeStack {
     mutating func freeAddress() -> ShortAddress {
         while true {
             let address = ShortAddress(UInt16(dice.below(0xFFF6)) + 1)
-            if neighbours[address] == nil, addresses[address] == nil, returning[address] == nil {
+            if neighbours[address] == nil, addresses[address] == nil, returning[address] == nil,
+                strays[address] == nil
+            {
                 return address
             }
         }

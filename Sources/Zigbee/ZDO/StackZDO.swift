@@ -201,10 +201,12 @@ extension ZigbeeStack {
             forget(known, into: &out)
         }
         if let index = neighbours.index(of: announce.eui64) {
+            let before = neighbours.entries[index].address
             neighbours.update(index) {
                 $0.address = announce.address
                 $0.capability = announce.capability
             }
+            moved(from: before, to: announce.address, into: &out)
             requestSave()
         }
         out.note(
