@@ -57,7 +57,10 @@ extension ZigbeeStack {
                 out.drop(.apsNoLinkKey, from: destination)
                 return
             }
-            let counter = takeLinkCounter(index)
+            guard let counter = takeLinkCounter(index) else {
+                out.drop(.counterSpent, from: destination)
+                return
+            }
             let auxiliary = AuxiliaryHeader(key: .data, frameCounter: counter, source: nil)
             let auxiliaryOffset = body.count
             auxiliary.encodeForSealing(into: &body)
@@ -79,8 +82,10 @@ extension ZigbeeStack {
         sendNWK(body, headerLength: start, header: nwk, at: now, into: &out)
     }
 
-    mutating func takeLinkCounter(_ index: Int) -> UInt32 {
+    /// Nil once all have been used.
+    private mutating func takeLinkCounter(_ index: Int) -> UInt32? {
         let counter = aps.linkKeys[index].outgoingCounter
+        guard counter < FrameCounter.end else { return nil }
         aps.linkKeys[index].outgoingCounter += 1
         reserveLinkCounters(index)
         return counter
@@ -88,10 +93,11 @@ extension ZigbeeStack {
 
     /// As `reserveCounters`, for one link key.
     mutating func reserveLinkCounters(_ index: Int) {
-        let next = aps.linkKeys[index].outgoingCounter
-        let reserve = configuration.network.counterReserve
-        guard next &+ reserve / 2 >= aps.linkKeys[index].reservedUpTo else { return }
-        aps.linkKeys[index].reservedUpTo = next &+ reserve
+        let reserved = FrameCounter.reservation(
+            next: aps.linkKeys[index].outgoingCounter, reserved: aps.linkKeys[index].reservedUpTo,
+            reserve: configuration.network.counterReserve)
+        guard let reserved else { return }
+        aps.linkKeys[index].reservedUpTo = reserved
         requestSave()
     }
 
@@ -117,7 +123,10 @@ extension ZigbeeStack {
         var body = FrameBuffer()
         nwk.encode(into: &body)
         let start = body.count
-        appendSealed(command, linkKey: index, to: &body)
+        guard appendSealed(command, linkKey: index, to: &body) else {
+            out.drop(.counterSpent, from: destination)
+            return
+        }
         if !secured, let entry = returning[aps.linkKeys[index].partner], entry.router == nil,
             entry.address == destination
         {
@@ -130,27 +139,29 @@ extension ZigbeeStack {
         }
     }
 
-    /// Appends an APS command frame sealed with the key-transport key of a link key.
+    /// Appends an APS command frame sealed with the key-transport key of a link key. False if there
+    /// is no frame counter left for it.
     mutating func appendSealed(
         _ command: APSCommand, linkKey index: Int, to body: inout FrameBuffer
-    ) {
+    ) -> Bool {
+        guard let counter = takeLinkCounter(index) else { return false }
         let start = body.count
         var header = APSHeader(kind: .command, counter: aps.nextCounter())
         header.isSecured = true
         header.encode(into: &body)
-        let counter = takeLinkCounter(index)
         let auxiliary = AuxiliaryHeader(
             key: .keyTransport, frameCounter: counter, source: configuration.eui64)
         let auxiliaryOffset = body.count
         auxiliary.encodeForSealing(into: &body)
         let secret = body.count
         command.encode(into: &body)
-        guard !body.isOverflowed else { return }
+        guard !body.isOverflowed else { return true }
         crypto.seal(
             &body, from: start, payload: secret, key: aps.linkKeys[index].key.keyTransportKey,
             nonce: CCMNonce(
                 source: configuration.eui64, counter: counter, control: auxiliary.fullControl))
         body.clearSecurityLevel(at: auxiliaryOffset)
+        return true
     }
 
     mutating func retryAPS(at now: Instant, into out: inout Outbox) {

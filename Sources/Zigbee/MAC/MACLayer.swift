@@ -224,6 +224,14 @@ struct MACLayer: Sendable {
         return (true, emptied)
     }
 
+    /// The frame that was to go to the chip does not: it is gone, also if it was held.
+    mutating func abandonCurrent() {
+        isChipFree = true
+        guard let holder = inFlightIndirect else { return }
+        inFlightIndirect = nil
+        indirect.removeAll { $0.holder == holder && $0.isOnAir }
+    }
+
     /// The first frame that has waited too long, taken out.
     mutating func expire(at now: Instant) -> (frame: OutgoingFrame, emptied: PendingAddress?)? {
         guard let index = indirect.firstIndex(where: { $0.expires <= now && !$0.isOnAir }) else {

@@ -91,7 +91,10 @@ extension ZigbeeStack {
         let hasMore = isAwaited || mac.holdsMoreThanOne(for: holder)
         guard let handle = mac.release(for: holder) else { return }
         // Sealed once: asked for again, it is the same frame with the same sequence number.
-        var body = sealedCurrent()
+        guard var body = sealedCurrent(into: &out) else {
+            promise(holder, into: &out)
+            return
+        }
         mac.keepSealed(body, for: holder)
         if hasMore { body[0] |= 0x10 }
         out.transmit(body, handle: handle, isIndirect: true)
@@ -106,11 +109,11 @@ extension ZigbeeStack {
         if isAwaited, isSleepy(device) {
             _ = awaited.append(device, ifBelow: NeighbourTable.limit)
         }
+        guard let child = neighbours[device], child.isSleepyChild else { return }
+        promise(.short(child.address), into: &out)
     }
 
     /// Hands a child that has just polled what is held for it now.
-        guard let child = neighbours[device], child.isSleepyChild else { return }
-        promise(.short(child.address), into: &out)
     public mutating func answerPoll(of device: EUI64, at now: Instant, into out: inout Outbox) {
         guard let child = neighbours[device], child.isSleepyChild else { return }
         releaseHeld(for: .short(child.address), at: now, into: &out)
@@ -124,9 +127,6 @@ extension ZigbeeStack {
         return true
     }
 
-    private mutating func sendBeacon(at now: Instant, into out: inout Outbox) {
-        var body = FrameBuffer()
-        var header = MACHeader(
     /// A frame of a device behind a router has come. If it sleeps, it is awake now, and its router
     /// holds for it what it is sent for long enough.
     mutating func noteWord(of address: ShortAddress, into out: inout Outbox) {
@@ -137,6 +137,9 @@ extension ZigbeeStack {
         indicate(.awake(device))
     }
 
+    private mutating func sendBeacon(at now: Instant, into out: inout Outbox) {
+        var body = FrameBuffer()
+        var header = MACHeader(
             kind: .beacon, sequence: mac.nextSequence(), destination: .none,
             source: .short(network.address))
         header.sourcePAN = network.pan
@@ -168,9 +171,6 @@ extension ZigbeeStack {
         hold(frame, for: holder, at: now, into: &out)
     }
 
-    mutating func hold(
-        _ frame: OutgoingFrame, for holder: PendingAddress, at now: Instant, into out: inout Outbox
-    ) {
     /// Has the chip promise a frame to `holder` at its polls if it has one to expect, and nothing
     /// else. Whatever may have changed that ends with this: frames held, a Leave that is due, a
     /// child whose poll is waited for, or who has which address.
@@ -186,6 +186,9 @@ extension ZigbeeStack {
         return child.isSleepyChild && awaited.contains(child.eui64)
     }
 
+    mutating func hold(
+        _ frame: OutgoingFrame, for holder: PendingAddress, at now: Instant, into out: inout Outbox
+    ) {
         if frame.isTooLong {
             out.drop(.tooLong)
         } else if mac.hold(

@@ -95,10 +95,11 @@ extension ZigbeeStack {
 
     // MARK: - Security
 
-    /// Appends the MAC's current frame to `psdu`, sealed with the network key.
-    mutating func sealCurrent(into psdu: inout FrameBuffer) {
-        guard let key = network.key else { return }
-        let counter = takeNetworkCounter()
+    /// Appends the MAC's current frame to `psdu`, sealed with the network key. False if there is no
+    /// frame counter left for it.
+    mutating func sealCurrent(into psdu: inout FrameBuffer) -> Bool {
+        guard let key = network.key else { return true }
+        guard let counter = takeNetworkCounter() else { return false }
         let start = psdu.count
         let offset = mac.current.auxiliaryOffset
         psdu.append(mac.current.body.span.extracting(0..<offset))
@@ -108,28 +109,32 @@ extension ZigbeeStack {
         auxiliary.encodeForSealing(into: &psdu)
         let payload = psdu.count
         psdu.append(mac.current.body.span.extracting(offset...))
-        guard !psdu.isOverflowed else { return }
+        guard !psdu.isOverflowed else { return true }
         crypto.seal(
             &psdu, from: start, payload: payload, key: key,
             nonce: CCMNonce(
                 source: configuration.eui64, counter: counter, control: auxiliary.fullControl))
         psdu.clearSecurityLevel(at: start + offset)
+        return true
     }
 
-    private mutating func takeNetworkCounter() -> UInt32 {
+    /// Nil once all have been used.
+    private mutating func takeNetworkCounter() -> UInt32? {
         let counter = network.outgoingCounter
+        guard counter < FrameCounter.end else { return nil }
         network.outgoingCounter += 1
         reserveCounters()
         return counter
     }
 
     /// Counters are reserved in flash ahead of their use: what was reserved is never used again
-    /// after a restart. Half of what is reserved is left when the next reservation is asked for,
-    /// so that it is written long before it is needed.
+    /// after a restart.
     mutating func reserveCounters() {
-        let reserve = configuration.network.counterReserve
-        guard network.outgoingCounter &+ reserve / 2 >= network.reservedUpTo else { return }
-        network.reservedUpTo = network.outgoingCounter &+ reserve
+        let reserved = FrameCounter.reservation(
+            next: network.outgoingCounter, reserved: network.reservedUpTo,
+            reserve: configuration.network.counterReserve)
+        guard let reserved else { return }
+        network.reservedUpTo = reserved
         requestSave()
     }
 
@@ -211,28 +216,23 @@ extension ZigbeeStack {
     ) {
         if let index = neighbours.index(of: source) {
             if !neighbours.entries[index].isAuthenticated { requestSave() }
+            let before = neighbours.entries[index].address
             neighbours.update(index) { neighbour in
                 neighbour.lastHeard = now
                 neighbour.isAuthenticated = true
                 // The MAC's source is under no integrity code, the NWK's is.
                 if isOwnAddress { neighbour.address = sender }
-            let before = neighbours.entries[index].address
             }
+            if isOwnAddress, before != sender { moved(from: before, to: sender, into: &out) }
             return
         }
         var neighbour = Neighbour(
             eui64: source, address: sender, relation: .other,
             capability: CapabilityInformation(rawValue: 0), isAuthenticated: true)
-            if isOwnAddress, before != sender { moved(from: before, to: sender, into: &out) }
         neighbour.lastHeard = now
         neighbours.put(neighbour)
     }
 
-    // MARK: - Receiving
-
-    mutating func receiveNWK(
-        _ reception: Reception, _ mac: MACHeader, from start: Int, at now: Instant,
-        into out: inout Outbox
     /// A neighbour has another address: what the chip promises there may be due here.
     mutating func moved(
         from before: ShortAddress, to address: ShortAddress, into out: inout Outbox
@@ -242,6 +242,11 @@ extension ZigbeeStack {
         promise(.short(address), into: &out)
     }
 
+    // MARK: - Receiving
+
+    mutating func receiveNWK(
+        _ reception: Reception, _ mac: MACHeader, from start: Int, at now: Instant,
+        into out: inout Outbox
     ) {
         guard case .short(let sender) = mac.source else {
             out.drop(.macUnexpected)
@@ -296,12 +301,12 @@ extension ZigbeeStack {
                 isKeepAlive: command == NWKCommand.endDeviceTimeoutRequestIdentifier, at: now,
                 into: &out)
         }
+        if header.isSecured, !awaited.isEmpty { noteWord(of: header.source, into: &out) }
         if header.isSecured, !returning.isEmpty, configuration.role == .coordinator,
             let entry = returning[header.source], entry.router != nil,
             address(of: entry.eui64) != header.source
         {
             // It uses the address that it was given there, and nobody else has that.
-        if header.isSecured, !awaited.isEmpty { noteWord(of: header.source, into: &out) }
             settle(entry.eui64, at: header.source, behind: entry.router, into: &out)
         }
         if header.destination.isBroadcast {

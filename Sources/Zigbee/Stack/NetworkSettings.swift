@@ -48,7 +48,8 @@ public struct NetworkSettings: Sendable, Equatable {
     /// until 0x80000000; `stack.counterRestart`.
     public var counterRestart: UInt32 = 0
     /// Frames for which counters are reserved in flash at a time: after a restart, up to as many
-    /// are left out. assumption: 4096; `stack.counterReserve`.
+    /// are left out. With the most, 0x100000, some 4,000 restarts use up all that there are.
+    /// assumption: 4096; `stack.counterReserve`.
     public var counterReserve: UInt32 = 4096
     /// How many hops a frame may take: nwkMaxDepth x 2 (ZigBee 3.6.3.3); `stack.radius`.
     public var radius: UInt8 = 30

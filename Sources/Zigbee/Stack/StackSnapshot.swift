@@ -76,19 +76,12 @@ extension ZigbeeStack {
         let partner = try reader.eui64("partner")
         let key = try reader.key("link key")
         let counter = try reader.u32("link key counter")
-        guard counter <= Self.counterLimit else {
-            throw WireError(.invalid, "link key counter", at: reader.offset - 4)
-        }
         var link = LinkKey(partner: partner, key: key, outgoingCounter: counter)
         link.lastCounter = Int64(try reader.u32("last link counter")) - 1
         return link
     }
 
     private static let noKey = Key128(high: 0, low: 0)
-
-    /// A node whose counters have come so far must get new keys before they end (ZigBee 4.3.1.2):
-    /// a snapshot beyond it is not taken.
-    private static let counterLimit: UInt32 = 0xFFF0_0000
 
     /// Puts back a snapshot; throws, and changes nothing, if it is not one.
     public mutating func restore(_ bytes: [UInt8]) throws(WireError) {
@@ -113,31 +106,28 @@ extension ZigbeeStack {
         network.otherSequence = try reader.u8("its sequence number")
         network.keysMade = try reader.u32("keys made")
         network.reservedUpTo = try reader.u32("network counter")
-        guard network.reservedUpTo <= Self.counterLimit else {
-            throw WireError(.invalid, "network counter", at: reader.offset - 4)
-        }
         network.outgoingCounter = network.reservedUpTo
         network.trustCentre = try reader.eui64("trust centre")
         neighbours = NeighbourTable()
-            let timeout = try reader.u8("timeout")
-            guard timeout == .max || Self.timeout(index: timeout) != nil else {
-                throw WireError(.invalid, "timeout", at: reader.offset - 1)
-            }
         counters = IncomingCounters()
         returning = ReturningTable()
         strays = StrayTable()
         for _ in 0..<(try reader.u8("neighbour count")) {
-            neighbour.timeout = Self.timeout(index: timeout)
             let eui64 = try reader.eui64("neighbour")
             let address = try reader.shortAddress("neighbour address")
             guard let relation = Neighbour.Relation(rawValue: try reader.u8("relation")) else {
                 throw WireError(.invalid, "relation", at: reader.offset - 1)
             }
             let capability = CapabilityInformation(rawValue: try reader.u8("capability"))
+            let timeout = try reader.u8("timeout")
+            guard timeout == .max || Self.timeout(index: timeout) != nil else {
+                throw WireError(.invalid, "timeout", at: reader.offset - 1)
+            }
             let keySequence = try reader.u8("neighbour's key sequence number")
             var neighbour = Neighbour(
                 eui64: eui64, address: address, relation: relation, capability: capability,
                 isAuthenticated: true)
+            neighbour.timeout = Self.timeout(index: timeout)
             let next = try reader.u32("next counter")
             guard neighbours.put(neighbour), next > 0 else { continue }
             _ = counters.note(

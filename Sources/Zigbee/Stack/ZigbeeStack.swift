@@ -198,8 +198,12 @@ public struct ZigbeeStack {
         while !wantsSave, let holder = mac.takeWaitingPoll(at: now) {
             releaseHeld(for: holder, at: now, into: &out)
         }
-        guard let handle = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave) else { return }
-        out.transmit(sealedCurrent(), handle: handle)
+        while let handle = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave) {
+            if let psdu = sealedCurrent(into: &out) {
+                out.transmit(psdu, handle: handle)
+                return
+            }
+        }
     }
 
     /// Queues a frame for the chip, or drops it with a reason.
@@ -214,8 +218,9 @@ public struct ZigbeeStack {
     }
 
     /// The MAC's current frame as it goes out: with its MAC header and, if it is to be secured,
-    /// sealed with the network key under the next frame counter.
-    mutating func sealedCurrent() -> FrameBuffer {
+    /// sealed with the network key under the next frame counter. Nil, and it is dropped, if there
+    /// is none left.
+    mutating func sealedCurrent(into out: inout Outbox) -> FrameBuffer? {
         switch mac.current.content {
         case .mac: return mac.current.body
         case .nwk(let secured):
@@ -224,10 +229,14 @@ public struct ZigbeeStack {
                 to: mac.current.destination, from: .short(network.address))
             var psdu = FrameBuffer()
             header.encode(into: &psdu)
-            if secured {
-                sealCurrent(into: &psdu)
-            } else {
+            guard secured else {
                 psdu.append(mac.current.body.span)
+                return psdu
+            }
+            guard sealCurrent(into: &psdu) else {
+                out.drop(.counterSpent)
+                mac.abandonCurrent()
+                return nil
             }
             return psdu
         }

@@ -279,10 +279,14 @@ extension ZigbeeStack {
         }
         guard status == 1 || status == 3, let key = network.key else { return }
         var inner = FrameBuffer()
-        appendSealed(
+        let isSealed = appendSealed(
             .transportNetworkKey(
                 key, sequence: network.keySequence, destination: eui64,
                 source: configuration.eui64), linkKey: index, to: &inner)
+        guard isSealed else {
+            out.drop(.counterSpent, from: address)
+            return
+        }
         var payload = FrameBuffer()
         APSCommand.tunnel(destination: eui64, command: inner).encode(into: &payload)
         let header = APSHeader(kind: .command, counter: aps.nextCounter())
