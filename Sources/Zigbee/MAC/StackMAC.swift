@@ -128,9 +128,9 @@ extension ZigbeeStack {
     }
 
     /// A frame of a device behind a router has come. If it sleeps, it is awake now, and its router
-    /// holds for it what it is sent for long enough.
+    /// holds for it what it is sent for long enough. One that has to rejoin cannot be reached.
     mutating func noteWord(of address: ShortAddress, into out: inout Outbox) {
-        guard let device = eui64(of: address), awaited.contains(device),
+        guard let device = eui64(of: address), awaited.contains(device), !isStray(device),
             neighbours[device]?.relation != .child
         else { return }
         awaitWake(of: device, false, into: &out)
