@@ -246,13 +246,17 @@ struct StrayTests {
         #expect(leaves(world, since: since).isEmpty)
     }
 
-    @Test("who rejoins here is no stray from then on, not only from its next poll")
+    @Test("who rejoins here by itself is no stray from then on, not only from its next poll")
     func rejoinsHere() {
-        let world = oversleep()
-        pollOnce(world)
-        world.run(.seconds(3))
-        #expect(count(world, .rejoined, at: 1) == 1)
-        #expect(world.stack(0)?.isStray(World.deviceEUI64) == false)
+        let world = World { $0.network.childTimeout = 0 }
+        world.start()
+        world.addChildren(1..<2, capability: 0x80)
+        #expect(world.stack(0)?.isStray(World.phantom(1)) == true)
+        var header = world.header(.command, to: .coordinator, radius: 1)
+        header.source = World.phantomAddress(1)
+        header.sourceEUI64 = World.phantom(1)
+        _ = world.attack(0, with: [world.forge(header, [0x06, 0x80], source: World.phantom(1))])
+        #expect(world.stack(0)?.isStray(World.phantom(1)) == false)
     }
 
     @Test(
