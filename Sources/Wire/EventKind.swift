@@ -278,6 +278,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
 
     case tooLong = 120
     case notInDeviceLog = 121
+    case counterSpent = 122
 
     public var name: String { "\(self)" }
 }
