@@ -16,6 +16,10 @@ let hot: [SwiftSetting] =
             .when(configuration: .release))
     ]
 
+/// Tests are many and run once: to optimise them costs more than it saves.
+let tests: [SwiftSetting] =
+    strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -93,36 +97,36 @@ let package = Package(
                 "Evidence", "AirBus", "Lab", "FuzzingSupport",
             ], path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: tests),
         .testTarget(
             name: "WireTests", dependencies: ["Wire"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "CryptoTests", dependencies: ["Wire", "Crypto", "COpenSSL"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "GBCSTests", dependencies: ["Wire", "Crypto", "GBCS"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "EvidenceTests", dependencies: ["Wire", "Radio", "Evidence", "TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "AirTests", dependencies: ["Wire", "Radio", "Air", "Simulation"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "AirBusTests", dependencies: ["Wire", "Radio", "AirBus", "TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "ZigbeeTests",
             dependencies: [
                 "Wire", "Radio", "Crypto", "Air", "Zigbee", "Simulation", "Evidence",
                 "TestSupport",
             ],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "DevicesTests",
             dependencies: ["Wire", "Radio", "Air", "Devices", "Simulation"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "LabTests",
             dependencies: [
@@ -130,18 +134,18 @@ let package = Package(
                 "Evidence",
                 "Lab", "TestSupport",
             ],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "CommandTests", dependencies: ["Wire", "AirBus", "TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "BenchmarkTests", dependencies: ["BenchmarkReport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "FuzzTests", dependencies: ["TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "TidyTests", dependencies: [],
-            swiftSettings: strict),
+            swiftSettings: tests),
     ]
 )

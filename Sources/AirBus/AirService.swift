@@ -250,6 +250,10 @@ public final class AirService {
                     isFatal: true, request: world.seats[node].turn, code: code,
                     text: "put off the air: \(why)"))
             _ = send(to: peer)
+            builder.ended(
+                Ended(
+                    reason: .putOff, time: world.air.now, frames: world.air.frameCount, text: why))
+            _ = send(to: peer)
             strangers.ban(peer)
         }
         lose(node, of: world, why)
@@ -302,7 +306,7 @@ public final class AirService {
         do {
             switch try FromNode(parsing: bytes) {
             case .answer: break
-            case .hello: complain(to: peer, seat, .taken, "it has joined already")
+            case .hello: complain(to: peer, seat, .notAllowed, "it has joined already")
             case .wake:
                 guard seat.world.pace != .virtual else {
                     complain(
@@ -337,7 +341,7 @@ public final class AirService {
                     to: peer, seat, .outOfTime, "the next deadline lies before the turn's time")
                 return
             }
-            guard world.seats[node].plan.observes || !out.ordersOthers else {
+            guard world.seats[node].plan.observes || !out.speaksForBench else {
                 complain(to: peer, seat, .notAllowed, "only the bench orders others about")
                 return
             }
@@ -410,9 +414,14 @@ public final class AirService {
                 return hello.eui64 == nil
                     ? seat.plan.name == hello.name
                     : seat.plan.eui64 == hello.eui64
-                        && (hello.name.isEmpty || hello.name == seat.plan.name)
             }
             guard let node = place else { continue }
+            guard hello.name.isEmpty || hello.name == world.seats[node].plan.name else {
+                return refuse(
+                    .roster,
+                    "the home calls \(world.seats[node].plan.name) what says it is "
+                        + "'\(hello.name)'")
+            }
             if world.state == .ended { return refuse(.notAllowed, "the run has ended") }
             if let other = world.seats[node].peer, world.seats[node].isTaken {
                 builder.ping()
@@ -436,6 +445,7 @@ public final class AirService {
         world.seats[node].processID = hello.processID
         world.seats[node].state = .onAir
         world.seats[node].strikes = 0
+        world.seats[node].turn = 0
         let plan = world.seats[node].plan
         builder.welcome(
             Welcome(
@@ -481,6 +491,7 @@ public final class AirService {
                                 role: seat.plan.role, name: seat.plan.name))
                     }
                 }
+                for key in world.tap.keys { publish { $0.feed(key: key.key, at: key.time) } }
             }
         }
         for _ in 0..<64 {

@@ -86,6 +86,9 @@ public final class AirWorld {
 final class EvidenceTap: EvidenceSink {
     private let inner: EvidenceSink?
     weak var world: AirWorld?
+    /// The network keys so far, for sniffers that come later.
+    private(set) var keys: [(key: Key128, time: Instant)] = []
+    private static let keyLimit = 16
     /// Publishes a message to the sniffers, if there are any.
     var publish: (((inout MessageBuilder) -> Void) -> Void)?
     /// How many of the frames on the air were acknowledgements.
@@ -116,6 +119,9 @@ final class EvidenceTap: EvidenceSink {
 
     func record(networkKey: Key128, at time: Instant) {
         inner?.record(networkKey: networkKey, at: time)
+        if keys.contains(where: { $0.key == networkKey }) { return }
+        if keys.count == Self.keyLimit { keys.removeFirst() }
+        keys.append((networkKey, time))
         publish? { $0.feed(key: networkKey, at: time) }
     }
 }

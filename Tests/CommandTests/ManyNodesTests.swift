@@ -110,7 +110,10 @@ struct ManyNodesTests {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(
-                    with: Result { try RunHan.han(arguments, timeout: 300) })
+                    with: Result {
+                        try RunHan.han(
+                            arguments, environment: ["HAN_HOME": RunHan.root], timeout: 300)
+                    })
             }
         }
     }

@@ -18,6 +18,8 @@ struct SeveralHomesTests {
             let process = Process()
             process.executableURL = URL(filePath: RunHan.binary)
             process.arguments = arguments
+            process.environment = ProcessInfo.processInfo.environment
+                .merging(["HAN_HOME": RunHan.root]) { _, new in new }
             process.standardInput = FileHandle.nullDevice
             process.standardOutput = FileHandle.nullDevice
             let log = try folder.write([], as: "log-\(all.count)")
@@ -87,7 +89,7 @@ struct SeveralHomesTests {
         let folder = try TemporaryFolder()
         let standard = RunHan.root + "/Profiles/homes/standard.yaml"
         try FileManager.default.copyItem(atPath: standard, toPath: folder.path + "/copy.yaml")
-        let result = try RunHan.han([
+        let result = try Runs.han([
             "air", "--bind", "ipc://\(folder.path)/air", "--home", "standard", "--home",
             folder.path + "/copy.yaml",
         ])
@@ -102,7 +104,7 @@ struct SeveralHomesTests {
 
     @Test("the evidence of several homes has no place in one folder")
     func evidence() throws {
-        let result = try RunHan.han([
+        let result = try Runs.han([
             "air", "--bind", "ipc:///tmp/air", "--home", "standard", "--home", "new-hub", "--out",
             "evidence",
         ])
