@@ -130,7 +130,7 @@ public final class AirService {
     /// How long the node socket alone is waited for, in milliseconds, and how often signals, the
     /// sniffers and the control socket are looked at while nodes keep the air busy, in seconds.
     private static var shortWait: Int32 { 20 }
-    private static var lookRoundInterval: Double { 0.002 }
+    private static var lookRoundInterval: Double { 0.005 }
 
     /// Gives out every turn that there is; whether there was one.
     private func go(on world: AirWorld) -> Bool {
