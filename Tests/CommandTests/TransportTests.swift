@@ -85,8 +85,8 @@ struct TransportTests {
 
     static func children(of parent: Int32) -> [Int32] {
         let text =
-            (try? String(contentsOfFile: "/proc/\(parent)/task/\(parent)/children", encoding: .utf8))
-            ?? ""
+            (try? String(
+                contentsOfFile: "/proc/\(parent)/task/\(parent)/children", encoding: .utf8)) ?? ""
         return text.split(separator: " ").compactMap { Int32($0) }
     }
 
