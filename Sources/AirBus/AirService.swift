@@ -36,8 +36,11 @@ public final class AirService {
     private var sniffers = 0
     private var strangers = StrangerTable()
     private var nextPing = 0.0
+    private var rounds: UInt = 0
     /// Told of what a person at the air would want to know.
     public var log: ((String) -> Void)?
+    /// Called now and then, at least once a second unless the air is busy all the time.
+    public var pulse: (() -> Void)?
     /// Called when the last of a home's members has come and its time begins.
     public var began: ((AirWorld) -> Void)?
 
@@ -86,10 +89,12 @@ public final class AirService {
         while !worlds.allSatisfy({ $0.state == .ended }) {
             var isBusy = drainNodes()
             for world in worlds where world.state == .running { isBusy = go(on: world) || isBusy }
-            if !isBusy {
+            rounds &+= 1
+            // Nodes that keep the air busy do not keep others from being heard.
+            if !isBusy || rounds & 0xFF == 0 {
                 if isStopped() || tether?.isBroken == true { break }
                 serveOthers()
-                wait()
+                if !isBusy { wait() }
             }
             keepWatch()
         }
@@ -107,6 +112,12 @@ public final class AirService {
     /// Gives out every turn that there is; whether there was one.
     private func go(on world: AirWorld) -> Bool {
         var given = false
+        if !world.orders.isEmpty {
+            // In virtual time nobody gets another turn before they are carried out.
+            guard world.pace != .virtual || world.air.isSettled else { return false }
+            carryOutOrders(of: world)
+            given = true
+        }
         let limit = world.time(at: world.pace == .virtual ? 0 : WallClock.seconds())
         while world.air.next(until: limit, into: &turn) == .turn {
             given = true
@@ -114,9 +125,6 @@ public final class AirService {
         }
         if world.air.hasEnded {
             end(world, .runEnded, "the run has ended")
-        } else if !world.orders.isEmpty, world.air.isSettled {
-            carryOutOrders(of: world)
-            given = true
         }
         return given
     }
@@ -174,6 +182,7 @@ public final class AirService {
         let wall = WallClock.seconds()
         guard wall >= nextPing else { return }
         nextPing = wall + (worlds.contains { $0.air.isSettled } ? 1 : 0.1)
+        pulse?()
         for world in worlds where world.state != .ended {
             for node in world.seats.indices { watch(node, of: world, at: wall) }
         }
@@ -282,8 +291,11 @@ public final class AirService {
 
     private func takeAnswer(_ bytes: Span<UInt8>, of node: Int, in world: AirWorld) {
         let seat = (world: world, node: node)
-        let time = world.seats[node].turnTime
         guard let peer = world.seats[node].peer else { return }
+        // Where time runs with the clock, what a node does counts from when it is heard of, and
+        // all that comes before happens first.
+        settle(world)
+        let time = world.pace == .virtual ? world.seats[node].turnTime : world.air.now
         do {
             let answer = try AirProtocol.decodeAnswer(
                 bytes, into: &out, node: UInt16(node), now: time)
@@ -293,7 +305,7 @@ public final class AirService {
                 complain(to: peer, seat, .outOfTurn, "turn \(answer.turn) is not out")
                 return
             }
-            guard answer.nextDeadline >= time else {
+            guard answer.nextDeadline >= world.seats[node].turnTime else {
                 complain(
                     to: peer, seat, .outOfTime, "the next deadline lies before the turn's time")
                 return
@@ -302,7 +314,6 @@ public final class AirService {
                 complain(to: peer, seat, .notAllowed, "only the bench orders others about")
                 return
             }
-            settle(world)
             world.seats[node].owedSince = nil
             world.air.accept(out, from: node, nextDeadline: answer.nextDeadline)
         } catch {

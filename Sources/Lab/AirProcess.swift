@@ -62,6 +62,8 @@ public final class AirProcess {
             worlds: [world], endpoints: endpoints, settings: plan.settings, tether: tether,
             isStopped: isStopped)
         service.log = log
+        // So that whoever looks into a home while it runs sees what has happened.
+        if plan.pace != .virtual { service.pulse = { [recorder] in recorder.flush() } }
     }
 
     /// Until the run ends or the air is stopped.

@@ -1,0 +1,121 @@
+import CZeroMQ
+import Glibc
+import Radio
+import Wire
+
+/// Why an air's control socket gave no answer that helps.
+public enum ControlError: Error, Sendable, CustomStringConvertible {
+    case socket(SocketError)
+    /// Nothing came in so many seconds.
+    case silent(endpoint: String, seconds: Double)
+    case refused(ErrorNotice)
+    case garbled(WireError)
+
+    public var description: String {
+        switch self {
+        case .socket(let error): error.description
+        case .silent(let endpoint, let seconds):
+            "no air answers at \(endpoint) within \(Int(seconds.rounded(.up))) s; "
+                + "'han ps' shows which are there"
+        case .refused(let notice): "the air refuses: \(notice.text)"
+        case .garbled(let error): "the air answers something strange: \(error)"
+        }
+    }
+}
+
+/// Asks an air on its control socket, one request after another, each for a bounded time.
+public final class ControlClient {
+    private let socket: Socket
+    private let endpoint: String
+    private var builder = MessageBuilder()
+    private let buffer: UnsafeMutableRawBufferPointer
+    private var number: UInt32 = 0
+    /// How long an answer may take, in seconds of the machine's clock.
+    public var patience: Double
+
+    public init(
+        endpoints: AirEndpoints, keys: AirKeys? = nil, patience: Double = 5
+    ) throws(ControlError) {
+        endpoint = endpoints.node
+        self.patience = patience
+        do {
+            socket = try Socket(.dealer, in: try SocketContext())
+            socket.set(ZMQ_IPV6, endpoints.isIPv6 ? 1 : 0)
+            socket.set(ZMQ_RECONNECT_IVL, 20)
+            try keys?.applyAsClient(to: socket)
+            try socket.connect(endpoints.control)
+        } catch {
+            throw .socket(error)
+        }
+        buffer = .allocate(byteCount: AirProtocol.messageLimit, alignment: 16)
+    }
+
+    deinit { buffer.deallocate() }
+
+    public func status() throws(ControlError) -> RunStatus {
+        guard case .status(let status, _) = try ask(.status) else {
+            throw .garbled(WireError(.invalid, "kind", at: 0))
+        }
+        return status
+    }
+
+    /// Has the air do something; the virtual time at which it did.
+    @discardableResult
+    public func order(_ body: ControlRequest.Body) throws(ControlError) -> Instant {
+        guard case .done(_, let time) = try ask(body) else {
+            throw .garbled(WireError(.invalid, "kind", at: 0))
+        }
+        return time
+    }
+
+    /// As `order`, and again while the air says that it is busy, for as long as an answer may take.
+    @discardableResult
+    public func orderPatiently(_ body: ControlRequest.Body) throws(ControlError) -> Instant {
+        let limit = WallClock.seconds() + patience
+        while true {
+            do {
+                return try order(body)
+            } catch {
+                guard case .refused(let notice) = error, notice.code == .busy,
+                    WallClock.seconds() < limit
+                else { throw error }
+                usleep(50_000)
+            }
+        }
+    }
+
+    private func ask(_ body: ControlRequest.Body) throws(ControlError) -> ControlAnswer {
+        number &+= 1
+        builder.request(ControlRequest(number: number, body))
+        guard !builder.isOverflowed else { throw .garbled(WireError(.invalid, "request", at: 0)) }
+        let limit = WallClock.seconds() + patience
+        socket.send(builder.message)
+        while true {
+            let left = limit - WallClock.seconds()
+            guard left > 0 else { throw .silent(endpoint: endpoint, seconds: patience) }
+            socket.set(ZMQ_RCVTIMEO, Int32(max(1, min(left * 1000, 60_000))))
+            guard let size = socket.receive(into: buffer, waits: true) else { continue }
+            guard size <= buffer.count, !socket.hasMore else {
+                socket.discardRest(buffer)
+                throw .garbled(WireError(.trailing, "message", at: 0))
+            }
+            let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<size])
+                .bindMemory(to: UInt8.self).span
+            let answer: ControlAnswer
+            do {
+                answer = try ControlAnswer(parsing: bytes)
+            } catch {
+                throw .garbled(error)
+            }
+            switch answer {
+            // What came too late for an earlier request says nothing about this one.
+            case .status(_, let request) where request != number: continue
+            case .done(let request, _) where request != number: continue
+            case .error(let notice) where notice.request == number || notice.request == 0:
+                throw .refused(notice)
+            case .error: continue
+            case .status, .done: return answer
+            }
+        }
+    }
+}
