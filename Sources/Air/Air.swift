@@ -130,7 +130,7 @@ public final class Air {
             guard owing.isEmpty || timekeeping == .clock || mayHappen(slot, at: time) else {
                 return .owed
             }
-            evidence?.begin(time, slot)
+            evidence?.begin(timekeeping == .clock ? max(now, time) : time, slot)
             if slot < chips.count {
                 precondition(time >= now || timekeeping == .clock, "the air's time runs backwards")
                 now = max(now, time)
@@ -185,14 +185,17 @@ public final class Air {
         release()
     }
 
-    /// Sends a frame, once, from a place of the roster that has no radio of its own.
-    public func inject(_ frame: FrameBuffer, on channel: UInt8, from node: Int) {
-        guard chips[node].phase == .idle else { return }
+    /// Sends a frame, once, from a place of the roster that has no radio of its own. Whether it
+    /// could: it sends one at a time.
+    public func inject(_ frame: FrameBuffer, on channel: UInt8, from node: Int) -> Bool {
+        guard chips[node].phase == .idle else { return false }
+        evidence?.begin(now, chips.count + node)
         chips[node].configuration.channel = channel
         chips[node].isConfigured = true
         transmit(node, frame, 0, retries: 0)
         // Nobody waits for its acknowledgement.
         chips[node].wantsAck = false
+        return true
     }
 
     /// The node's software is gone: word of that goes round, and its power is cut now.
@@ -216,6 +219,12 @@ public final class Air {
         schedule(node)
         release()
     }
+
+    /// Whether so much waits for the node that nothing more is to be sent to it for the moment.
+    public func isFull(_ node: Int) -> Bool { mailboxes[node].isFull }
+
+    /// Whether what happens now comes after all that has happened: with the clock it always does.
+    var recordsInOrder: Bool { owing.isEmpty || timekeeping == .clock }
 
     /// Whether the node has a turn that it has not answered.
     public func owes(_ node: Int) -> Bool { mailboxes[node].owedSince != .distantFuture }
@@ -338,7 +347,7 @@ public final class Air {
         _ kind: EventKind, _ node: Int, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0
     ) {
         let event = EventRecord(time: now, node: UInt16(node), kind: kind, a, b, c)
-        evidence?.record(event: event, isInOrder: owing.isEmpty)
+        evidence?.record(event: event, isInOrder: recordsInOrder)
         if kind.isMilestone { tellObservers(event) }
     }
 
@@ -384,7 +393,7 @@ public final class Air {
                 .link(Int(a), Int(b), Link(rssi: rssi, lossPerMillion: loss)), to: node,
                 at: now + settings.benchLatency, from: node)
         case .event(let event):
-            evidence?.record(event: event, isInOrder: owing.isEmpty)
+            evidence?.record(event: event, isInOrder: recordsInOrder)
             if event.kind.isMilestone { tellObservers(event) }
         case .restart(let delay):
             // It counts to the others from when a bench could tell.

@@ -131,6 +131,10 @@ extension Air {
                 continue
             }
             guard isHeard(at: receiver, from: sender, start: start, link, header) else { continue }
+            guard !mailboxes[receiver].isOverrun else {
+                lose(at: receiver, .receiverOverrun, header)
+                continue
+            }
             if header.wantsAck, !header.isBroadcast { acknowledge(receiver, header) }
             mailboxes[receiver].put(
                 Reception(
@@ -189,7 +193,7 @@ extension Air {
             frame: FrameRecord(
                 number: frameCount, start: start, end: now, sender: UInt16(sender),
                 channel: channel, psdu: psdu, rssi: link?.rssi,
-                lqi: link.map { Self.quality($0.rssi) }), isInOrder: owing.isEmpty)
+                lqi: link.map { Self.quality($0.rssi) }), isInOrder: recordsInOrder)
     }
 
     /// Link quality from received power: 0 at -100 dBm, 255 at -30 dBm and above.

@@ -129,6 +129,15 @@ struct Mailbox {
         return firstReport < endReport ? min(other, reportTime) : other
     }
 
+    /// Frames that a chip keeps for a node that does not take them. In virtual time the air waits
+    /// for the node long before.
+    private static let receptionLimit = 64
+    /// Letters from the bench and the WAN.
+    private static let letterLimit = 4_096
+
+    var isOverrun: Bool { endReception - firstReception >= Self.receptionLimit }
+    var isFull: Bool { letters.count >= Self.letterLimit }
+
     var firstLetter: Instant { letters.first?.time ?? .distantFuture }
 
     /// Takes the next report; false if there is none.

@@ -91,8 +91,14 @@ extension AirService {
         guard world.orders.count < Self.orderLimit else {
             return turnDown(request.number, of: peer, .busy, "too many orders wait; try again")
         }
-        world.orders.append((request, peer))
         settle(world)
+        guard !world.air.isFull(request.body.recipient) else {
+            return turnDown(
+                request.number, of: peer, .busy,
+                "\(world.seats[request.body.recipient].plan.name) has not taken what was sent to "
+                    + "it before")
+        }
+        world.orders.append((request, peer))
         if world.pace != .virtual || world.air.isSettled { carryOutOrders(of: world) }
     }
 
@@ -103,8 +109,14 @@ extension AirService {
         let from = world.bench ?? world.seats.count - 1
         for (request, peer) in orders {
             out.removeAll()
-            out.node = UInt16(from)
             out.now = world.air.now
+            let (order, member, device) = Self.record(of: request.body, by: from, in: world)
+            out.node = UInt16(member)
+            // The parts of an image between its begin and its end say nothing of their own.
+            if let order, order != .imageChunk {
+                out.note(.benchOrdered, UInt64(order.rawValue), device?.rawValue ?? 0)
+            }
+            out.node = UInt16(from)
             switch request.body {
             case .wan(let message): out.send(message)
             case .order(let order, let target): out.send(order, to: target)
@@ -112,7 +124,11 @@ extension AirService {
             case .link(let a, let b, let rssi, let loss):
                 out.append(.link(a: a, b: b, rssi: rssi, lossPerMillion: loss))
             case .inject(let channel, let psdu):
-                world.air.inject(psdu, on: channel, from: from)
+                guard world.air.inject(psdu, on: channel, from: from) else {
+                    turnDown(
+                        request.number, of: peer, .busy, "the frame before is still on its way")
+                    continue
+                }
             case .status, .end: break
             }
             world.air.act(out, from: from)
@@ -122,7 +138,51 @@ extension AirService {
     }
 }
 
+extension AirService {
+    /// What is noted of an order: whom it is for, and which other device it is about.
+    private static func record(
+        of body: ControlRequest.Body, by bench: Int, in world: AirWorld
+    ) -> (order: BenchOrder?, member: Int, device: EUI64?) {
+        switch body {
+        case .status, .end: (nil, bench, nil)
+        case .wan(let message):
+            switch message {
+            case .beginImage(_, let targets, _, _): (.beginImage, 0, targets.first)
+            case .imageChunk: (.imageChunk, 0, nil)
+            case .endImage: (.endImage, 0, nil)
+            case .activateHub: (.activateHub, 0, nil)
+            case .readVersion(let device): (.readVersion, 0, device)
+            case .imageStored, .imageRefused: (.hubMessage, 0, nil)
+            }
+        case .order(let order, let target):
+            switch order {
+            case .activate: (.activate, Int(target), nil)
+            case .queryNextImage: (.queryNextImage, Int(target), nil)
+            case .queryDeviceFile: (.queryDeviceFile, Int(target), nil)
+            case .cancelDownload: (.cancelDownload, Int(target), nil)
+            case .permitJoining: (.permitJoining, Int(target), nil)
+            case .updateNetworkKey: (.updateNetworkKey, Int(target), nil)
+            case .addDevice(let device, _): (.addDevice, Int(target), device)
+            case .removeDevice(let device): (.removeDevice, Int(target), device)
+            }
+        case .power(let target, let on): (on ? .powerOn : .powerOff, Int(target), nil)
+        case .link(let a, let b, _, _):
+            (.changeLink, Int(a), world.seats[Int(b)].plan.eui64)
+        case .inject: (.injectFrame, bench, nil)
+        }
+    }
+}
+
 extension ControlRequest.Body {
+    /// The place in the roster that has to take it; the hub's for what comes over the WAN.
+    fileprivate var recipient: Int {
+        switch self {
+        case .order(_, let target): Int(target)
+        case .power(let target, _): Int(target)
+        case .link, .status, .wan, .inject, .end: 0
+        }
+    }
+
     /// Those of the roster that it names.
     fileprivate var members: [Int] {
         switch self {

@@ -43,6 +43,8 @@ public final class AirService {
     private var nextLookRound = 0.0
     /// Told of what a person at the air would want to know.
     public var log: ((String) -> Void)?
+    /// Called now and then, at least once a second unless the air is busy all the time.
+    public var pulse: (() -> Void)?
     /// Called when the last of a home's members has come and its time begins.
     public var began: ((AirWorld) -> Void)?
 
@@ -207,6 +209,7 @@ public final class AirService {
     private func keepWatch(at wall: Double) {
         guard wall >= nextPing else { return }
         nextPing = wall + (worlds.contains { $0.air.isSettled } ? 1 : 0.1)
+        pulse?()
         for world in worlds where world.state != .ended {
             for node in world.seats.indices { watch(node, of: world, at: wall) }
         }
@@ -325,8 +328,11 @@ public final class AirService {
 
     private func takeAnswer(_ bytes: Span<UInt8>, of node: Int, in world: AirWorld) {
         let seat = (world: world, node: node)
-        let time = world.seats[node].turnTime
         guard let peer = world.seats[node].peer else { return }
+        // Where time runs with the clock, what a node does counts from when it is heard of, and
+        // all that comes before happens first.
+        settle(world)
+        let time = world.pace == .virtual ? world.seats[node].turnTime : world.air.now
         do {
             let answer = try AirProtocol.decodeAnswer(
                 bytes, into: &out, node: UInt16(node), now: time)
@@ -336,7 +342,7 @@ public final class AirService {
                 complain(to: peer, seat, .outOfTurn, "turn \(answer.turn) is not out")
                 return
             }
-            guard answer.nextDeadline >= time else {
+            guard answer.nextDeadline >= world.seats[node].turnTime else {
                 complain(
                     to: peer, seat, .outOfTime, "the next deadline lies before the turn's time")
                 return
@@ -345,7 +351,6 @@ public final class AirService {
                 complain(to: peer, seat, .notAllowed, "only the bench orders others about")
                 return
             }
-            settle(world)
             world.seats[node].owedSince = nil
             world.air.accept(out, from: node, nextDeadline: answer.nextDeadline)
         } catch {

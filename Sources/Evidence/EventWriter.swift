@@ -17,6 +17,7 @@ package struct EventWriter {
     private let steps: [[UInt8]]
     private let dropReasons: [[UInt8]]
     private let refusals: [[UInt8]]
+    private let benchOrders: [[UInt8]]
     private let transmitStatuses: [[UInt8]]
     private let zclStatuses: [[UInt8]]
 
@@ -46,6 +47,7 @@ package struct EventWriter {
             }
         }
         dropReasons = Self.names { DropReason(rawValue: $0)?.name }
+        benchOrders = Self.names { BenchOrder(rawValue: $0)?.name }
         refusals = Self.names { RefusalReason(rawValue: $0)?.name }
         transmitStatuses = Self.names { TransmitStatus(rawValue: $0)?.name }
         zclStatuses = Self.names { ZCLStatusName.name(of: UInt64($0)) }
@@ -112,6 +114,7 @@ package struct EventWriter {
             if value == 0 { file.put("false") } else { file.put("true") }
         case .dropReason: put(name: value, of: dropReasons)
         case .refusal: put(name: value, of: refusals)
+        case .benchOrder: put(name: value, of: benchOrders)
         case .transmitStatus: put(name: value, of: transmitStatuses)
         case .zclStatus: put(name: value, of: zclStatuses)
         case .digest:

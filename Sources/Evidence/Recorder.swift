@@ -81,6 +81,12 @@ public final class Recorder: EvidenceSink {
     /// them; `events.jsonl` has them all.
     public var dropsWithoutComment: UInt64 { capture?.lateDrops ?? 0 }
 
+    /// Hands on to the system what is in the files' buffers.
+    public func flush() {
+        trace?.flush()
+        log?.flush()
+    }
+
     /// Writes what is still held and closes the files. Throws the first thing that went wrong
     /// since the start; what was recorded after it is not in that file.
     public func finish() throws(EvidenceError) {

@@ -7,6 +7,7 @@ extension DropReason {
         case .collision: "another transmission overlapped it at this receiver"
         case .linkLoss: "it was lost on the link"
         case .receiverOff: "the receiver was off"
+        case .receiverOverrun: "its node had not taken the frames before it"
         case .macMalformed: "its MAC header or command is malformed"
         case .macUnexpected: "the MAC had no use for it in this state"
         case .queueFull: "a queue was full"

@@ -90,6 +90,8 @@ public final class AirProcess {
             worlds: worlds, endpoints: endpoints, settings: plans[0].settings, tether: tether,
             isStopped: isStopped)
         service.log = log
+        // So that whoever looks into a home while it runs sees what has happened.
+        if plan.pace != .virtual { service.pulse = { [recorder] in recorder.flush() } }
     }
 
     /// Until the run ends or the air is stopped.

@@ -84,11 +84,13 @@ public final class Children {
         }
         let child = Child(name: name, pid: pid, log: log)
         running.append(child)
+        // One that is started again: how it ended before is over.
+        ended.removeAll { $0.child.name == name }
         return child
     }
 
     /// Nothing that this process has open is a child's business, and a lock must not outlive it.
-    private static func keepToItself() {
+    static func keepToItself() {
         guard let folder = opendir("/proc/self/fd") else { return }
         defer { closedir(folder) }
         while let entry = readdir(folder) {
@@ -144,12 +146,14 @@ public final class Children {
         let code = status >> 8 & 0xFF
         let line = Self.lastLine(of: child.log)
         var words = signal != 0 ? "was ended by signal \(signal)" : "ended with exit code \(code)"
-        if !line.isEmpty { words += ": \(line)" }
+        // Who is killed from outside has had nothing to say about it.
+        let isKilled = signal == SIGKILL || signal == SIGTERM
+        if !line.isEmpty, !isKilled { words += ": \(line)" }
         ended.append((child, words, signal == 0 && code == 0))
     }
 
     /// The last line of a log, without the program's own name before it.
-    private static func lastLine(of path: String) -> String {
+    static func lastLine(of path: String) -> String {
         guard let bytes = try? Files.read(path, limit: 1 << 20) else { return "" }
         let text = String(decoding: bytes, as: UTF8.self)
         let line = text.split(separator: "\n").last.map(String.init) ?? ""

@@ -75,6 +75,24 @@ public enum Files {
         }
     }
 
+    /// All bytes of a small file that the system makes up as it is read, as in /proc.
+    static func readVirtual(_ path: String) throws(FileError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw readError(path) }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        guard count >= 0 else { throw readError(path) }
+        return Array(bytes.prefix(count))
+    }
+
+    /// Replaces the content of a file at once: whoever reads it finds the old or the new.
+    public static func replace(_ bytes: [UInt8], at path: String) throws(FileError) {
+        let partial = path + ".part"
+        try write(bytes, to: partial)
+        guard rename(partial, path) == 0 else { throw writeError(path) }
+    }
+
     /// Replaces the content of a file, or makes it.
     public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)

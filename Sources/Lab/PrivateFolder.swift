@@ -42,17 +42,21 @@ public struct PrivateFolder: Sendable {
 
     /// Removes the folder with the files in it and in the folders in it, one level deep.
     public func remove() {
-        for name in Self.names(in: path) {
-            let entry = path + "/" + name
-            if unlink(entry) != 0 {
-                for inner in Self.names(in: entry) { unlink(entry + "/" + inner) }
-                rmdir(entry)
-            }
-        }
+        Self.removeContents(of: path)
         rmdir(path)
     }
 
-    private static func names(in path: String) -> [String] {
+    static func removeContents(of path: String, keeping kept: String? = nil) {
+        for name in names(in: path) where name != kept {
+            let entry = path + "/" + name
+            if unlink(entry) != 0 {
+                for inner in names(in: entry) { unlink(entry + "/" + inner) }
+                rmdir(entry)
+            }
+        }
+    }
+
+    static func names(in path: String) -> [String] {
         guard let folder = opendir(path) else { return [] }
         defer { closedir(folder) }
         var names: [String] = []

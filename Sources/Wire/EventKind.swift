@@ -80,6 +80,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
 
     // The air of processes
     case nodeLost = 140
+    case benchOrdered = 141
 
     /// The name in `events.jsonl`.
     public var name: String { "\(self)" }
@@ -208,6 +209,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
         case .runEnded: [.init("passed", .yesNo)]
         case .nodeLost: []
+        case .benchOrdered: [.init("order", .benchOrder), .init("device", .eui64)]
         }
     }
 
@@ -217,7 +219,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         switch self {
         case .dropped, .transmitFailed, .apsRetry, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
-            .runEnded, .imageNotified, .commandRefused, .routeFound, .routeLost, .clockSet:
+            .runEnded, .imageNotified, .commandRefused, .routeFound, .routeLost, .clockSet,
+            .benchOrdered:
             false
         default: true
         }
@@ -233,6 +236,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case collision = 1
     case linkLoss = 2
     case receiverOff = 3
+    case receiverOverrun = 4
 
     // MAC
     case macMalformed = 20
@@ -279,6 +283,36 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case tooLong = 120
     case notInDeviceLog = 121
     case counterSpent = 122
+
+    public var name: String { "\(self)" }
+}
+
+/// What somebody at the bench had the air do (`benchOrdered`).
+public enum BenchOrder: UInt8, CaseIterable, Sendable {
+    // Over the WAN
+    case beginImage = 0
+    case imageChunk = 1
+    case endImage = 2
+    case activateHub = 3
+    case readVersion = 4
+    /// A message that the hub sends and nobody sends to it.
+    case hubMessage = 5
+
+    // To a node
+    case activate = 20
+    case queryNextImage = 21
+    case queryDeviceFile = 22
+    case cancelDownload = 23
+    case permitJoining = 24
+    case updateNetworkKey = 25
+    case addDevice = 26
+    case removeDevice = 27
+
+    // To the air
+    case powerOff = 40
+    case powerOn = 41
+    case changeLink = 42
+    case injectFrame = 43
 
     public var name: String { "\(self)" }
 }

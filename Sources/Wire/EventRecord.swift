@@ -36,6 +36,8 @@ public enum EventFormat: Sendable {
     case dropReason
     /// `RefusalReason`
     case refusal
+    /// `BenchOrder`
+    case benchOrder
     /// `TransmitStatus` as its raw value.
     case transmitStatus
     /// A ZCL status code (ZCL 2.6.3).

@@ -55,6 +55,14 @@ struct AirCommand: ParsableCommand {
 
     @OptionGroup(visibility: .hidden) var story: StoryArguments
 
+    /// At virtual time zero, in seconds since 2000.
+    @Option(help: .hidden, transform: CodeArgument.read)
+    var start: CodeArgument<UInt32>?
+
+    /// The folder of a home, which it removes if nobody keeps it any more.
+    @Option(help: .hidden)
+    var clear: String?
+
     /// A folder that whoever started it has prepared.
     @Option(help: .hidden)
     var evidence: String?
@@ -72,6 +80,7 @@ struct AirCommand: ParsableCommand {
     }
 
     func run() throws {
+        defer { clear.map { HomeFolder.takeExisting($0)?.remove() } }
         let endpoints = try AirEndpoints.reading(bind)
         guard endpoints.isIPC || endpoints.isLoopback else {
             throw Failure(
@@ -103,7 +112,8 @@ struct AirCommand: ParsableCommand {
             let plans = homes.map { home in
                 var plan = AirPlan(
                     cast: HomeCast(home, last: story == nil ? "bench" : "director"),
-                    start: story?.scenario.start ?? pace.start,
+                    start: story?.scenario.start
+                        ?? start.map { UTCTime(secondsSince2000: $0.value) } ?? pace.start,
                     seed: Seed(seed?.value ?? story?.scenario.seed ?? 1), pace: pace.pace,
                     steps: story?.scenario.steps.map(\.title))
                 plan.folder = folder
@@ -129,10 +139,13 @@ struct AirCommand: ParsableCommand {
 /// `real`, `virtual` or `xN`.
 struct PaceArgument: ExpressibleByArgument {
     var pace: Pace
+    /// As it was given.
+    var text = "real"
 
     init(_ pace: Pace) { self.pace = pace }
 
     init?(argument: String) {
+        text = argument
         switch argument {
         case "real": pace = .real
         case "virtual": pace = .virtual

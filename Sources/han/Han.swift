@@ -9,6 +9,7 @@ struct Han: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             DemoCommand.self, RunCommand.self, ImageCommand.self, ProfileCommand.self,
+            UpCommand.self, PsCommand.self, CtlCommand.self, DownCommand.self, SniffCommand.self,
             AirCommand.self, NodeCommand.self,
         ])
 

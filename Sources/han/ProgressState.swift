@@ -34,14 +34,14 @@ struct ProgressState {
     private let deliveries: [[String]]
     private let names: [UInt64: String]
 
-    init(roster: Roster, scenario: Scenario) {
+    init(roster: Roster, scenario: Scenario? = nil) {
         let nodes = roster.members.filter { $0.eui64 != nil }
         rows = nodes.map { Row(name: $0.name) }
         names = Dictionary(
             nodes.compactMap { node in node.eui64.map { ($0.rawValue, node.name) } },
             uniquingKeysWith: { first, _ in first })
-        stepTitles = scenario.steps.map(\.title)
-        deliveries = scenario.steps.compactMap { step in
+        stepTitles = scenario?.steps.map(\.title) ?? []
+        deliveries = (scenario?.steps ?? []).compactMap { step in
             switch step.action {
             case .deliver(_, let targets): targets
             case .updateHub: []

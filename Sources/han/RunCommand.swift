@@ -241,4 +241,6 @@ enum Clock {
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
+
+    static func sleep(_ seconds: Double) { usleep(UInt32(seconds * 1e6)) }
 }

@@ -74,9 +74,12 @@ struct RunReadmeTests {
     func parsed() throws {
         // Files of the README do not exist, so that a call that parses ends with 66 at the worst.
         let folder = try TemporaryFolder()
+        // The home that one starts and another ends.
+        let homes = try RuntimeFolder()
         for call in Self.calls {
             let result = try RunHan.han(
-                call, in: folder.path, environment: ["HAN_HOME": RunHan.root])
+                call, in: folder.path,
+                environment: ["HAN_HOME": RunHan.root].merging(homes.environment) { $1 })
             #expect(result.code == 0 || result.code == 66, "\(call): \(result.errors)")
         }
     }

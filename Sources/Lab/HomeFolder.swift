@@ -1,0 +1,69 @@
+import Glibc
+
+/// The private folder of one run of a home, held by a lock that ends with its holder's process,
+/// however that ends. The lock is on a file in the folder, and goes with it.
+public final class HomeFolder {
+    public let path: String
+    private let descriptor: Int32
+
+    static let lockName = "lock"
+
+    private init(path: String, descriptor: Int32) {
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    /// Makes the folder if need be and takes it; nil if somebody else has it.
+    public static func take(_ path: String) throws(ChildError) -> HomeFolder? {
+        // Whoever clears it away has it for a moment only.
+        for _ in 0..<50 {
+            _ = try PrivateFolder(path)
+            if let folder = try existing(path) { return folder }
+            usleep(10_000)
+        }
+        return nil
+    }
+
+    /// Takes a folder that is there; nil if there is none, or somebody else has it.
+    public static func takeExisting(_ path: String) -> HomeFolder? {
+        (try? existing(path)) ?? nil
+    }
+
+    private static func existing(_ path: String) throws(ChildError) -> HomeFolder? {
+        let lock = "\(path)/\(lockName)"
+        let descriptor = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw ChildError("'\(lock)' cannot be made: \(String(cString: strerror(errno)))")
+        }
+        var (held, named) = (stat(), stat())
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0,
+            stat(lock, &named) == 0, held.st_ino == named.st_ino, held.st_dev == named.st_dev
+        else {
+            // Somebody has it, or has cleared it away in the meantime.
+            close(descriptor)
+            return nil
+        }
+        return HomeFolder(path: path, descriptor: descriptor)
+    }
+
+    /// Ends what an earlier run has left running, and removes its files.
+    public func clear() {
+        if let run = HomeRun.read(path) {
+            ProcessIdentity.end(run.parts.map(\.process))
+        }
+        PrivateFolder.removeContents(of: path, keeping: Self.lockName)
+    }
+
+    /// Removes the folder. It first gets another name, so that nobody who is on the way out can
+    /// still make files in it, and somebody else can have a new one.
+    public func remove() {
+        let name = path.split(separator: "/").last.map(String.init) ?? ""
+        let gone = "\(path.dropLast(name.count)).\(name)-\(getpid())"
+        guard rename(path, gone) == 0 else { return }
+        PrivateFolder.removeContents(of: gone)
+        rmdir(gone)
+    }
+}

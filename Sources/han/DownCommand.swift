@@ -1,0 +1,66 @@
+import ArgumentParser
+import Lab
+
+struct DownCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "down",
+        abstract: "End a home, and clear what a killed one has left.",
+        discussion: """
+            Without a name it ends the only home that there is. It also clears away what is left \
+            of a home whose supervisor was killed; processes that only have the number of one of \
+            its own are left alone.
+            """)
+
+    @Argument(
+        help: ArgumentHelp("The home.", valueName: "run"),
+        completion: .custom { _, _, prefix in Completions.runs(prefix) })
+    var home: String?
+
+    @Flag(help: "End all homes of this user.")
+    var all = false
+
+    func validate() throws {
+        guard home == nil || !all else {
+            throw ValidationError("--all ends every home; leave '\(home ?? "")' or --all out.")
+        }
+    }
+
+    func run() throws {
+        let names = try HomeRun.names()
+        var ended = names
+        if let home {
+            guard names.contains(home) else {
+                throw Failure(
+                    .missing,
+                    "there is no home '\(home)'; "
+                        + (names.isEmpty ? "none is up" : "there are \(Words.list(names))"))
+            }
+            ended = [home]
+        } else if !all {
+            guard names.count <= 1 else {
+                throw Failure(
+                    .usage, "several homes are up; name one, or give --all: " + Words.list(names))
+            }
+            guard !names.isEmpty else { throw Failure(.missing, "no home is up") }
+        }
+        for name in ended {
+            do {
+                try HomeRun.end(name)
+            } catch {
+                throw Failure(.unavailable, error.description)
+            }
+            try Output.write("the home '\(name)' has ended\n")
+        }
+    }
+}
+
+extension HomeRun {
+    /// Every home of this user that has a folder.
+    fileprivate static func names() throws -> [String] {
+        do {
+            return try folders()
+        } catch {
+            throw Failure(.io, error.description)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import AirBus
+import ArgumentParser
+import Lab
+import Wire
+
+/// Which home a command is about.
+struct HomeArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Which home, where several are up; 'han ps' lists them.", valueName: "run"),
+        completion: .custom { _, _, prefix in Completions.runs(prefix) })
+    var home: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "An air that 'han up' has not started: ipc://PATH or tcp://HOST:PORT.",
+            valueName: "endpoint"))
+    var air: String?
+
+    func validate() throws {
+        guard home == nil || air == nil else {
+            throw ValidationError("--home and --air both say which air; give one of them.")
+        }
+    }
+
+    /// The home and its air; no home if the air was named itself.
+    func find() throws -> (run: HomeRun?, endpoints: AirEndpoints) {
+        if let air { return (nil, try .reading(air)) }
+        let run = try HomeRun.find(home)
+        return (run, try .reading(run.endpoint))
+    }
+}
+
+extension HomeRun {
+    /// The home of this name that is up; without a name, the only one.
+    static func find(_ name: String?) throws -> HomeRun {
+        let all = try listed()
+        let up = all.filter(\.isUp)
+        if let name {
+            if let run = up.first(where: { $0.name == name }) { return run }
+            let rest = all.contains { $0.name == name }
+            throw Failure(
+                .missing,
+                rest
+                    ? "the home '\(name)' has ended; 'han down \(name)' clears what is left of it"
+                    : "no home '\(name)' is up; "
+                        + (up.isEmpty ? "none is" : "there are " + Words.list(up.map(\.name))))
+        }
+        guard let only = up.first else {
+            throw Failure(.missing, "no home is up; 'han up' starts one")
+        }
+        guard up.count == 1 else {
+            throw Failure(
+                .usage, "several homes are up; say which one: " + Words.list(up.map(\.name)))
+        }
+        return only
+    }
+
+    static func listed() throws -> [HomeRun] {
+        do {
+            return try all()
+        } catch {
+            throw Failure(.io, error.description)
+        }
+    }
+}
+
+extension ControlClient {
+    /// The air's control socket.
+    static func reaching(_ endpoints: AirEndpoints) throws -> ControlClient {
+        do {
+            return try ControlClient(endpoints: endpoints)
+        } catch {
+            throw Failure(error)
+        }
+    }
+}
+
+extension Failure {
+    init(_ error: ControlError) {
+        switch error {
+        case .refused(let notice):
+            self.init(notice.code == .unknownMember ? .missing : .data, error.description)
+        case .socket, .silent, .garbled: self.init(.unavailable, error.description)
+        }
+    }
+}
+
+extension Completions {
+    /// The homes that there are.
+    static func runs(_ prefix: String) -> [String] {
+        ((try? HomeRun.all()) ?? []).map(\.name).filter { $0.hasPrefix(prefix) }
+    }
+
+    /// The members of the homes that are up.
+    static func members(_ prefix: String) -> [String] {
+        let names = ((try? HomeRun.all()) ?? []).filter(\.isUp).flatMap(\.members)
+        return Set(names).sorted().filter { $0.hasPrefix(prefix) }
+    }
+}

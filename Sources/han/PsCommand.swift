@@ -1,0 +1,141 @@
+import AirBus
+import ArgumentParser
+import Glibc
+import Lab
+import Wire
+
+struct PsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ps",
+        abstract: "Show the homes that are up, and how each of their processes stands.",
+        discussion: """
+            The state of an air is waiting, until its roster is there, running or ended; that of a \
+            member onAir, powerOff, absent (nobody has taken its place yet), gone (its process has \
+            ended) or putOff (the air has turned it away). An air that does not answer, and its \
+            members, are silent.
+
+            --json prints a list, by home and then in the roster's order, of objects with the keys \
+            home, role, name, state and, where there is one, eui64, pid, firmware ("0x03010407"), \
+            download {offset, size, percent}, memory (resident, in bytes); AIR is a role too, and \
+            has time (virtual, in seconds) and frames.
+            """)
+
+    @Argument(
+        help: ArgumentHelp("Only this home.", valueName: "run"),
+        completion: .custom { _, _, prefix in Completions.runs(prefix) })
+    var home: String?
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        var runs = try HomeRun.listed()
+        if let home {
+            runs = runs.filter { $0.name == home }
+            // For its message.
+            if runs.isEmpty { _ = try HomeRun.find(home) }
+        }
+        var rows: [Row] = []
+        for run in runs {
+            guard run.isUp else {
+                note(
+                    "the home '\(run.name)' has ended"
+                        + (run.failure.map { ": \($0)" } ?? ", its supervisor is gone")
+                        + "; 'han down \(run.name)' clears what is left of it in '"
+                        + ((try? HomeRun.folder(of: run.name)) ?? "") + "'")
+                continue
+            }
+            rows += try Self.rows(of: run)
+        }
+        if json { return try Output.json(rows) }
+        guard !rows.isEmpty else { return note("no home is up; 'han up' starts one") }
+        let style = Terminal(descriptor: STDOUT_FILENO).style
+        let head = [
+            "HOME", "ROLE", "NAME", "EUI64", "PID", "STATE", "FIRMWARE", "DOWNLOAD", "MEMORY",
+        ]
+        try Output.write(Output.columns([head] + rows.map { $0.cells(style) }))
+    }
+
+    private func note(_ line: String) {
+        Terminal(descriptor: STDERR_FILENO).write("han: \(line)\n")
+    }
+
+    private static func rows(of run: HomeRun) throws -> [Row] {
+        let air = run.parts.first { $0.role == "AIR" }
+        let status: RunStatus
+        do {
+            status = try ControlClient(endpoints: .reading(run.endpoint), patience: 3).status()
+        } catch {
+            return run.parts.map { part in
+                Row(
+                    home: run.name, role: part.role, name: part.name, eui64: part.eui64,
+                    pid: part.process.pid, state: "silent",
+                    memory: ProcessIdentity.residentMemory(of: part.process.pid))
+            }
+        }
+        var first = Row(
+            home: run.name, role: "AIR", name: "AIR", eui64: nil, pid: air?.process.pid,
+            state: status.state.name,
+            memory: air.flatMap { ProcessIdentity.residentMemory(of: $0.process.pid) })
+        first.time = status.time.inSeconds
+        first.frames = status.frames
+        return [first]
+            + status.members.filter { $0.eui64 != nil }.map { member in
+                let pid = member.processID == 0 ? nil : Int32(clamping: member.processID)
+                var row = Row(
+                    home: run.name, role: member.role, name: member.name,
+                    eui64: member.eui64?.description, pid: pid, state: member.state.name,
+                    memory: pid.flatMap { ProcessIdentity.residentMemory(of: $0) })
+                if member.firmware != 0 { row.firmware = Words.version(member.firmware) }
+                if member.size > 0 {
+                    row.download = Download(offset: member.offset, size: member.size)
+                }
+                return row
+            }
+    }
+
+    private struct Download: Encodable {
+        var offset: UInt32
+        var size: UInt32
+        var percent: Int
+
+        init(offset: UInt32, size: UInt32) {
+            self.offset = offset
+            self.size = size
+            percent = Int(UInt64(offset) * 100 / UInt64(max(1, size)))
+        }
+    }
+
+    private struct Row: Encodable {
+        var home: String
+        var role: String
+        var name: String
+        var eui64: String?
+        var pid: Int32?
+        var state: String
+        var firmware: String?
+        var download: Download?
+        var memory: UInt64?
+        var time: Double?
+        var frames: UInt64?
+
+        func cells(_ style: Terminal.Style) -> [String] {
+            var progress = ""
+            if let download {
+                let bar = style.bar(
+                    UInt64(download.offset), of: UInt64(download.size), width: 10)
+                progress = "\(bar) \(download.percent) %"
+            } else if let frames {
+                progress = "\(Words.count(frames)) frames"
+            }
+            return [
+                home, role, name, eui64 ?? "", pid.map { "\($0)" } ?? "", state, firmware ?? "",
+                progress, memory.map { Output.size(Int($0)) } ?? "",
+            ]
+        }
+    }
+}
+
+extension Instant {
+    fileprivate var inSeconds: Double { (self - .zero).inSeconds }
+}
