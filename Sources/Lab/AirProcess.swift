@@ -91,7 +91,11 @@ public final class AirProcess {
             isStopped: isStopped)
         service.log = log
         // So that whoever looks into a home while it runs sees what has happened.
-        if plan.pace != .virtual { service.pulse = { [recorder] in recorder.flush() } }
+        if plans[0].pace != .virtual {
+            service.pulse = { [witnesses] in
+                for witness in witnesses { witness.flush() }
+            }
+        }
     }
 
     /// Until the run ends or the air is stopped.
@@ -112,6 +116,8 @@ private final class Witness: EvidenceSink {
         keys = RunKeys(home: plan.cast.home, folder: plan.folder)
         try keys.begin()
     }
+
+    func flush() { recorder.flush() }
 
     func finish() throws {
         try recorder.finish()
