@@ -71,6 +71,22 @@ public final class ControlClient {
         return time
     }
 
+    /// Has the air send WAN messages, each to the hub of a member's home, as close together as may
+    /// be: all are on their way before the first is answered, because in virtual pace an idle home
+    /// lives through minutes between two requests. No more than `batchLimit`.
+    public func sendAll(
+        _ messages: [(message: WANMessage, member: UInt16)]
+    ) throws(ControlError) {
+        precondition(messages.count <= Self.batchLimit)
+        let first = number
+        for (message, member) in messages { try send(.wan(message), member) }
+        // One home may be sooner with its answers than another.
+        for _ in messages { _ = try answer(to: messages.count, after: first) }
+    }
+
+    /// What ZeroMQ holds for a socket whose peer is slow, less some.
+    public static let batchLimit = 900
+
     /// As `order`, and again while the air says that it is busy, for as long as an answer may take.
     @discardableResult
     public func orderPatiently(_ body: ControlRequest.Body) throws(ControlError) -> Instant {
@@ -90,11 +106,26 @@ public final class ControlClient {
     private func ask(
         _ body: ControlRequest.Body, _ member: UInt16? = nil
     ) throws(ControlError) -> ControlAnswer {
+        let last = number
+        try send(body, member)
+        return try answer(to: 1, after: last)
+    }
+
+    private func send(_ body: ControlRequest.Body, _ member: UInt16?) throws(ControlError) {
         number &+= 1
         builder.request(ControlRequest(number: number, body, member: member))
         guard !builder.isOverflowed else { throw .garbled(WireError(.invalid, "request", at: 0)) }
-        let limit = WallClock.seconds() + patience
         socket.send(builder.message)
+    }
+
+    /// The next answer to one of the `count` requests after number `last`.
+    private func answer(
+        to count: Int, after last: UInt32
+    ) throws(ControlError) -> ControlAnswer {
+        func isOneOfThem(_ request: UInt32) -> Bool {
+            request != last && request &- last <= UInt32(count)
+        }
+        let limit = WallClock.seconds() + patience
         while true {
             let left = limit - WallClock.seconds()
             guard left > 0 else { throw .silent(endpoint: endpoint, seconds: patience) }
@@ -114,9 +145,9 @@ public final class ControlClient {
             }
             switch answer {
             // What came too late for an earlier request says nothing about this one.
-            case .status(_, let request) where request != number: continue
-            case .done(let request, _) where request != number: continue
-            case .error(let notice) where notice.request == number || notice.request == 0:
+            case .status(_, let request) where !isOneOfThem(request): continue
+            case .done(let request, _) where !isOneOfThem(request): continue
+            case .error(let notice) where isOneOfThem(notice.request) || notice.request == 0:
                 throw .refused(notice)
             case .error: continue
             case .status, .done: return answer

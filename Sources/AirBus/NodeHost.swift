@@ -46,6 +46,8 @@ public final class NodeHost<N: Node> {
     /// Called once the air has let it on.
     public var joined: ((Welcome) -> Void)?
     private var connected = false
+    /// The connection is gone; what came over it before that is still to be read.
+    private var isLost = false
     /// By the machine's clock, when a connection has to be there.
     private let connectBy = WallClock.seconds() + 10
 
@@ -115,19 +117,20 @@ public final class NodeHost<N: Node> {
             socket.set(ZMQ_LINGER, 200)
             return .stopped
         }
+        if isLost { return .connectionLost }
         if !connected, WallClock.seconds() > connectBy { return .unreachable }
         var event = (UInt16(0), Int32(0))
-        return withUnsafeMutableBytes(of: &event) { bytes in
+        withUnsafeMutableBytes(of: &event) { bytes in
             while let size = monitor.receive(into: bytes) {
                 let code = size >= 2 ? Int32(bytes.loadUnaligned(as: UInt16.self)) : 0
                 withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) {
                     monitor.discardRest($0)
                 }
                 if code == ZMQ_EVENT_HANDSHAKE_SUCCEEDED { connected = true }
-                if code == ZMQ_EVENT_DISCONNECTED, connected { return .connectionLost }
+                if code == ZMQ_EVENT_DISCONNECTED, connected { isLost = true }
             }
-            return nil
         }
+        return nil
     }
 
     private func take(_ bytes: Span<UInt8>) throws -> NodeEnd? {

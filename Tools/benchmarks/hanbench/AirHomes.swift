@@ -31,7 +31,7 @@ struct AirHomes {
     /// How long the turns are counted, in seconds.
     private static let window = 2.0
     /// In how large parts an image goes to a hub, in bytes.
-    private static let chunk = 16 * 1024
+    private static let chunk = 48 * 1024
 
     init(program: String, folder: String, count: Int) throws {
         self.program = program
@@ -110,7 +110,11 @@ struct AirHomes {
         let watch = Watch(children: children)
         let control = try ControlClient(
             endpoints: AirEndpoints(parsing: endpoint), patience: 60)
-        try watch.wait("all nodes are there") { try control.status().state == .running }
+        // A hub that still starts loses what comes over its WAN.
+        try watch.wait("all homes have had their first two minutes") {
+            let status = try control.status()
+            return status.state == .running && status.time >= .zero + .seconds(120)
+        }
         try deliver(to: count, control)
         let outcome = try follow(count, toTheEnd: toTheEnd, control, watch, nodes)
         try control.order(.end)
@@ -123,21 +127,21 @@ struct AirHomes {
 
     /// Sends every hub its image, all of them the same part at a time: they are to begin together.
     private func deliver(to count: Int, _ control: ControlClient) throws {
-        func sendAll(_ message: (Int) -> WANMessage) throws {
-            for number in 0..<count {
-                try control.order(.wan(message(number)), member: UInt16(number * Self.members))
-            }
+        var messages: [(message: WANMessage, member: UInt16)] = []
+        func addAll(_ message: (Int) -> WANMessage) {
+            messages += (0..<count).map { (message($0), UInt16($0 * Self.members)) }
         }
-        try sendAll {
+        addAll {
             .beginImage(
                 delivery: 1, targets: [Self.address($0, 1)], size: UInt32(image.count),
                 installableFrom: [])
         }
         for offset in stride(from: 0, to: image.count, by: Self.chunk) {
             let bytes = Array(image[offset..<min(offset + Self.chunk, image.count)])
-            try sendAll { _ in .imageChunk(delivery: 1, offset: UInt32(offset), bytes: bytes) }
+            addAll { _ in .imageChunk(delivery: 1, offset: UInt32(offset), bytes: bytes) }
         }
-        try sendAll { _ in .endImage(delivery: 1) }
+        addAll { _ in .endImage(delivery: 1) }
+        try control.sendAll(messages)
     }
 
     /// Counts turns from when all have begun their downloads to when the first has ended, or for
@@ -149,8 +153,10 @@ struct AirHomes {
             status.members.filter { $0.role == "ESME" }
         }
         try watch.wait("all download") {
-            let esmes = try downloads(control.status())
-            return esmes.count == count && esmes.allSatisfy { $0.offset > 0 }
+            let idle = try downloads(control.status()).filter { $0.offset == 0 }
+            // Whoever heard of its image too early, or not at all, would ask a day later.
+            for esme in idle { try control.order(.order(.queryNextImage, to: esme.index)) }
+            return idle.isEmpty
         }
         let size = UInt32(image.count)
         let first = try control.status()
