@@ -16,6 +16,10 @@ let hot: [SwiftSetting] =
             .when(configuration: .release))
     ]
 
+/// Tests are many and run once: to optimise them costs more than it saves.
+let tests: [SwiftSetting] =
+    strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -60,7 +64,13 @@ let package = Package(
             dependencies: [
                 "Wire", "Radio", "Crypto", "Air", "AirBus", "GBCS", "Devices", "Evidence", "Lab",
                 argumentParser,
-            ], swiftSettings: strict),
+            ], swiftSettings: strict,
+            // With Swift's libraries in it, a process of a home's takes half the memory.
+            linkerSettings: [
+                .unsafeFlags(["-static-stdlib"]),
+                .linkedLibrary("CoreFoundation"), .linkedLibrary("_FoundationICU"),
+                .linkedLibrary("_FoundationCShims"), .linkedLibrary("_FoundationCollections"),
+            ]),
 
         // Only `Tools/bench` builds `BenchmarkSupport` and `hanbench`.
         .target(
@@ -73,8 +83,9 @@ let package = Package(
         .executableTarget(
             name: "hanbench",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
-                "Evidence", "Lab", "BenchmarkSupport", "BenchmarkReport", argumentParser,
+                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "Simulation", "Evidence", "Lab", "BenchmarkSupport", "BenchmarkReport",
+                argumentParser,
             ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),
 
         // Only `Tools/fuzz` builds these two with libFuzzer; nothing else depends on them.
@@ -86,36 +97,36 @@ let package = Package(
                 "Evidence", "AirBus", "Lab", "FuzzingSupport",
             ], path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: tests),
         .testTarget(
             name: "WireTests", dependencies: ["Wire"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "CryptoTests", dependencies: ["Wire", "Crypto", "COpenSSL"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "GBCSTests", dependencies: ["Wire", "Crypto", "GBCS"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "EvidenceTests", dependencies: ["Wire", "Radio", "Evidence", "TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "AirTests", dependencies: ["Wire", "Radio", "Air", "Simulation"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "AirBusTests", dependencies: ["Wire", "Radio", "AirBus", "TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "ZigbeeTests",
             dependencies: [
                 "Wire", "Radio", "Crypto", "Air", "Zigbee", "Simulation", "Evidence",
                 "TestSupport",
             ],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "DevicesTests",
             dependencies: ["Wire", "Radio", "Air", "Devices", "Simulation"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "LabTests",
             dependencies: [
@@ -123,18 +134,18 @@ let package = Package(
                 "Evidence",
                 "Lab", "TestSupport",
             ],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
-            name: "CommandTests", dependencies: ["TestSupport"],
-            swiftSettings: strict),
+            name: "CommandTests", dependencies: ["Wire", "AirBus", "TestSupport"],
+            swiftSettings: tests),
         .testTarget(
             name: "BenchmarkTests", dependencies: ["BenchmarkReport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "FuzzTests", dependencies: ["TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tests),
         .testTarget(
             name: "TidyTests", dependencies: [],
-            swiftSettings: strict),
+            swiftSettings: tests),
     ]
 )

@@ -61,9 +61,9 @@ public enum Progress: Sendable, Equatable {
 /// The air: the medium, every node's virtual radio chip, its flash and its mail, and the one
 /// total order of all that happens. It knows nothing of what a node is.
 ///
-/// A carrier takes turns from `next(until:into:)`, lets the node handle each and gives the answer to
-/// `accept(_:from:nextDeadline:)`. Order: time first, then chips before nodes, then the roster's
-/// order, then each node's own sequence.
+/// A carrier takes turns from `next(until:into:)`, lets the node handle each and gives the answer
+/// to `accept(_:from:nextDeadline:)`. Order: time first, then chips before nodes, then the
+/// roster's order, then each node's own sequence.
 ///
 /// Several turns may be out at once, one a node. What an outstanding answer could change waits for
 /// it (`Lookahead.swift`), and evidence is brought into the order (`EvidenceOrder.swift`), so that
@@ -185,14 +185,16 @@ public final class Air {
         release()
     }
 
-    /// Sends a frame from a place of the roster that has no radio of its own.
-    /// Whether it could: it sends one at a time.
+    /// Sends a frame, once, from a place of the roster that has no radio of its own. Whether it
+    /// could: it sends one at a time.
     public func inject(_ frame: FrameBuffer, on channel: UInt8, from node: Int) -> Bool {
         guard chips[node].phase == .idle else { return false }
         evidence?.begin(now, chips.count + node)
         chips[node].configuration.channel = channel
         chips[node].isConfigured = true
-        transmit(node, frame, 0, retries: settings.phy.maximumRetries)
+        transmit(node, frame, 0, retries: 0)
+        // Nobody waits for its acknowledgement.
+        chips[node].wantsAck = false
         return true
     }
 
@@ -363,7 +365,8 @@ public final class Air {
         switch action {
         case .configure(let configuration): configure(node, configuration)
         case .receiver(let on): setReceiver(node, on: on)
-        case .pending(let address, let isPending): chips[node].setPending(address, isPending)
+        case .pending(let address, let isPending):
+            if !chips[node].setPending(address, isPending) { note(.outputLost, node, 1) }
         case .transmit(let handle, let frame, let isIndirect):
             transmit(node, frame, handle, retries: isIndirect ? 0 : settings.phy.maximumRetries)
         case .measureEnergy(let channel, let duration):

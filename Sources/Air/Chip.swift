@@ -56,8 +56,6 @@ struct Chip {
     /// Bytes of the frame on the air, its check sequence included.
     var length: Int { frame.count + 2 }
 
-    static let pendingLimit = 64
-
     /// Whether a frame to these addresses is for this chip, and how.
     func accepts(_ header: FilterHeader) -> Bool {
         switch header.destination {
@@ -73,12 +71,15 @@ struct Chip {
         }
     }
 
-    mutating func setPending(_ address: PendingAddress, _ isPending: Bool) {
+    /// False if there is no room for it.
+    mutating func setPending(_ address: PendingAddress, _ isPending: Bool) -> Bool {
         if let index = pending.firstIndex(of: address) {
             if !isPending { pending.remove(at: index) }
-        } else if isPending, pending.count < Self.pendingLimit {
+        } else if isPending {
+            guard pending.count < PendingAddress.tableSize else { return false }
             pending.append(address)
         }
+        return true
     }
 }
 

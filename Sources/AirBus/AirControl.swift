@@ -8,25 +8,65 @@ extension AirService {
 
     func serve(_ bytes: Span<UInt8>, of peer: PeerName) {
         do {
-            let request = try ControlRequest(parsing: bytes)
-            // One home an air, as far as the control socket goes.
-            let world = worlds[0]
+            var request = try ControlRequest(parsing: bytes)
             switch request.body {
             case .status:
-                builder.status(world.status(), request: request.number)
+                builder.status(status(), request: request.number)
                 answer(peer)
             case .end:
-                builder.done(request: request.number, time: world.air.now)
+                builder.done(request: request.number, time: status().time)
                 answer(peer)
                 for world in worlds where world.state != .ended {
                     end(world, .airStopped, "the run was ended by hand")
                 }
             case .wan, .order, .power, .link, .inject:
+                guard let world = home(of: &request) else {
+                    return turnDown(
+                        request.number, of: peer, .unknownMember,
+                        "the members are counted from 0 to \(memberCount - 1), and what is asked "
+                            + "is about one home's")
+                }
                 order(request, of: peer, in: world)
             }
         } catch {
             turnDown(0, of: peer, .malformed, error.description)
         }
+    }
+
+    private var memberCount: Int { worlds.reduce(0) { $0 + $1.seats.count } }
+
+    /// Of all homes together: the members of one after those of the other, and the time of the one
+    /// that has come least far.
+    private func status() -> RunStatus {
+        var sum = worlds[0].status()
+        for world in worlds.dropFirst() {
+            let status = world.status()
+            sum.time = min(sum.time, status.time)
+            sum.frames += status.frames
+            sum.turns += status.turns
+            sum.members += status.members
+        }
+        let states = worlds.map(\.state)
+        sum.state =
+            states.contains(.waiting)
+            ? .waiting : states.contains(.running) ? .running : .ended
+        return sum
+    }
+
+    /// The home that a request is about, in whose own count its members are then; nil if they are
+    /// nobody, or not of one home. What names no member is about the first.
+    private func home(of request: inout ControlRequest) -> AirWorld? {
+        let named = request.member.map { [Int($0)] } ?? request.body.members
+        guard let one = named.first else { return worlds[0] }
+        guard
+            let world = worlds.first(where: { world in
+                (world.first..<world.first + world.seats.count).contains(one)
+            })
+        else { return nil }
+        let local = named.map { $0 - world.first }
+        guard local.allSatisfy(world.seats.indices.contains) else { return nil }
+        request.body = request.body.counted(from: UInt16(world.first))
+        return world
     }
 
     private func turnDown(
@@ -42,11 +82,6 @@ extension AirService {
                 request.number, of: peer, .notAllowed,
                 world.state == .waiting
                     ? "the air still waits for its roster" : "the run has ended")
-        }
-        guard request.body.members.allSatisfy({ $0 < world.seats.count }) else {
-            return turnDown(
-                request.number, of: peer, .unknownMember,
-                "the roster has \(world.seats.count) members, counted from 0")
         }
         guard world.bench != nil || !request.body.needsBench else {
             return turnDown(
@@ -174,6 +209,17 @@ extension ControlRequest.Body {
         case .power(let target, _): [Int(target)]
         case .link(let a, let b, _, _): [Int(a), Int(b)]
         case .status, .wan, .inject, .end: []
+        }
+    }
+
+    /// The same with the members counted from `first`.
+    fileprivate func counted(from first: UInt16) -> ControlRequest.Body {
+        switch self {
+        case .order(let order, let target): .order(order, to: target - first)
+        case .power(let target, let on): .power(of: target - first, on: on)
+        case .link(let a, let b, let rssi, let loss):
+            .link(a: a - first, b: b - first, rssi: rssi, lossPerMillion: loss)
+        case .status, .wan, .inject, .end: self
         }
     }
 

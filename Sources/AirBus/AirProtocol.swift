@@ -50,6 +50,7 @@ public enum MessageKind: UInt8, CaseIterable, Sendable {
     case link = 0x24
     case inject = 0x25
     case end = 0x26
+    case homeWAN = 0x27
 
     // Air to node; errors also to clients
     case welcome = 0x81

@@ -30,13 +30,17 @@ public final class AirService {
     let feed: Socket
     private let buffer: UnsafeMutableRawBufferPointer
     private let nameBuffer: UnsafeMutableRawBufferPointer
+    /// All that is waited for where not only an answer can come.
+    private var descriptors: [pollfd]
     var builder = MessageBuilder()
     var out = Outbox()
     private var turn = Turn()
     private var sniffers = 0
     private var strangers = StrangerTable()
+    /// Where each of those who have joined sits.
+    private var places: [PeerName: (world: AirWorld, node: Int)] = [:]
     private var nextPing = 0.0
-    private var rounds: UInt = 0
+    private var nextLookRound = 0.0
     /// Told of what a person at the air would want to know.
     public var log: ((String) -> Void)?
     /// Called now and then, at least once a second unless the air is busy all the time.
@@ -52,14 +56,27 @@ public final class AirService {
         self.settings = settings
         self.tether = tether
         self.isStopped = isStopped
+        var count = 0
+        for world in worlds {
+            world.first = count
+            count += world.seats.count
+        }
+        precondition(count < Int(UInt16.max))
         let context = try SocketContext()
         buffer = .allocate(byteCount: AirProtocol.messageLimit, alignment: 16)
         nameBuffer = .allocate(byteCount: 256, alignment: 16)
         router = try Socket(.router, in: context)
         control = try Socket(.router, in: context)
         feed = try Socket(.publisher, in: context)
+        descriptors = [router.descriptor, control.descriptor, feed.descriptor].map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        if let tether {
+            descriptors.append(pollfd(fd: tether.descriptor, events: Int16(POLLIN), revents: 0))
+        }
         // A peer that is gone is told apart from one that is slow.
         router.set(ZMQ_ROUTER_MANDATORY, 1)
+        router.set(ZMQ_RCVTIMEO, Self.shortWait)
         feed.set(ZMQ_SNDHWM, 100_000)
         feed.set(ZMQ_XPUB_VERBOSE, 1)
         try setUp(router, endpoints)
@@ -86,17 +103,20 @@ public final class AirService {
 
     /// Until every home's run has ended, or the air is stopped.
     public func run() {
+        var isAwaited = false
         while !worlds.allSatisfy({ $0.state == .ended }) {
-            var isBusy = drainNodes()
+            // Whoever waits for an answer and nothing else asks the one socket that brings it.
+            var isBusy = drainNodes(waits: isAwaited)
             for world in worlds where world.state == .running { isBusy = go(on: world) || isBusy }
-            rounds &+= 1
-            // Nodes that keep the air busy do not keep others from being heard.
-            if !isBusy || rounds & 0xFF == 0 {
+            isAwaited = worlds.contains { $0.awaitsAnswer }
+            let wall = WallClock.seconds()
+            if wall >= nextLookRound || !(isBusy || isAwaited) {
                 if isStopped() || tether?.isBroken == true { break }
                 serveOthers()
-                if !isBusy { wait() }
+                if !isBusy, !isAwaited { wait() }
+                nextLookRound = WallClock.seconds() + Self.lookRoundInterval
             }
-            keepWatch()
+            keepWatch(at: wall)
         }
         for world in worlds where world.state != .ended {
             end(world, .airStopped, "the air was stopped")
@@ -108,6 +128,11 @@ public final class AirService {
     }
 
     // MARK: - Time
+
+    /// How long the node socket alone is waited for, in milliseconds, and how often signals, the
+    /// sniffers and the control socket are looked at while nodes keep the air busy, in seconds.
+    private static var shortWait: Int32 { 20 }
+    private static var lookRoundInterval: Double { 0.005 }
 
     /// Gives out every turn that there is; whether there was one.
     private func go(on world: AirWorld) -> Bool {
@@ -135,6 +160,7 @@ public final class AirService {
             world.air.accept(out, from: node, nextDeadline: .distantFuture)
             return
         }
+        world.turns += 1
         world.seats[node].turn &+= 1
         world.seats[node].turnTime = turn.time
         world.seats[node].owedSince = world.pace == .virtual ? -1 : nil
@@ -165,6 +191,7 @@ public final class AirService {
     }
 
     func end(_ world: AirWorld, _ reason: EndReason, _ text: String) {
+        if world.state == .running { log?("\(world.name): \(text) after \(world.account)") }
         world.state = .ended
         world.air.finishEvidence()
         let word = Ended(
@@ -173,13 +200,13 @@ public final class AirService {
         for seat in world.seats {
             if let peer = seat.peer, seat.state != .putOff { _ = send(to: peer) }
         }
-        publish { $0.feed(ended: word) }
+        // The feed is of all homes, and ends with the last.
+        if worlds.allSatisfy({ $0.state == .ended }) { publish { $0.feed(ended: word) } }
     }
 
     // MARK: - Those who are late or gone
 
-    private func keepWatch() {
-        let wall = WallClock.seconds()
+    private func keepWatch(at wall: Double) {
         guard wall >= nextPing else { return }
         nextPing = wall + (worlds.contains { $0.air.isSettled } ? 1 : 0.1)
         pulse?()
@@ -212,6 +239,7 @@ public final class AirService {
         guard world.seats[node].isTaken else { return }
         log?("\(world.seats[node].plan.name) is gone: \(why)")
         world.seats[node].state = .gone
+        if let peer = world.seats[node].peer { places[peer] = nil }
         world.seats[node].peer = nil
         world.seats[node].processID = 0
         if world.state == .running { world.air.lose(node) }
@@ -226,6 +254,10 @@ public final class AirService {
                     isFatal: true, request: world.seats[node].turn, code: code,
                     text: "put off the air: \(why)"))
             _ = send(to: peer)
+            builder.ended(
+                Ended(
+                    reason: .putOff, time: world.air.now, frames: world.air.frameCount, text: why))
+            _ = send(to: peer)
             strangers.ban(peer)
         }
         lose(node, of: world, why)
@@ -234,11 +266,16 @@ public final class AirService {
 
     // MARK: - What nodes say
 
-    /// Takes in all that has come from nodes; whether there was anything.
-    private func drainNodes() -> Bool {
+    /// Takes in all that has come from nodes, `waits` a little if there is nothing; whether there
+    /// was anything.
+    private func drainNodes(waits: Bool) -> Bool {
         var count = 0
-        // Bounded, so that a flood of one peer's cannot keep the others from their turns.
-        while count < 4 * worlds.count + 64, let size = router.receive(into: nameBuffer) {
+        // Bounded, so that a flood of one peer's cannot keep the others from their turns. One
+        // dialogue's answers come one by one: asking for more costs as much as giving the turn.
+        let limit = worlds.count == 1 && waits ? 1 : 4 * worlds.count + 64
+        while count < limit,
+            let size = router.receive(into: nameBuffer, waits: waits && count == 0)
+        {
             count += 1
             let name = UnsafeRawBufferPointer(rebasing: nameBuffer[..<min(size, nameBuffer.count)])
             guard router.hasMore, let length = router.receive(into: buffer) else { continue }
@@ -273,7 +310,7 @@ public final class AirService {
         do {
             switch try FromNode(parsing: bytes) {
             case .answer: break
-            case .hello: complain(to: peer, seat, .taken, "it has joined already")
+            case .hello: complain(to: peer, seat, .notAllowed, "it has joined already")
             case .wake:
                 guard seat.world.pace != .virtual else {
                     complain(
@@ -311,7 +348,7 @@ public final class AirService {
                     to: peer, seat, .outOfTime, "the next deadline lies before the turn's time")
                 return
             }
-            guard world.seats[node].plan.observes || !out.ordersOthers else {
+            guard world.seats[node].plan.observes || !out.speaksForBench else {
                 complain(to: peer, seat, .notAllowed, "only the bench orders others about")
                 return
             }
@@ -370,14 +407,7 @@ public final class AirService {
         _ = send(to: peer)
     }
 
-    private func place(of peer: PeerName) -> (world: AirWorld, node: Int)? {
-        for world in worlds {
-            if let node = world.seats.firstIndex(where: { $0.peer == peer }) {
-                return (world, node)
-            }
-        }
-        return nil
-    }
+    private func place(of peer: PeerName) -> (world: AirWorld, node: Int)? { places[peer] }
 
     private func join(_ hello: Hello, _ peer: PeerName) {
         func refuse(_ code: AirErrorCode, _ text: String) {
@@ -390,9 +420,14 @@ public final class AirService {
                 return hello.eui64 == nil
                     ? seat.plan.name == hello.name
                     : seat.plan.eui64 == hello.eui64
-                        && (hello.name.isEmpty || hello.name == seat.plan.name)
             }
             guard let node = place else { continue }
+            guard hello.name.isEmpty || hello.name == world.seats[node].plan.name else {
+                return refuse(
+                    .roster,
+                    "the home calls \(world.seats[node].plan.name) what says it is "
+                        + "'\(hello.name)'")
+            }
             if world.state == .ended { return refuse(.notAllowed, "the run has ended") }
             if let other = world.seats[node].peer, world.seats[node].isTaken {
                 builder.ping()
@@ -412,9 +447,11 @@ public final class AirService {
 
     private func seat(_ peer: PeerName, _ hello: Hello, at node: Int, of world: AirWorld) {
         world.seats[node].peer = peer
+        places[peer] = (world, node)
         world.seats[node].processID = hello.processID
         world.seats[node].state = .onAir
         world.seats[node].strikes = 0
+        world.seats[node].turn = 0
         let plan = world.seats[node].plan
         builder.welcome(
             Welcome(
@@ -456,10 +493,11 @@ public final class AirService {
                     publish {
                         $0.feed(
                             member: FeedMember(
-                                index: UInt16(index), eui64: seat.plan.eui64,
+                                index: UInt16(world.first + index), eui64: seat.plan.eui64,
                                 role: seat.plan.role, name: seat.plan.name))
                     }
                 }
+                for key in world.tap.keys { publish { $0.feed(key: key.key, at: key.time) } }
             }
         }
         for _ in 0..<64 {
@@ -489,13 +527,6 @@ public final class AirService {
         var seconds = min(max(nextPing - wall, 0), 0.2)
         for world in worlds where world.state == .running && world.pace != .virtual {
             seconds = min(seconds, world.seconds(until: world.air.nextTime, from: wall))
-        }
-        var descriptors = [router.descriptor, control.descriptor, feed.descriptor].map {
-            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
-        }
-        if let tether {
-            descriptors.append(
-                pollfd(fd: tether.descriptor, events: Int16(POLLIN), revents: 0))
         }
         Waiting.wait(&descriptors, seconds: seconds)
     }

@@ -13,18 +13,27 @@ public final class AirWorld {
     var state = RunState.waiting
     /// By the machine's clock, when virtual time zero was.
     var origin = 0.0
+    /// As people call the home.
+    public let name: String
+    /// Where its members begin when those of all homes of an air are counted through.
+    var first = 0
+    /// How many turns its members have been given.
+    var turns: UInt64 = 0
     /// Orders of the control socket's that wait until nobody owes an answer.
     var orders: [(request: ControlRequest, peer: PeerName)] = []
     let tap: EvidenceTap
 
     /// - Parameters:
+    ///   - name: what people call the home.
     ///   - seats: in roster order.
     ///   - sink: takes the evidence; the air also gives it to sniffers.
     ///   - makeAir: builds the air with the sink that it is given.
     public init(
-        seats: [SeatPlan], start: UTCTime, seed: UInt64, pace: Pace, sink: EvidenceSink?,
+        name: String = "", seats: [SeatPlan], start: UTCTime, seed: UInt64, pace: Pace,
+        sink: EvidenceSink?,
         makeAir: (EvidenceSink, Timekeeping) -> Air
     ) {
+        self.name = name
         self.seats = seats.map { Seat($0) }
         self.start = start
         self.seed = seed
@@ -36,6 +45,9 @@ public final class AirWorld {
 
     var bench: Int? { seats.lastIndex { $0.plan.isBench } }
     var isComplete: Bool { seats.allSatisfy(\.isTaken) }
+
+    /// Whether nothing can happen here before a node has answered, or its socket says something.
+    var awaitsAnswer: Bool { state == .running && pace == .virtual && !air.isSettled }
 
     /// Virtual time now, by the machine's clock.
     func time(at wall: Double) -> Instant {
@@ -50,12 +62,19 @@ public final class AirWorld {
         return Double(time.microseconds) / Double(pace.scale) + origin - wall
     }
 
+    /// In numbers: what a home's run came to.
+    var account: String {
+        let seconds = max(0, WallClock.seconds() - origin)
+        return "\(turns) turns and \(air.frameCount) frames, \(tap.acknowledgements) of them "
+            + "acknowledgements, in \(Int64(seconds * 1000)) ms"
+    }
+
     func status() -> RunStatus {
         RunStatus(
-            state: state, pace: pace, time: air.now, frames: air.frameCount,
+            state: state, pace: pace, time: air.now, frames: air.frameCount, turns: turns,
             members: seats.enumerated().map { index, seat in
                 RunStatus.Member(
-                    index: UInt16(index), state: seat.plan.isBench ? .onAir : seat.state,
+                    index: UInt16(first + index), state: seat.plan.isBench ? .onAir : seat.state,
                     processID: seat.processID, eui64: seat.plan.eui64, firmware: seat.firmware,
                     offset: seat.offset, size: seat.size, role: seat.plan.role,
                     name: seat.plan.name)
@@ -67,15 +86,23 @@ public final class AirWorld {
 final class EvidenceTap: EvidenceSink {
     private let inner: EvidenceSink?
     weak var world: AirWorld?
+    /// The network keys so far, for sniffers that come later.
+    private(set) var keys: [(key: Key128, time: Instant)] = []
+    private static let keyLimit = 16
     /// Publishes a message to the sniffers, if there are any.
     var publish: (((inout MessageBuilder) -> Void) -> Void)?
+    /// How many of the frames on the air were acknowledgements.
+    private(set) var acknowledgements: UInt64 = 0
 
     init(inner: EvidenceSink?) { self.inner = inner }
 
     func record(frame: borrowing FrameRecord) {
         inner?.record(frame: frame)
+        // Frame type 2 of IEEE 802.15.4-2006 7.2.1.1.1, which has five bytes.
+        if frame.psdu.count == 5, frame.psdu[0] & 7 == 2 { acknowledgements += 1 }
         guard let publish else { return }
-        let frame = copy frame
+        var frame = copy frame
+        if let first = world?.first, frame.sender != .max { frame.sender += UInt16(first) }
         publish { $0.feed(frame: frame) }
     }
 
@@ -84,11 +111,17 @@ final class EvidenceTap: EvidenceSink {
         if event.kind.isMilestone, let world, Int(event.node) < world.seats.count {
             world.seats[Int(event.node)].observe(event)
         }
-        publish? { $0.feed(event: event) }
+        guard let publish else { return }
+        var event = event
+        event.node += UInt16(world?.first ?? 0)
+        publish { $0.feed(event: event) }
     }
 
     func record(networkKey: Key128, at time: Instant) {
         inner?.record(networkKey: networkKey, at: time)
+        if keys.contains(where: { $0.key == networkKey }) { return }
+        if keys.count == Self.keyLimit { keys.removeFirst() }
+        keys.append((networkKey, time))
         publish? { $0.feed(key: networkKey, at: time) }
     }
 }

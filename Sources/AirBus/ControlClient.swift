@@ -59,10 +59,13 @@ public final class ControlClient {
         return status
     }
 
-    /// Has the air do something; the virtual time at which it did.
+    /// Has the air do something; the virtual time at which it did. With `member`, a WAN message is
+    /// for the hub of that member's home.
     @discardableResult
-    public func order(_ body: ControlRequest.Body) throws(ControlError) -> Instant {
-        guard case .done(_, let time) = try ask(body) else {
+    public func order(
+        _ body: ControlRequest.Body, member: UInt16? = nil
+    ) throws(ControlError) -> Instant {
+        guard case .done(_, let time) = try ask(body, member) else {
             throw .garbled(WireError(.invalid, "kind", at: 0))
         }
         return time
@@ -87,9 +90,11 @@ public final class ControlClient {
         }
     }
 
-    private func ask(_ body: ControlRequest.Body) throws(ControlError) -> ControlAnswer {
+    private func ask(
+        _ body: ControlRequest.Body, _ member: UInt16? = nil
+    ) throws(ControlError) -> ControlAnswer {
         number &+= 1
-        builder.request(ControlRequest(number: number, body))
+        builder.request(ControlRequest(number: number, body, member: member))
         guard !builder.isOverflowed else { throw .garbled(WireError(.invalid, "request", at: 0)) }
         let limit = WallClock.seconds() + patience
         socket.send(builder.message)

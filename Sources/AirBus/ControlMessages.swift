@@ -19,10 +19,14 @@ public struct ControlRequest: Sendable {
 
     public var number: UInt32
     public var body: Body
+    /// With `wan` on an air with several homes: a member of the home whose hub it is for; nil is
+    /// the first one's.
+    public var member: UInt16?
 
-    public init(number: UInt32, _ body: Body) {
+    public init(number: UInt32, _ body: Body, member: UInt16? = nil) {
         self.number = number
         self.body = body
+        self.member = member
     }
 
     public init(parsing bytes: Span<UInt8>) throws(WireError) {
@@ -32,6 +36,9 @@ public struct ControlRequest: Sendable {
         switch kind {
         case .statusRequest: body = .status
         case .wan: body = .wan(try reader.wanMessage())
+        case .homeWAN:
+            member = try reader.u16("member")
+            body = .wan(try reader.wanMessage())
         case .order:
             let target = try reader.u16("member")
             body = .order(try reader.order(), to: target)
@@ -94,15 +101,19 @@ public struct RunStatus: Equatable, Sendable {
     public var time: Instant
     /// Frames that have been on the air.
     public var frames: UInt64
+    /// Turns that have been given to nodes.
+    public var turns: UInt64
     public var members: [Member]
 
     public init(
-        state: RunState, pace: Pace, time: Instant, frames: UInt64, members: [Member]
+        state: RunState, pace: Pace, time: Instant, frames: UInt64, turns: UInt64 = 0,
+        members: [Member]
     ) {
         self.state = state
         self.pace = pace
         self.time = time
         self.frames = frames
+        self.turns = turns
         self.members = members
     }
 }
@@ -131,6 +142,13 @@ public enum ControlAnswer: Equatable, Sendable {
 
 extension MessageBuilder {
     public mutating func request(_ request: ControlRequest) {
+        if let member = request.member, case .wan(let message) = request.body {
+            begin(.homeWAN)
+            put(request.number)
+            put(member)
+            put(message)
+            return
+        }
         begin(request.body.kind)
         put(request.number)
         switch request.body {
@@ -169,6 +187,7 @@ extension MessageBuilder {
             put(text8: member.role)
             put(text8: member.name)
         }
+        put(status.turns)
     }
 
     public mutating func done(request: UInt32, time: Instant) {
@@ -201,6 +220,7 @@ extension ByteReader {
             "member count", of: RunStatus.Member.minimum, limit: Int(UInt16.max))
         status.members.reserveCapacity(count)
         for _ in 0..<count { status.members.append(try runMember()) }
+        status.turns = try u64("turns")
         return status
     }
 

@@ -96,6 +96,8 @@ public final class NodeHost<N: Node> {
                 if let end = idle() { return end }
                 continue
             }
+            // A node that never has to wait never looks at its connection.
+            connected = true
             guard size <= buffer.count, !socket.hasMore else {
                 socket.discardRest(buffer)
                 return .garbled(WireError(.trailing, "message", at: min(size, buffer.count)))

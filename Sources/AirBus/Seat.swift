@@ -29,7 +29,7 @@ public struct SeatPlan: Sendable {
 }
 
 /// What ZeroMQ calls a peer: up to 255 bytes, of which its own are five.
-struct PeerName: Equatable {
+struct PeerName: Hashable {
     private var bytes = InlineArray<32, UInt8>(repeating: 0)
     private(set) var count: UInt8 = 0
 
@@ -44,6 +44,10 @@ struct PeerName: Equatable {
         guard a.count == b.count else { return false }
         for index in 0..<Int(a.count) where a.bytes[index] != b.bytes[index] { return false }
         return true
+    }
+
+    func hash(into hasher: inout Hasher) {
+        withBytes { hasher.combine(bytes: $0) }
     }
 
     func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {

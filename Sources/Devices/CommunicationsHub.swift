@@ -112,6 +112,7 @@ public struct CommunicationsHub: Node {
             ], channels: identity.channels)
         configuration.network = profile.network
         configuration.keyUpdate = profile.keyUpdate
+        configuration.permitRenewal = profile.permitRenewal
         configuration.admission = AdmissionSettings(
             leaveRetry: profile.leaveRetry, refusesAssociation: profile.refusesAssociation)
         stack = ZigbeeStack(
@@ -239,7 +240,8 @@ public struct CommunicationsHub: Node {
         }
     }
 
-    /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its key.
+    /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its
+    /// key.
     private mutating func add(
         _ device: EUI64, _ key: Key128, at now: Instant, into out: inout Outbox
     ) {
@@ -261,7 +263,7 @@ public struct CommunicationsHub: Node {
         guard deviceLog.remove(device) else { return }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         pendingReads.removeAll { $0.device == device }
-        stack.awaitPoll(of: device, false, into: &out)
+        stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
         stack.removeDevice(device, at: now, into: &out)
     }
@@ -286,7 +288,7 @@ public struct CommunicationsHub: Node {
                     readVersions(of: device, at: now, into: &out)
                 }
             case .sent(let token, _): notifySettled(token, at: now, into: &out)
-            case .polled(let device): readOnPoll(of: device, at: now, into: &out)
+            case .awake(let device): readAsAwake(device, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
         }

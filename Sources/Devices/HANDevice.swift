@@ -313,7 +313,7 @@ public struct HANDevice: Node {
         case .left:
             clock.left()
             leave(at: now, into: &out)
-        case .formed, .joinFailed, .keySent, .deviceAnnounced, .polled: break
+        case .formed, .joinFailed, .keySent, .deviceAnnounced, .awake: break
         }
     }
 

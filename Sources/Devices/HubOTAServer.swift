@@ -137,7 +137,7 @@ extension CommunicationsHub {
     }
 
     private mutating func endRead(_ index: Int, into out: inout Outbox) {
-        stack.awaitPoll(of: pendingReads.remove(at: index).device, false, into: &out)
+        stack.awaitWake(of: pendingReads.remove(at: index).device, false, into: &out)
         if pendingReads.isEmpty { nextRead = .distantFuture }
     }
 
@@ -399,15 +399,16 @@ extension CommunicationsHub {
         if isListening(device) {
             sendRead(to: device, at: now, into: &out)
         } else {
-            stack.awaitPoll(of: device, true, into: &out)
+            stack.awaitWake(of: device, true, into: &out)
         }
     }
 
     /// Reads CurrentFileVersion of every device that listens, and again a while later of those
-    /// that have not answered, up to a limit. Sleepers are read when they poll or are heard of.
+    /// that have not answered, up to a limit. Sleepers are read when they poll the hub, or are
+    /// heard of.
     mutating func readVersions(at now: Instant, into out: inout Outbox) {
         for read in pendingReads where read.tries >= profile.readLimit {
-            stack.awaitPoll(of: read.device, false, into: &out)
+            stack.awaitWake(of: read.device, false, into: &out)
         }
         pendingReads.removeAll { $0.tries >= profile.readLimit }
         nextRead = pendingReads.isEmpty ? .distantFuture : now + profile.readRetry
@@ -415,13 +416,13 @@ extension CommunicationsHub {
             if isListening(read.device) {
                 sendRead(to: read.device, at: now, into: &out)
             } else {
-                stack.awaitPoll(of: read.device, true, into: &out)
+                stack.awaitWake(of: read.device, true, into: &out)
             }
         }
     }
 
-    /// A sleeper has polled, and listens for a moment.
-    mutating func readOnPoll(of device: EUI64, at now: Instant, into out: inout Outbox) {
+    /// A sleeper has polled the hub, or is heard of behind its router, and listens for a moment.
+    mutating func readAsAwake(_ device: EUI64, at now: Instant, into out: inout Outbox) {
         guard pendingReads.contains(where: { $0.device == device }) else { return }
         sendRead(to: device, at: now, into: &out)
         stack.answerPoll(of: device, at: now, into: &out)

@@ -174,6 +174,9 @@ public struct HubProfile: Sendable {
     /// (assumption: as long). A scenario's `permitJoining` opens or
     /// closes it later, as the change of a device log would.
     public var permitJoining: Interval
+    /// How often the hub tells its routers anew that joining is open, where it stays open for
+    /// longer than they can be told at once. assumption: 200 s; `permitRenewal`.
+    public var permitRenewal: Interval
     /// Image Notify goes out when a new image is there.
     public var notifiesImages: Bool
     /// How long the answer of a device whose version is read is waited for before it is asked
@@ -214,6 +217,7 @@ public struct HubProfile: Sendable {
         imageSlots = 6
         imageSlotSize = 192 * 4096
         permitJoining = .minutes(10)
+        permitRenewal = .seconds(200)
         readRetry = .seconds(30)
         readLimit = 20
         readPause = .seconds(2)

@@ -42,6 +42,7 @@ extension DropReason {
         case .otaJitter: "the notification's jitter told this device not to answer"
         case .tooLong: "what it carries is longer than allowed"
         case .notInDeviceLog: "its sender is not in the device log"
+        case .counterSpent: "no frame counter is left under the key that it was to be sealed with"
         }
     }
 }

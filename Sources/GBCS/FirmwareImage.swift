@@ -65,8 +65,8 @@ public struct FirmwareImage: Hashable, Sendable {
     ///    that is 0 or 1, and something is left in front of them;
     /// 3. unsigned otherwise.
     ///
-    /// An unsigned image whose 66th-last and 65th-last bytes happen to be `00 40` or `01 40` (one in
-    /// 32,768) is taken for a signed one, so whoever knows the device type gives the form.
+    /// An unsigned image whose 66th-last and 65th-last bytes happen to be `00 40` or `01 40` (one
+    /// in 32,768) is taken for a signed one, so whoever knows the device type gives the form.
     public init(parsing bytes: [UInt8], form: Form? = nil) throws(ImageError) {
         guard bytes.count <= Self.maximumSize else {
             throw ImageError(

@@ -36,30 +36,58 @@ public struct AirPlan {
     }
 }
 
+extension AirPlan {
+    /// Two homes of one air that could not be told apart: an EUI-64 that is in both; nil if there
+    /// is none.
+    public static func clash(_ homes: [Home]) -> (address: EUI64, first: String, second: String)? {
+        var owners: [EUI64: Int] = [:]
+        for (index, home) in homes.enumerated() {
+            for address in [home.hub.eui64] + home.devices.map(\.eui64) {
+                if let owner = owners[address], owner != index {
+                    return (address, homes[owner].name, home.name)
+                }
+                owners[address] = index
+            }
+        }
+        return nil
+    }
+}
+
 /// Runs an air as a service, with its evidence.
 public final class AirProcess {
-    private let recorder: Recorder
-    private let keys: RunKeys
+    private let witnesses: [Witness]
     private let service: AirService
 
     /// Binds the endpoints; from then on nodes can come.
-    public init(
+    public convenience init(
         _ plan: AirPlan, endpoints: AirEndpoints, tether: Tether?, isStopped: @escaping () -> Bool,
         log: ((String) -> Void)? = nil
     ) throws {
-        recorder = try Recorder(
-            roster: plan.cast.roster, start: plan.start, steps: plan.steps ?? [],
-            folder: plan.folder)
-        keys = RunKeys(home: plan.cast.home, folder: plan.folder)
-        try keys.begin()
-        let world = AirWorld(
-            seats: plan.seats, start: plan.start, seed: plan.seed.rawValue, pace: plan.pace,
-            sink: Witness(recorder: recorder, keys: keys)
-        ) { sink, timekeeping in
-            plan.cast.makeAir(seed: plan.seed, sink: sink, timekeeping: timekeeping)
+        try self.init(
+            [plan], endpoints: endpoints, tether: tether, isStopped: isStopped, log: log)
+    }
+
+    /// Several homes that share the sockets and nothing else, each with a clock of its own; the
+    /// service's settings are the first one's. No EUI-64 may be in two of them
+    /// (`AirPlan.clash`).
+    public init(
+        _ plans: [AirPlan], endpoints: AirEndpoints, tether: Tether?,
+        isStopped: @escaping () -> Bool, log: ((String) -> Void)? = nil
+    ) throws {
+        var witnesses: [Witness] = []
+        let worlds = try plans.map { plan in
+            let witness = try Witness(plan)
+            witnesses.append(witness)
+            return AirWorld(
+                name: plan.cast.home.name, seats: plan.seats, start: plan.start,
+                seed: plan.seed.rawValue, pace: plan.pace, sink: witness
+            ) { sink, timekeeping in
+                plan.cast.makeAir(seed: plan.seed, sink: sink, timekeeping: timekeeping)
+            }
         }
+        self.witnesses = witnesses
         service = try AirService(
-            worlds: [world], endpoints: endpoints, settings: plan.settings, tether: tether,
+            worlds: worlds, endpoints: endpoints, settings: plans[0].settings, tether: tether,
             isStopped: isStopped)
         service.log = log
         // So that whoever looks into a home while it runs sees what has happened.
@@ -69,8 +97,7 @@ public final class AirProcess {
     /// Until the run ends or the air is stopped.
     public func run() throws {
         service.run()
-        try recorder.finish()
-        if let trouble = keys.trouble { throw trouble }
+        for witness in witnesses { try witness.finish() }
     }
 }
 
@@ -78,9 +105,17 @@ private final class Witness: EvidenceSink {
     private let recorder: Recorder
     private let keys: RunKeys
 
-    init(recorder: Recorder, keys: RunKeys) {
-        self.recorder = recorder
-        self.keys = keys
+    init(_ plan: AirPlan) throws {
+        recorder = try Recorder(
+            roster: plan.cast.roster, start: plan.start, steps: plan.steps ?? [],
+            folder: plan.folder)
+        keys = RunKeys(home: plan.cast.home, folder: plan.folder)
+        try keys.begin()
+    }
+
+    func finish() throws {
+        try recorder.finish()
+        if let trouble = keys.trouble { throw trouble }
     }
 
     func record(frame: borrowing FrameRecord) { recorder.record(frame: frame) }

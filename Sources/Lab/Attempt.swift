@@ -15,7 +15,8 @@ public struct AttemptRecord: Sendable {
     public var milestones: Set<ScenarioStep.Milestone> = []
     /// Why it was not offered, was discarded or rejected, or nothing more comes of it.
     public var reason = RefusalReason.none
-    /// Why the device, which has had the image ever since, did not put it into use when it was told to.
+    /// Why the device, which has had the image ever since, did not put it into use when it was
+    /// told to.
     var activationRefusal = RefusalReason.none
     public var hubDiscarded = false
     /// The hub has the image, or has thrown it away: from here on what the device is told is

@@ -28,9 +28,12 @@ public final class Children {
     /// What a child's end of the tether is called there.
     public static let tetherDescriptor: Int32 = 3
 
-    public init() throws(ChildError) {
-        guard let path = realpath("/proc/self/exe", nil) else {
-            throw ChildError("/proc is not mounted, so han cannot find itself to start its parts")
+    /// - Parameter program: what is started; nil is this very program.
+    public init(of program: String? = nil) throws(ChildError) {
+        guard let path = realpath(program ?? "/proc/self/exe", nil) else {
+            throw ChildError(
+                program.map { "'\($0)' cannot be found" }
+                    ?? "/proc is not mounted, so han cannot find itself to start its parts")
         }
         executable = String(cString: path)
         free(path)

@@ -104,6 +104,7 @@ struct DeviceLoader {
         [
             .duration("keyWait", \.stack.keyWait),
             .duration("joinRetry", \.stack.joinRetry),
+            .duration("requestWait", \.stack.requestWait),
             .duration("associationWait", \.stack.associationWait),
             .duration("fastPoll", \.stack.fastPoll),
             .duration("firstPoll", \.stack.firstPoll),
@@ -301,7 +302,7 @@ enum StackLoader {
             .number(
                 "counterRestart", network.appending(path: \.counterRestart), in: 0...0x8000_0000),
             .number(
-                "counterReserve", network.appending(path: \.counterReserve), in: 16...0x100_0000),
+                "counterReserve", network.appending(path: \.counterReserve), in: 16...0x10_0000),
             .number("radius", network.appending(path: \.radius), in: 1...255),
             duration("macDuplicateMemory", \.macDuplicateMemory),
             duration("apsDuplicateMemory", \.apsDuplicateMemory),

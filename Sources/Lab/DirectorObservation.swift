@@ -157,8 +157,9 @@ extension Director {
     /// Why nothing that comes after it can be believed.
     static func loss(of count: UInt64, by name: String, at time: Instant) -> String {
         "\(name) lost \(count) of its outputs at \(time.microseconds) us (event outputLost): it "
-            + "had more to put out in one turn than a turn takes, or more to keep than its flash "
-            + "holds, so the run is not what a home would do; this is a fault of han, please report it with the seed"
+            + "had more to put out in one turn than a turn takes, more to promise to sleepers than "
+            + "its chip can, or more to keep than its flash holds, so the run is not what a home "
+            + "would do; this is a fault of han, please report it with the seed"
     }
 
     private static func reason(_ value: UInt64) -> RefusalReason {

@@ -40,6 +40,36 @@ public enum FlashFile {
             sync: isDurable ? { msync(base, geometry.size, MS_SYNC) } : nil)
     }
 
+    /// A part in memory, erased, which the process keeps for as long as it runs. What is still
+    /// erased of it costs nothing: every part of it is the same memory until it is written.
+    public static func inMemory(_ geometry: FlashGeometry) throws -> FlashMemory {
+        func failed(_ what: String) -> FileError {
+            .unwritable("flash", reason: "\(what): \(String(cString: strerror(errno)))")
+        }
+        let erased = [UInt8](repeating: 0xFF, count: 64 * 1024)
+        var path = Array((try PrivateFolder.root().path + "/erased-XXXXXX").utf8CString)
+        let descriptor = mkstemp(&path)
+        guard descriptor >= 0 else { throw failed("making a file for it") }
+        defer { close(descriptor) }
+        // Its name is for nobody, and the file goes with the process.
+        unlink(path)
+        guard write(descriptor, erased, erased.count) == erased.count else {
+            throw failed("erasing it")
+        }
+        let access = PROT_READ | PROT_WRITE
+        let base = mmap(nil, geometry.size, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard base != MAP_FAILED, let base else { throw failed("reserving memory for it") }
+        for offset in stride(from: 0, to: geometry.size, by: erased.count) {
+            let part = mmap(
+                base + offset, min(erased.count, geometry.size - offset), access,
+                MAP_PRIVATE | MAP_FIXED, descriptor, 0)
+            guard part != MAP_FAILED else { throw failed("mapping it") }
+        }
+        return FlashMemory(
+            geometry: geometry,
+            mapped: UnsafeMutableRawBufferPointer(start: base, count: geometry.size))
+    }
+
     private static func make(_ path: String, _ size: Int) throws {
         let partial = path + ".part"
         unlink(partial)

@@ -92,7 +92,7 @@ struct HomeLoader {
                     // To the nearest microsecond a byte.
                     air.wanPerByte = .microseconds((1_000_000 + rate / 2) / rate)
                 }),
-            .number("messageSize", \.wanChunk, in: 64...65_536, unit: "bytes"),
+            .number("messageSize", \.wanChunk, in: 64...65_535, unit: "bytes"),
         ]
     }
 

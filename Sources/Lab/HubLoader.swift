@@ -43,6 +43,7 @@ struct HubLoader {
             .number("imageSlots", \.imageSlots, in: 1...64),
             .size("imageSlotSize", \.imageSlotSize, in: leastSlot...(16 << 20)),
             .duration("permitJoining", \.permitJoining, in: .zero...(.hours(24))),
+            .duration("permitRenewal", \.permitRenewal, in: .seconds(1)...(.seconds(254))),
             .flag("notifiesImages", \.notifiesImages),
             .duration("readRetry", \.readRetry),
             .number("readLimit", \.readLimit, in: 1...1_000_000),
@@ -116,10 +117,10 @@ struct HubLoader {
         try map.read(group: "flash", flash, into: &profile)
         let pageSize = profile.flashPart.pageSize
         if profile.imageSlotSize % pageSize != 0 {
+            let whole = (profile.imageSlotSize / pageSize + 1) * pageSize
             throw (try map.optional("imageSlotSize") ?? map.field).error(
                 "is not a whole number of flash pages of \(ProfileText.size(pageSize)): expected "
-                    + "such as '\(ProfileText.size((profile.imageSlotSize / pageSize + 1) * pageSize))'"
-            )
+                    + "such as '\(ProfileText.size(whole))'")
         }
         if profile.imageSlots * profile.imageSlotSize > mostFlash {
             throw map.field.error(

@@ -45,11 +45,12 @@ public struct Outbox: ~Copyable {
     /// Whether anything is to be written to flash.
     public private(set) var writesFlash = false
 
-    /// Whether anything is for directors only to ask for.
-    public var ordersOthers: Bool {
+    /// Whether anything in it is for the bench and its director only to ask for or to say.
+    public var speaksForBench: Bool {
         actions.contains { action in
             switch action {
             case .order, .power, .link, .endRun: true
+            case .event(let event): event.kind.isOfBench
             default: false
             }
         }

@@ -75,6 +75,11 @@ public struct Reception: Sendable {
 public enum PendingAddress: Sendable, Equatable {
     case short(ShortAddress)
     case extended(EUI64)
+
+    /// Entries of a chip's frame-pending table. assumption: 128, enough for all that a stack can
+    /// promise at once: frames held, Leaves that are due, and children whose polls are waited for.
+    /// Chips have from a few dozen to some hundreds; what does not fit is `outputLost`.
+    public static let tableSize = 128
 }
 
 /// One transmission as the medium carried it, for the evidence.

@@ -225,6 +225,9 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         default: true
         }
     }
+
+    /// Whether only the bench, its director or the air itself can say so.
+    public var isOfBench: Bool { rawValue >= Self.runStarted.rawValue }
 }
 
 /// Why a frame, or what it carried, went no further.
@@ -279,6 +282,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
 
     case tooLong = 120
     case notInDeviceLog = 121
+    case counterSpent = 122
 
     public var name: String { "\(self)" }
 }

@@ -23,9 +23,12 @@ struct AirCommand: ParsableCommand {
     var bind: String
 
     @Option(
-        help: "The home whose air it is: a name of Profiles/homes, or a file's path.",
-        completion: .custom { _, _, prefix in Completions.homes(prefix) })
-    var home = "standard"
+        help: """
+            The home whose air it is: a name of Profiles/homes, or a file's path. Given several \
+            times, the air is that of several homes out of each other's reach, each with its own \
+            clock.
+            """, completion: .custom { _, _, prefix in Completions.homes(prefix) })
+    var home = ["standard"]
 
     @Option(
         help: ArgumentHelp(
@@ -71,6 +74,9 @@ struct AirCommand: ParsableCommand {
         guard patience > 0, patience <= 86_400 else {
             throw ValidationError("--patience is a number of seconds, up to 86400.")
         }
+        guard home.count == 1 || out == nil else {
+            throw ValidationError("--out takes the evidence of one home: give --home once.")
+        }
     }
 
     func run() throws {
@@ -84,25 +90,39 @@ struct AirCommand: ParsableCommand {
         }
         let installation = try Installation.locate()
         let story = try story.cast(installation)
-        let home =
-            try story?.home ?? ProfileLibrary(installation).reading { try $0.home(self.home) }
+        let library = ProfileLibrary(installation)
+        let homes =
+            try story.map { [$0.home] }
+            ?? home.map { name in
+                try library.reading { try $0.home(name) }
+            }
+        if let clash = AirPlan.clash(homes) {
+            throw Failure(
+                .data,
+                "the homes '\(clash.first)' and '\(clash.second)' both have "
+                    + "\(clash.address): on one air every EUI-64 is one device's, so give one of "
+                    + "the two another in its home file")
+        }
         var folder: OutputFolder?
         do {
             folder =
                 try evidence.map { OutputFolder(existing: $0) }
                 ?? out.map { path throws(EvidenceError) in try OutputFolder(preparing: path) }
             defer { folder?.release() }
-            var plan = AirPlan(
-                cast: HomeCast(home, last: story == nil ? "bench" : "director"),
-                start: story?.scenario.start
-                    ?? start.map { UTCTime(secondsSince2000: $0.value) } ?? pace.start,
-                seed: Seed(seed?.value ?? story?.scenario.seed ?? 1), pace: pace.pace,
-                steps: story?.scenario.steps.map(\.title))
-            plan.folder = folder
-            plan.settings.patience = patience
+            let plans = homes.map { home in
+                var plan = AirPlan(
+                    cast: HomeCast(home, last: story == nil ? "bench" : "director"),
+                    start: story?.scenario.start
+                        ?? start.map { UTCTime(secondsSince2000: $0.value) } ?? pace.start,
+                    seed: Seed(seed?.value ?? story?.scenario.seed ?? 1), pace: pace.pace,
+                    steps: story?.scenario.steps.map(\.title))
+                plan.folder = folder
+                plan.settings.patience = patience
+                return plan
+            }
             try Interruption.watching {
                 let air = try AirProcess(
-                    plan, endpoints: endpoints,
+                    plans, endpoints: endpoints,
                     tether: tether.map { Tether(descriptor: Int32($0.value)) },
                     isStopped: { Interruption.signal != nil },
                     log: { Terminal(descriptor: STDERR_FILENO).write("han: \($0)\n") })

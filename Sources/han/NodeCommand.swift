@@ -193,7 +193,7 @@ struct NodeCommand: ParsableCommand {
                 tether: tether.map { Tether(descriptor: Int32($0.value)) },
                 isStopped: { Interruption.signal != nil },
                 flash: { geometry in
-                    guard let flash else { return FlashMemory(geometry: geometry) }
+                    guard let flash else { return try FlashFile.inMemory(geometry) }
                     return try FlashFile.open(flash, geometry, isDurable: durable)
                 },
                 make: { welcome in
@@ -202,6 +202,7 @@ struct NodeCommand: ParsableCommand {
         } catch let error as SocketError {
             throw Failure(.unavailable, error.description)
         }
+        host.joined = { _ in Footprint.shrink() }
         return try Interruption.watching { try host.run() }
     }
 }

@@ -97,7 +97,7 @@ enum Catalogue {
     }
 
     static let status = RunStatus(
-        state: .running, pace: .virtual, time: second, frames: 42,
+        state: .running, pace: .virtual, time: second, frames: 42, turns: 7,
         members: [
             .init(
                 index: 0, state: .onAir, processID: 1234, eui64: hub, firmware: 0x0105_0200,
@@ -154,6 +154,10 @@ enum Catalogue {
         "status-request": build { $0.request(ControlRequest(number: 9, .status)) },
         "wan-request": build {
             $0.request(ControlRequest(number: 9, .wan(.readVersion(device: esme))))
+        },
+        "home-wan-request": build {
+            $0.request(
+                ControlRequest(number: 9, .wan(.readVersion(device: esme)), member: 7))
         },
         "order-request": build {
             $0.request(ControlRequest(number: 9, .order(.queryNextImage, to: 1)))
@@ -322,7 +326,7 @@ func recode(_ bytes: [UInt8]) throws(WireError) -> [UInt8] {
         case .done(let request, let time): builder.done(request: request, time: time)
         case .error: break
         }
-    case .statusRequest, .wan, .order, .power, .link, .inject, .end:
+    case .statusRequest, .wan, .order, .power, .link, .inject, .end, .homeWAN:
         builder.request(try ControlRequest(parsing: bytes.span))
     case nil: throw WireError(.invalid, "kind", at: 0)
     }

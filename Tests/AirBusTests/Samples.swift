@@ -168,6 +168,7 @@ struct Samples {
     mutating func status() -> RunStatus {
         RunStatus(
             state: code(RunState.self), pace: pace(), time: time(), frames: number(),
+            turns: number(),
             members: (0..<below(20)).map { _ in
                 RunStatus.Member(
                     index: number(), state: code(MemberState.self), processID: number(),
@@ -255,7 +256,8 @@ struct Samples {
             let (status, request): (RunStatus, UInt32) = (status(), number())
             return Catalogue.build { $0.status(status, request: request) }
         default:
-            let request = ControlRequest(number: number(), requestBody())
+            let request = ControlRequest(
+                number: number(), requestBody(), member: flag() ? number() : nil)
             return Catalogue.build { $0.request(request) }
         }
     }

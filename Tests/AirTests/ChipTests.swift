@@ -36,6 +36,22 @@ struct ChipTests {
         #expect(acks.allSatisfy { CRC16.frameCheckSequence($0.psdu.span) == 0 })
     }
 
+    @Test("a frame-pending table that is full says so")
+    func fullTable() {
+        let play = Play(1)
+        for round in 0..<5 as Range<UInt16> {
+            play.at(.seconds(1 + Int64(round)), 0) {
+                for number in 0..<30 as Range<UInt16> {
+                    $0.append(.pending(.short(ShortAddress(round * 30 + number)), true))
+                }
+            }
+        }
+        let stage = Stage(play)
+        stage.run()
+        let lost = stage.tape.events.filter { $0.kind == .outputLost }
+        #expect(lost.count == 150 - PendingAddress.tableSize)
+    }
+
     @Test("a chip takes what is for its PAN and its addresses, and broadcasts, and no more")
     func filter() {
         let play = Play(2)

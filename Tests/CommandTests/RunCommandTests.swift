@@ -176,8 +176,8 @@ struct RunCommandTests {
         let text = lines.joined(separator: " ").split(separator: " ").joined(separator: " ")
         #expect(
             text.contains(
-                "PPMID 0x01000309 -> 0x01010204 not offered (the hub ran 0x01050200): the hub's own "
-                    + "firmware cannot update this type of device 0 blocks, "))
+                "PPMID 0x01000309 -> 0x01010204 not offered (the hub ran 0x01050200): the hub's "
+                    + "own firmware cannot update this type of device 0 blocks, "))
         #expect(text.contains(" updated (the hub ran 0x02000100) 1,271 blocks, "))
     }
 

@@ -66,9 +66,10 @@ struct DocumentTests {
         let device = Summary.Device(
             name: "CH", role: .communicationsHub, eui64: EUI64(1), versionBefore: 1,
             versionAfter: 2, attempts: [attempt])
-        let summary = Summary(
+        var summary = Summary(
             scenario: "s", seed: 1, transport: "t", outcome: .passed, virtualTime: .zero,
             wallSeconds: 0, frames: 0, devices: [device])
+        summary.processes = [.init(role: "AIR", eui64: nil, processID: 1)]
         let written = summary.json.matches(of: #/"(\w+)": /#).map { "`\($0.output.1)`" }
         let file = Reference.project.appending(path: "docs/summary.md")
         let text = try String(contentsOf: file, encoding: .utf8)

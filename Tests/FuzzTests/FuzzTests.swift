@@ -52,7 +52,8 @@ struct FuzzTests {
         let wanted: Set = [
             "mac", "beacon", "nwk-command", "aps-command", "zcl-general", "block-response", "image",
             "install-code", "certificate", "profile-homes", "manifest", "snapshot", "journal",
-            "device-records", "hub-records", "device", "hub",
+            "device-records", "hub-records", "device", "hub", "air-answer", "air-turn",
+            "air-message", "sniffer-message", "control-message",
         ]
         #expect(wanted.subtracting(Fuzz.targets) == [])
     }

@@ -45,6 +45,7 @@ struct FarSleeperStories {
                 .remove(devices: ["HCALCS-2"]), .wait(.hours(5)), .add(devices: ["HCALCS-2"]),
                 .await(.verified, devices: ["GSME"]), .activate(devices: ["GSME"]),
                 .await(.updated, devices: ["GSME"]),
+                .readVersions(devices: ["GSME"], version: 0x0200_0000),
             ], named: "far-sleeper-forgotten", within: .hours(50))
         #expect(played.result.failure == nil)
         #expect(try played.complaints().isEmpty)

@@ -47,6 +47,35 @@ struct SleeperStories {
         #expect(played.events("networkKeyReceived", at: "GSME").count == 1)
     }
 
+    @Test(
+        "a meter behind a router is read when it is next heard of, by one question",
+        arguments: [false, true])
+    func behindRouter(restarts: Bool) throws {
+        let router = Homes.device(.hcalcs) { $0.isRouter = true }
+        var home = Homes.home([router, Homes.device(.gsme)])
+        home.links = [HomeLink(from: "CH", to: "GSME", link: Link(rssi: -110))]
+        let restart: [ScenarioStep.Action] = [
+            .power(device: "CH", on: false), .wait(.seconds(5)), .power(device: "CH", on: true),
+            .wait(.minutes(1)),
+        ]
+        let played = try Played(
+            home,
+            [.join(devices: ["HCALCS", "GSME"]), .wait(.minutes(95))] + (restarts ? restart : [])
+                + [.readVersions(devices: ["GSME"], version: 0x0100_0000)],
+            named: "read-behind-router-\(restarts)", within: .hours(3))
+        #expect(played.result.failure == nil)
+        #expect(try played.complaints().isEmpty)
+        // It wakes every half hour.
+        #expect(played.result.summary.virtualTime < .minutes(128))
+        #expect(played.events("indirectExpired").isEmpty)
+        #expect(played.events("apsRetry", at: "CH").isEmpty)
+        // Read Attributes of the OTA cluster, on its first hop.
+        let questions = try played.rows(
+            ["zbee_nwk.seqno"],
+            "wpan.src16 == 0x0000 && zbee_aps.cluster == 0x0019 && zbee_zcl.cmd.id == 0x00")
+        #expect(Set(questions.compactMap { $0["zbee_nwk.seqno"] }).count == 1)
+    }
+
     @Test("a meter that always sleeps for longer than it is kept gets its image all the same")
     func oversleeps() throws {
         let gsme = Homes.device(.gsme) { $0.stack.endDeviceTimeout = 4 }

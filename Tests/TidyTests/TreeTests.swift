@@ -94,6 +94,26 @@ func plantedTraces() {
     #expect(machinePaths(in: "https://example.org" + homes[0] + "a  x" + homes[1], path: "a") == [])
 }
 
+/// What `.swift-format` sets for code it does not hold comments and long texts to.
+private let columns = 100
+
+private func longLines(in text: String, path: String) -> [Breach] {
+    let lines: [Substring] = text.split(separator: "\n", omittingEmptySubsequences: false)
+    return lines.indices.filter { lines[$0].count > columns }.map {
+        Breach(path: path, line: $0 + 1, message: "longer than \(columns) columns")
+    }
+}
+
+@Test("no line of code or of a comment is longer than 100 columns")
+func lineLength() throws {
+    for path in Checkout.files where path.hasSuffix(".swift") {
+        guard let text = try Checkout.text(of: path) else { continue }
+        for breach in longLines(in: text, path: path) { Issue.record("\(breach)") }
+    }
+    let planted = "short\n/// " + String(repeating: "x", count: columns)
+    #expect(longLines(in: planted, path: "a").map(\.line) == [2])
+}
+
 @Test("every public type at the top level of a file says what it is in a doc comment")
 func documentedTypes() throws {
     for path in Checkout.sources where path.hasSuffix(".swift") {

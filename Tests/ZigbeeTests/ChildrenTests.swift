@@ -57,6 +57,18 @@ struct ChildrenTests {
         #expect(aged(world).count == 1)
     }
 
+    @Test("a parent that restarts keeps to what its children have said")
+    func timeoutSurvives() {
+        let world = Self.start(timeout: 0, persists: true)
+        for node in 0...1 { world.simulation.air.setPower(of: node, on: false) }
+        world.run(.seconds(1))
+        world.simulation.air.setPower(of: 0, on: true)
+        world.run(.seconds(9))
+        #expect(world.stack(0)?.neighbourTable[World.deviceEUI64]?.relation == .child)
+        world.run(.seconds(2))
+        #expect(aged(world).count == 1)
+    }
+
     @Test("a parent says that it counts polls and timeout requests as signs of life")
     func parentInformation() {
         let world = Self.start(timeout: 3)

@@ -10,6 +10,17 @@ struct ImpostorTests {
         World { if $0.role == .endDevice { $0.role = .router } }
     }
 
+    /// The attacker is a router that has spoken of a device of the log behind it.
+    private func behindRouter() -> (world: World, device: EUI64, address: ShortAddress) {
+        let world = World()
+        world.start()
+        world.becomeRouter()
+        let (device, address) = (World.phantom(1), World.phantomAddress(1))
+        world.log([device])
+        _ = world.attack(0, with: [world.updateDevice(device, address, status: 1)])
+        return (world, device, address)
+    }
+
     @Test("somebody who claims to be a router's parent does not become its child")
     func parent() {
         let world = router()
@@ -55,12 +66,7 @@ struct ImpostorTests {
 
     @Test("an impostor at the hub does not move a device from its router, which it can leave")
     func straight() {
-        let world = World()
-        world.start()
-        world.becomeRouter()
-        let (device, address) = (World.phantom(1), World.phantomAddress(1))
-        world.log([device])
-        _ = world.attack(0, with: [world.updateDevice(device, address, status: 1)])
+        let (world, device, address) = behindRouter()
         #expect(world.stack(0)?.address(of: device) == address)
         let sent = world.tape.frames.count
         _ = world.attack(
@@ -79,12 +85,7 @@ struct ImpostorTests {
 
     @Test("an end device behind a router does not speak for others")
     func endDeviceSpeaks() {
-        let world = World()
-        world.start()
-        world.becomeRouter()
-        let (device, address) = (World.phantom(1), World.phantomAddress(1))
-        world.log([device])
-        _ = world.attack(0, with: [world.updateDevice(device, address, status: 1)])
+        let (world, device, address) = behindRouter()
         _ = world.attack(
             0,
             with: [

@@ -20,13 +20,13 @@ extension World {
     }
 
     /// Phantoms that become children of the hub by a secured rejoin.
-    func addChildren(_ numbers: Range<Int>) {
+    func addChildren(_ numbers: Range<Int>, capability: UInt8 = 0x8C) {
         log(numbers.map(World.phantom))
         let frames = numbers.map { number in
             var header = header(.command, to: .coordinator, radius: 1)
             header.source = World.phantomAddress(number)
             header.sourceEUI64 = World.phantom(number)
-            return forge(header, [0x06, 0x8C], source: World.phantom(number))
+            return forge(header, [0x06, capability], source: World.phantom(number))
         }
         _ = attack(0, with: frames)
         run(.seconds(20))

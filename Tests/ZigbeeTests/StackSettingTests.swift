@@ -39,6 +39,33 @@ struct StackSettingTests {
         #expect(world.stillWorks())
     }
 
+    @Test("a request to associate is waited for as long as is set", arguments: [0, 5] as [Int64])
+    func requestWait(seconds: Int64) {
+        let world = World { $0.joining.requestWait = .seconds(seconds) }
+        world.run(.minutes(2))
+        #expect(world.desk.joined == (seconds == 0 ? 0 : 1))
+        let failures = world.tape.events.filter {
+            $0.kind == .joinFailed && $0.values[0] == UInt64(RefusalReason.noResponse.rawValue)
+        }
+        #expect(failures.isEmpty == (seconds > 0))
+    }
+
+    @Test(
+        "routers are told as often as is set that joining is open", arguments: [50, 200] as [Int64])
+    func permitRenewal(seconds: Int64) {
+        let world = start {
+            if $0.role == .endDevice { $0.role = .router }
+            $0.permitRenewal = .seconds(seconds)
+        }
+        let since = world.tape.frames.count
+        world.run(.seconds(400))
+        let told = world.opened(from: 0, since: since).filter {
+            $0.aps?.cluster == ZDOCluster.managementPermitJoiningRequest
+        }
+        let sequences = Set(told.map(\.nwk.sequence))
+        #expect(sequences.count == Int(400 / seconds))
+    }
+
     @Test("a child that has not said how long it may be silent is kept for as long as is set")
     func childTimeout() throws {
         let world = start { $0.network.childTimeout = 0 }

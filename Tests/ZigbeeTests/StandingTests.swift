@@ -151,18 +151,12 @@ struct StandingTests {
         #expect(world.stillWorks())
     }
 
-    private func updateKey(_ world: World) {
-        world.desk.tasks[0].append { stack, now, out in
-            stack.updateNetworkKey(at: now, into: &out)
-        }
-    }
-
     @Test("two devices that announce themselves at once during a key update both get the key")
     func keyForBoth() {
         let world = World()
         world.start()
         world.addChildren(0..<2)
-        updateKey(world)
+        world.updateKey()
         world.run(.seconds(10))
         let sent = world.tape.frames.count
         let announces = (0..<2).map {
@@ -181,7 +175,7 @@ struct StandingTests {
         let world = World()
         world.start()
         world.addChildren(0..<1)
-        updateKey(world)
+        world.updateKey()
         for _ in 0..<9 {
             world.run(.seconds(10))
             world.desk.raw.append(world.announce(World.phantom(0), at: World.phantomAddress(0)))
@@ -193,7 +187,7 @@ struct StandingTests {
     func earlySwitch() throws {
         let world = World()
         world.start()
-        updateKey(world)
+        world.updateKey()
         world.run(.seconds(5))
         let next = try #require(world.stack(0)?.otherNetworkKey)
         let sent = world.tape.frames.count

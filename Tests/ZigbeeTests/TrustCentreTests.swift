@@ -135,12 +135,6 @@ struct TrustCentreTests {
         #expect(world.stillWorks())
     }
 
-    private func updateKey(_ world: World) {
-        world.desk.tasks[0].append { stack, now, out in
-            stack.updateNetworkKey(at: now, into: &out)
-        }
-    }
-
     @Test("the network switches to a new key, counters begin again, and old frames stay old")
     func keyUpdate() {
         let world = World()
@@ -149,7 +143,7 @@ struct TrustCentreTests {
         world.send([1], from: 1)
         world.run(.seconds(1))
         let before = world.lastFrame(from: 1, longerThan: 40)
-        updateKey(world)
+        world.updateKey()
         world.run(.seconds(20))
         // Everybody has it, nobody uses it yet.
         #expect(world.networkKey == old)
@@ -189,7 +183,7 @@ struct TrustCentreTests {
             let world = World(persists: true)
             world.start()
             let old = world.networkKey
-            updateKey(world)
+            world.updateKey()
             world.run(.milliseconds(milliseconds))
             world.simulation.air.setPower(of: node, on: false)
             world.run(.milliseconds(300))
@@ -229,7 +223,7 @@ struct TrustCentreTests {
         var stream = SeededStream(Seed(8))
         var keys: Set<Key128> = [world.networkKey]
         for round in 0..<60 {
-            if round % 10 == 3 { updateKey(world) }
+            if round % 10 == 3 { world.updateKey() }
             let node = round % 2
             world.simulation.air.setPower(of: node, on: false)
             world.run(.milliseconds(5))

@@ -266,6 +266,11 @@ final class World {
         }
     }
 
+    /// Has the coordinator bring in a new network key.
+    func updateKey() {
+        desk.tasks[0].append { stack, now, out in stack.updateNetworkKey(at: now, into: &out) }
+    }
+
     /// The reasons for which `node` dropped something from the tape's event number `since` on.
     func drops(at node: Int, since: Int) -> [DropReason] {
         tape.events[since...].compactMap { event in

@@ -48,6 +48,7 @@ enum {
     HAN_LINK_REQUEST = 0x24,
     HAN_INJECT_REQUEST = 0x25,
     HAN_END_REQUEST = 0x26,
+    HAN_HOME_WAN_REQUEST = 0x27,
     HAN_WELCOME = 0x81,
     HAN_TURN = 0x82,
     HAN_ERROR = 0x83,
@@ -469,6 +470,12 @@ struct HAN_PACKED han_request {
     uint32_t request;
 };
 
+/* A WAN message follows, for the hub of this member's home. */
+struct HAN_PACKED han_home_wan_request {
+    struct han_request head;
+    uint16_t member;
+};
+
 /* An order follows. */
 struct HAN_PACKED han_order_request {
     struct han_request head;
@@ -495,7 +502,8 @@ struct HAN_PACKED han_inject_request {
     uint8_t psdu_length;
 };
 
-/* So many han_member_status follow, each with its role and its name. */
+/* So many han_member_status follow, each with its role and its name, and then the number of turns
+ * as uint64_t. */
 struct HAN_PACKED han_status {
     struct han_request head;
     uint8_t state; /* 0 waiting, 1 running, 2 ended */

@@ -123,6 +123,9 @@ static void check_control(void)
     } else if (is("wan-request")) {
         AS(han_request, it, sizeof(struct han_read_version));
         CHECK(it.kind == HAN_WAN_REQUEST && it.request == 9);
+    } else if (is("home-wan-request")) {
+        AS(han_home_wan_request, it, sizeof(struct han_read_version));
+        CHECK(it.head.kind == HAN_HOME_WAN_REQUEST && it.head.request == 9 && it.member == 7);
     } else if (is("order-request")) {
         AS(han_order_request, it, 1);
         CHECK(it.head.kind == HAN_ORDER_REQUEST && it.head.request == 9 && it.to == 1);
@@ -150,7 +153,8 @@ static void check_control(void)
         CHECK(first.firmware == 0x01050200 && first.role_length == 2);
         CHECK(han_get(example, length, behind, &second, sizeof second));
         CHECK(second.index == 1 && second.eui64 == esme && second.role_length == 4);
-        CHECK(length == behind + sizeof second + 4 + 1 + 4);
+        CHECK(length == behind + sizeof second + 4 + 1 + 4 + sizeof(uint64_t));
+        CHECK(example[length - sizeof(uint64_t)] == 7);
     } else if (is("done")) {
         AS(han_done, it, 0);
         CHECK(it.head.kind == HAN_DONE && it.head.request == 9 && it.time == 1000000);

@@ -944,6 +944,18 @@ class EndRequest(Struct):
     request: int
 
 
+@MESSAGE.add
+@dataclass
+class HomeWANRequest(Struct):
+    """`member` is anybody of the home whose hub the message is for."""
+
+    TAG = 0x27
+    LAYOUT = {"request": U32, "member": U16, "message": WAN_MESSAGE}
+    request: int
+    member: int
+    message: Struct
+
+
 @dataclass
 class MemberStatus(Struct):
     """`state`: 0 absent, 1 on the air, 2 power off, 3 gone, 4 put off."""
@@ -981,7 +993,7 @@ class Status(Struct):
     TAG = 0xA0
     LAYOUT = {
         "request": U32, "state": Number(1, 0, 2), "pace": Number(1, 0, 2), "scale": U64,
-        "time": KNOWN_TIME, "frames": U64, "members": MemberStatuses(),
+        "time": KNOWN_TIME, "frames": U64, "members": MemberStatuses(), "turns": U64,
     }  # fmt: skip
     request: int
     state: int
@@ -990,6 +1002,7 @@ class Status(Struct):
     time: int
     frames: int
     members: list[MemberStatus]
+    turns: int
 
     def check(self, offset: int | None) -> None:
         check_pace(self.pace, self.scale, offset)
@@ -1179,8 +1192,10 @@ class Control(Peer):
     def status(self) -> Status:
         return self.ask(StatusRequest)
 
-    def wan(self, message: Struct) -> Done:
-        """Sends a WAN message to the hub, as from the CSP."""
+    def wan(self, message: Struct, member: int | None = None) -> Done:
+        """Sends a WAN message to the hub, as from the CSP; with `member`, in that one's home."""
+        if member is not None:
+            return self.ask(HomeWANRequest, member, message)
         return self.ask(WANRequest, message)
 
     def order(self, to: int, order: Struct) -> Done:

@@ -47,6 +47,7 @@ EXPECTED = {
     "member": air.Member(1, ESME, "ESME", "ESME"),
     "status-request": air.StatusRequest(9),
     "wan-request": air.WANRequest(9, air.ReadVersion(ESME)),
+    "home-wan-request": air.HomeWANRequest(9, 7, air.ReadVersion(ESME)),
     "order-request": air.OrderRequest(9, 1, air.QueryNextImage()),
     "power-request": air.PowerRequest(9, 1, False),
     "link-request": air.LinkRequest(9, 0, 1, -90, 50_000),
@@ -58,6 +59,7 @@ EXPECTED = {
             air.MemberStatus(0, 1, 1234, HUB, 0x0105_0200, 0, 0, "CH", "CH"),
             air.MemberStatus(1, 0, 0, ESME, 0, 0, 0, "ESME", "ESME"),
         ],
+        7,
     ),  # fmt: skip
     "done": air.Done(9, SECOND),
     "input-power-on": air.PowerOn(900_000),

@@ -33,7 +33,8 @@ extension ZigbeeStack {
         pump(at: now, into: &out)
     }
 
-    /// A sleepy child may only fetch the frame at its next poll.
+    /// A sleepy child may only fetch the frame at its next poll. To a sleeper elsewhere one is sent
+    /// when it is awake, and it polls fast then.
     private func acknowledgementWait(for destination: ShortAddress) -> Interval {
         let isSleepy = neighbours[destination]?.isSleepyChild ?? false
         return isSleepy
@@ -56,7 +57,10 @@ extension ZigbeeStack {
                 out.drop(.apsNoLinkKey, from: destination)
                 return
             }
-            let counter = takeLinkCounter(index)
+            guard let counter = takeLinkCounter(index) else {
+                out.drop(.counterSpent, from: destination)
+                return
+            }
             let auxiliary = AuxiliaryHeader(key: .data, frameCounter: counter, source: nil)
             let auxiliaryOffset = body.count
             auxiliary.encodeForSealing(into: &body)
@@ -78,8 +82,10 @@ extension ZigbeeStack {
         sendNWK(body, headerLength: start, header: nwk, at: now, into: &out)
     }
 
-    mutating func takeLinkCounter(_ index: Int) -> UInt32 {
+    /// Nil once all have been used.
+    private mutating func takeLinkCounter(_ index: Int) -> UInt32? {
         let counter = aps.linkKeys[index].outgoingCounter
+        guard counter < FrameCounter.end else { return nil }
         aps.linkKeys[index].outgoingCounter += 1
         reserveLinkCounters(index)
         return counter
@@ -87,10 +93,11 @@ extension ZigbeeStack {
 
     /// As `reserveCounters`, for one link key.
     mutating func reserveLinkCounters(_ index: Int) {
-        let next = aps.linkKeys[index].outgoingCounter
-        let reserve = configuration.network.counterReserve
-        guard next &+ reserve / 2 >= aps.linkKeys[index].reservedUpTo else { return }
-        aps.linkKeys[index].reservedUpTo = next &+ reserve
+        let reserved = FrameCounter.reservation(
+            next: aps.linkKeys[index].outgoingCounter, reserved: aps.linkKeys[index].reservedUpTo,
+            reserve: configuration.network.counterReserve)
+        guard let reserved else { return }
+        aps.linkKeys[index].reservedUpTo = reserved
         requestSave()
     }
 
@@ -116,7 +123,10 @@ extension ZigbeeStack {
         var body = FrameBuffer()
         nwk.encode(into: &body)
         let start = body.count
-        appendSealed(command, linkKey: index, to: &body)
+        guard appendSealed(command, linkKey: index, to: &body) else {
+            out.drop(.counterSpent, from: destination)
+            return
+        }
         if !secured, let entry = returning[aps.linkKeys[index].partner], entry.router == nil,
             entry.address == destination
         {
@@ -129,27 +139,29 @@ extension ZigbeeStack {
         }
     }
 
-    /// Appends an APS command frame sealed with the key-transport key of a link key.
+    /// Appends an APS command frame sealed with the key-transport key of a link key. False if there
+    /// is no frame counter left for it.
     mutating func appendSealed(
         _ command: APSCommand, linkKey index: Int, to body: inout FrameBuffer
-    ) {
+    ) -> Bool {
+        guard let counter = takeLinkCounter(index) else { return false }
         let start = body.count
         var header = APSHeader(kind: .command, counter: aps.nextCounter())
         header.isSecured = true
         header.encode(into: &body)
-        let counter = takeLinkCounter(index)
         let auxiliary = AuxiliaryHeader(
             key: .keyTransport, frameCounter: counter, source: configuration.eui64)
         let auxiliaryOffset = body.count
         auxiliary.encodeForSealing(into: &body)
         let secret = body.count
         command.encode(into: &body)
-        guard !body.isOverflowed else { return }
+        guard !body.isOverflowed else { return true }
         crypto.seal(
             &body, from: start, payload: secret, key: aps.linkKeys[index].key.keyTransportKey,
             nonce: CCMNonce(
                 source: configuration.eui64, counter: counter, control: auxiliary.fullControl))
         body.clearSecurityLevel(at: auxiliaryOffset)
+        return true
     }
 
     mutating func retryAPS(at now: Instant, into out: inout Outbox) {
@@ -403,7 +415,11 @@ extension ZigbeeStack {
         {
             return neighbour.capability.isRouter
         }
-        // A restart forgets what was announced: whoever is in the map is then believed.
-        return addresses[device] != nil && !addresses.isEndDevice(device)
+        // Of whom the announcement was missed, more is not known: it is believed.
+        guard addresses[device] != nil else { return false }
+        return switch addresses.kind(of: device) {
+        case .unknown, .router: true
+        case .endDevice, .sleeper: false
+        }
     }
 }

@@ -172,7 +172,7 @@ extension ZigbeeStack {
     ) {
         joiner.phase = .associating
         // Until the chip has reported: a request that never gets out must not be waited for.
-        joiner.deadline = now + .seconds(5)
+        joiner.deadline = now + configuration.joining.requestWait
         network.pan = best.pan
         network.extendedPAN = best.extendedPAN
         network.channel = best.channel

@@ -224,6 +224,14 @@ struct MACLayer: Sendable {
         return (true, emptied)
     }
 
+    /// The frame that was to go to the chip does not: it is gone, also if it was held.
+    mutating func abandonCurrent() {
+        isChipFree = true
+        guard let holder = inFlightIndirect else { return }
+        inFlightIndirect = nil
+        indirect.removeAll { $0.holder == holder && $0.isOnAir }
+    }
+
     /// The first frame that has waited too long, taken out.
     mutating func expire(at now: Instant) -> (frame: OutgoingFrame, emptied: PendingAddress?)? {
         guard let index = indirect.firstIndex(where: { $0.expires <= now && !$0.isOnAir }) else {
@@ -233,9 +241,9 @@ struct MACLayer: Sendable {
         return (entry.frame, holdsAny(for: entry.holder) ? nil : entry.holder)
     }
 
-    /// Drops the Leaves held for somebody who is a child again.
+    /// Drops the Leaves held for somebody who is not to be sent away any more.
     mutating func dropLeaves(for address: ShortAddress) {
-        indirect.removeAll { $0.frame.purpose == .sendingAway(address) && !$0.isOnAir }
+        dropHeld { $0.frame.purpose == .sendingAway(address) }
     }
 
     /// Whether a child is told to leave when it next polls.
@@ -245,13 +253,18 @@ struct MACLayer: Sendable {
 
     /// It may stay after all.
     mutating func forgetRemoval(of device: EUI64) {
-        indirect.removeAll { $0.frame.purpose == .removal(device) && !$0.isOnAir }
+        dropHeld { $0.frame.purpose == .removal(device) }
     }
 
-    /// Drops everything held for a child that is gone; what is on the air is not held again.
+    /// Drops everything held for a child that is gone.
     mutating func forget(_ holder: PendingAddress) {
-        indirect.removeAll { $0.holder == holder && !$0.isOnAir }
-        for index in indirect.indices where indirect[index].holder == holder {
+        dropHeld { $0.holder == holder }
+    }
+
+    /// Drops frames that are held; what is on the air is not held again.
+    private mutating func dropHeld(where isGone: (IndirectFrame) -> Bool) {
+        indirect.removeAll { isGone($0) && !$0.isOnAir }
+        for index in indirect.indices where isGone(indirect[index]) {
             indirect[index].expires = .zero
         }
     }
@@ -270,8 +283,8 @@ struct MACLayer: Sendable {
     }
 
     /// Notes a frame that was taken, until `expires`: so long its sender may take over its
-    /// retries, and a held frame comes again with the child's next poll. Anybody can send a header: data frames are only noted once
-    /// their NWK security has been found good.
+    /// retries, and a held frame comes again with the child's next poll. Anybody can send a
+    /// header: data frames are only noted once their NWK security has been found good.
     mutating func remember(_ header: MACHeader, until expires: Instant) {
         let entry = Taken(
             kind: header.kind, pan: header.sourcePAN, source: header.source,

@@ -75,7 +75,7 @@ extension ZigbeeStack {
         var isAwaited = false
         if case .short(let address) = holder, let index = neighbours.index(of: address) {
             neighbours.update(index) { $0.lastHeard = now }
-            if !awaitedPolls.isEmpty {
+            if !awaited.isEmpty {
                 isAwaited = notePoll(of: neighbours.entries[index], into: &out)
             }
         }
@@ -91,24 +91,26 @@ extension ZigbeeStack {
         let hasMore = isAwaited || mac.holdsMoreThanOne(for: holder)
         guard let handle = mac.release(for: holder) else { return }
         // Sealed once: asked for again, it is the same frame with the same sequence number.
-        var body = sealedCurrent()
+        guard var body = sealedCurrent(into: &out) else {
+            promise(holder, into: &out)
+            return
+        }
         mac.keepSealed(body, for: holder)
         if hasMore { body[0] |= 0x10 }
         out.transmit(body, handle: handle, isIndirect: true)
     }
 
-    /// Waits for the next poll of a sleeping child, or does so no more: it is promised a frame and
-    /// `polled` is indicated, once, so that the application can send it one as it listens.
-    public mutating func awaitPoll(of device: EUI64, _ isAwaited: Bool, into out: inout Outbox) {
-        guard isAwaited || !awaitedPolls.isEmpty else { return }
-        awaitedPolls.removeAll { $0 == device }
-        guard let child = neighbours[device], child.isSleepyChild else { return }
-        if isAwaited, awaitedPolls.count < NeighbourTable.limit {
-            awaitedPolls.append(device)
-            out.append(.pending(.short(child.address), true))
-        } else if !mac.holdsAny(for: .short(child.address)) {
-            out.append(.pending(.short(child.address), false))
+    /// Waits for a sleeping device to be awake, or does so no more. A child is promised a frame at
+    /// its next poll; any other has to be heard of. Then `awake` is indicated, once, so that the
+    /// application can send it one as it listens.
+    public mutating func awaitWake(of device: EUI64, _ isAwaited: Bool, into out: inout Outbox) {
+        guard isAwaited || !awaited.isEmpty else { return }
+        awaited.removeAll { $0 == device }
+        if isAwaited, isSleepy(device) {
+            _ = awaited.append(device, ifBelow: NeighbourTable.limit)
         }
+        guard let child = neighbours[device], child.isSleepyChild else { return }
+        promise(.short(child.address), into: &out)
     }
 
     /// Hands a child that has just polled what is held for it now.
@@ -119,10 +121,20 @@ extension ZigbeeStack {
 
     /// Whether the application waits for this child's poll; then it is told.
     private mutating func notePoll(of child: Neighbour, into out: inout Outbox) -> Bool {
-        guard awaitedPolls.contains(child.eui64) else { return false }
-        awaitPoll(of: child.eui64, false, into: &out)
-        indicate(.polled(child.eui64))
+        guard child.relation == .child, awaited.contains(child.eui64) else { return false }
+        awaitWake(of: child.eui64, false, into: &out)
+        indicate(.awake(child.eui64))
         return true
+    }
+
+    /// A frame of a device behind a router has come. If it sleeps, it is awake now, and its router
+    /// holds for it what it is sent for long enough. One that has to rejoin cannot be reached.
+    mutating func noteWord(of address: ShortAddress, into out: inout Outbox) {
+        guard let device = eui64(of: address), awaited.contains(device), !isStray(device),
+            neighbours[device]?.relation != .child
+        else { return }
+        awaitWake(of: device, false, into: &out)
+        indicate(.awake(device))
     }
 
     private mutating func sendBeacon(at now: Instant, into out: inout Outbox) {
@@ -159,6 +171,21 @@ extension ZigbeeStack {
         hold(frame, for: holder, at: now, into: &out)
     }
 
+    /// Has the chip promise a frame to `holder` at its polls if it has one to expect, and nothing
+    /// else. Whatever may have changed that ends with this: frames held, a Leave that is due, a
+    /// child whose poll is waited for, or who has which address.
+    mutating func promise(_ holder: PendingAddress, into out: inout Outbox) {
+        out.append(.pending(holder, isOwedFrame(holder)))
+    }
+
+    private func isOwedFrame(_ holder: PendingAddress) -> Bool {
+        if mac.holdsAny(for: holder) { return true }
+        guard case .short(let address) = holder else { return false }
+        if let stray = strays[address] { return stray.hasKey }
+        guard !awaited.isEmpty, let child = neighbours[address] else { return false }
+        return child.isSleepyChild && awaited.contains(child.eui64)
+    }
+
     mutating func hold(
         _ frame: OutgoingFrame, for holder: PendingAddress, at now: Instant, into out: inout Outbox
     ) {
@@ -167,7 +194,7 @@ extension ZigbeeStack {
         } else if mac.hold(
             frame, for: holder, until: now + configuration.network.indirectPersistence)
         {
-            out.append(.pending(holder, true))
+            promise(holder, into: &out)
         } else {
             out.drop(.queueFull)
         }

@@ -14,6 +14,11 @@ extension ZigbeeStack {
         }
     }
 
+    /// The index of a timeout that `timeout(index:)` gives.
+    static func index(ofTimeout wanted: Interval) -> UInt8? {
+        (0...14).first { timeout(index: $0) == wanted }
+    }
+
     /// Tells the parent the timeout, and, where polls do not show that the device is there, does
     /// so again three times in each timeout; while the network key is in doubt, as soon as an APS
     /// acknowledgement would be overdue (assumption; `stack.apsAckWait`).
@@ -91,7 +96,10 @@ extension ZigbeeStack {
             return
         }
         let timeout = Self.timeout(index: index)
-        if let timeout { neighbours.update(child) { $0.timeout = timeout } }
+        if let timeout, neighbours.entries[child].timeout != timeout {
+            neighbours.update(child) { $0.timeout = timeout }
+            requestSave()
+        }
         // Status 1: incorrect value. Parent information: polls and timeout requests both count
         // as signs of life.
         sendNWKCommand(
@@ -113,6 +121,10 @@ extension ZigbeeStack {
         }) {
             out.note(.childAged, aged.eui64.rawValue, UInt64(aged.address.rawValue))
             forget(aged, into: &out)
+            if configuration.role == .coordinator {
+                // So that it is still known after a restart whose address that is.
+                addresses.put(aged.address, aged.eui64)
+            }
             // If it only slept, it does not know that it is forgotten.
             guard aged.isAuthenticated else {
                 noteKeyless(aged.address, into: &out)
@@ -137,22 +149,26 @@ extension ZigbeeStack {
     mutating func forget(_ neighbour: Neighbour, into out: inout Outbox) {
         neighbours.remove(neighbour.eui64)
         mac.forget(.short(neighbour.address))
-        out.append(.pending(.short(neighbour.address), false))
+        promise(.short(neighbour.address), into: &out)
         requestSave()
     }
 
     // MARK: - Leaving
 
-    /// A NWK Leave (ZigBee 3.4.4): a request to go, from the parent or the trust centre, or word
-    /// that a neighbour has gone.
+    /// A NWK Leave (ZigBee 3.4.4): a request to go, or word that a neighbour has gone. A device
+    /// goes where its parent asks it to, a router also where the trust centre does (3.6.1.10.3);
+    /// an end device of another parent is none of the coordinator's. `speaker` has sealed it.
     mutating func leaveReceived(
-        rejoin: Bool, request: Bool, header: NWKHeader, at now: Instant, into out: inout Outbox
+        rejoin: Bool, request: Bool, header: NWKHeader, speaker: EUI64?, at now: Instant,
+        into out: inout Outbox
     ) {
         if request {
-            let isAllowed =
-                configuration.role != .coordinator
-                && (header.source == .coordinator || header.source == neighbours.parent?.address)
-            guard isAllowed else {
+            let isOfParent =
+                header.source == neighbours.parent?.address && speaker == neighbours.parent?.eui64
+            let isOfTrustCentre =
+                configuration.role == .router && header.source == .coordinator
+                && speaker == network.trustCentre
+            guard configuration.role != .coordinator, isOfParent || isOfTrustCentre else {
                 out.drop(.nwkUnexpected, from: header.source)
                 return
             }
@@ -166,7 +182,7 @@ extension ZigbeeStack {
             } else {
                 leave(at: now, into: &out)
             }
-        } else if let gone = neighbours[header.source] {
+        } else if let gone = neighbours[header.source], gone.eui64 == speaker {
             neighbourLeft(gone, at: now, into: &out)
         }
     }

@@ -169,9 +169,9 @@ public enum NWKCommand: Sendable, Equatable {
     /// ZigBee 3.4.8: options u8 (bits 0-4 the number of entries, 5 first frame, 6 last frame), then
     /// {address u16, costs u8: incoming in bits 0-2, outgoing in 4-6}.
     public struct LinkStatus: Sendable, Equatable {
-        /// Entries that fit into a secured frame: 127 bytes less 11 of the MAC, 8 of the NWK header,
-        /// 14 of the auxiliary header, 4 of the integrity code and 2 of the command. The option
-        /// byte could count two more.
+        /// Entries that fit into a secured frame: 127 bytes less 11 of the MAC, 8 of the NWK
+        /// header, 14 of the auxiliary header, 4 of the integrity code and 2 of the command. The
+        /// option byte could count two more.
         public static let limit = 29
 
         public struct Entry: Sendable, Equatable {

@@ -89,11 +89,30 @@ public struct NeighbourTable: Sendable {
 
 /// Who is behind which short address, beyond the neighbours: bounded, oldest out first.
 struct AddressMap: Sendable {
+    /// What a device has announced itself as.
+    enum Kind: UInt8, Sendable {
+        case unknown = 0
+        case router = 1
+        case endDevice = 2
+        /// An end device that fetches what is for it from its parent.
+        case sleeper = 3
+
+        init(_ capability: CapabilityInformation) {
+            self =
+                capability.isRouter
+                ? .router : capability.receiverOnWhenIdle ? .endDevice : .sleeper
+        }
+    }
+
+    struct Entry: Sendable {
+        var address: ShortAddress
+        var eui64: EUI64
+        var kind = Kind.unknown
+    }
+
     static let limit = 64
 
-    private(set) var entries: ContiguousArray<(address: ShortAddress, eui64: EUI64)> = []
-    /// Those that have announced themselves as end devices.
-    private var endDevices: ContiguousArray<EUI64> = []
+    private(set) var entries: ContiguousArray<Entry> = []
 
     subscript(address: ShortAddress) -> EUI64? {
         entries.first { $0.address == address }?.eui64
@@ -103,23 +122,17 @@ struct AddressMap: Sendable {
         entries.first { $0.eui64 == eui64 }?.address
     }
 
-    mutating func put(_ address: ShortAddress, _ eui64: EUI64) {
+    func kind(of eui64: EUI64) -> Kind {
+        entries.first { $0.eui64 == eui64 }?.kind ?? .unknown
+    }
+
+    /// Without a `kind`, what the device has announced itself as before stands.
+    mutating func put(_ address: ShortAddress, _ eui64: EUI64, kind: Kind? = nil) {
+        let kind = kind ?? self.kind(of: eui64)
         if let holder = self[address], holder != eui64 { remove(holder) }
-        entries.removeAll { $0.eui64 == eui64 }
-        if entries.count == Self.limit { remove(entries[0].eui64) }
-        entries.append((address, eui64))
+        remove(eui64)
+        entries.push(Entry(address: address, eui64: eui64, kind: kind), limit: Self.limit)
     }
 
-    mutating func remove(_ eui64: EUI64) {
-        entries.removeAll { $0.eui64 == eui64 }
-        endDevices.removeAll { $0 == eui64 }
-    }
-
-    func isEndDevice(_ eui64: EUI64) -> Bool { endDevices.contains(eui64) }
-
-    /// What a device that is in the map has announced itself as.
-    mutating func setEndDevice(_ eui64: EUI64, _ isEndDevice: Bool) {
-        endDevices.removeAll { $0 == eui64 }
-        if isEndDevice { endDevices.append(eui64) }
-    }
+    mutating func remove(_ eui64: EUI64) { entries.removeAll { $0.eui64 == eui64 } }
 }

@@ -28,9 +28,10 @@ extension ZigbeeStack {
     }
 
     /// A device has said, or its new parent has, that it is in the network at `address`. Frames
-    /// that wait for a way to it go out, if there is one now. If not, the way is asked for anew: the
-    /// request before came too early for whoever answers for the device now, and who has relayed
-    /// it does not look at it again. Not sooner than nwkcRREQRetryInterval after the last time.
+    /// that wait for a way to it go out, if there is one now. If not, the way is asked for anew:
+    /// the request before came too early for whoever answers for the device now, and who has
+    /// relayed it does not look at it again. Not sooner than nwkcRREQRetryInterval after the last
+    /// time.
     mutating func reappeared(at address: ShortAddress, now: Instant, into out: inout Outbox) {
         guard configuration.role != .endDevice, network.isUp, discovery.awaits(address) else {
             return

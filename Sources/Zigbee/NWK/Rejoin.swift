@@ -231,6 +231,7 @@ extension ZigbeeStack {
             return
         }
         mac.dropLeaves(for: header.source)
+        promise(.short(header.source), into: &out)
         let known = neighbours[eui64]
         let holder = neighbours[header.source]?.eui64 ?? addresses[header.source]
         var child = Neighbour(
@@ -256,6 +257,9 @@ extension ZigbeeStack {
         child.lastHeard = now
         if let known { child.timeout = known.timeout }
         neighbours.put(child)
+        endStraying(of: eui64, at: child.address, into: &out)
+        promise(.short(child.address), into: &out)
+        if let known { moved(from: known.address, to: child.address, into: &out) }
         returning.remove(eui64)
         routes.forget(child.address)
         answerRejoin(child, status: 0, header, at: now, into: &out)

@@ -43,7 +43,9 @@ extension ZigbeeStack {
     }
 
     /// A device that asked without the network key sends with it, to this node: it is a child.
-    mutating func takeBack(_ device: EUI64, at address: ShortAddress, now: Instant) {
+    mutating func takeBack(
+        _ device: EUI64, at address: ShortAddress, now: Instant, into out: inout Outbox
+    ) {
         guard let entry = returning[device], entry.router == nil, entry.address == address else {
             return
         }
@@ -63,6 +65,8 @@ extension ZigbeeStack {
             }
         }
         guard neighbours.put(child) else { return }
+        endStraying(of: device, at: address, into: &out)
+        promise(.short(address), into: &out)
         routes.forget(address)
         if configuration.role == .coordinator {
             addresses.put(address, device)
@@ -78,6 +82,7 @@ extension ZigbeeStack {
         returning.remove(device)
         // Whatever it was before, it is behind this router now.
         if let known = neighbours[device] { forget(known, into: &out) }
+        endStraying(of: device, at: address, into: &out)
         addresses.put(address, device)
         trustCentre.setParent(of: device, router)
         routes.forget(address)

@@ -95,10 +95,11 @@ extension ZigbeeStack {
 
     // MARK: - Security
 
-    /// Appends the MAC's current frame to `psdu`, sealed with the network key.
-    mutating func sealCurrent(into psdu: inout FrameBuffer) {
-        guard let key = network.key else { return }
-        let counter = takeNetworkCounter()
+    /// Appends the MAC's current frame to `psdu`, sealed with the network key. False if there is no
+    /// frame counter left for it.
+    mutating func sealCurrent(into psdu: inout FrameBuffer) -> Bool {
+        guard let key = network.key else { return true }
+        guard let counter = takeNetworkCounter() else { return false }
         let start = psdu.count
         let offset = mac.current.auxiliaryOffset
         psdu.append(mac.current.body.span.extracting(0..<offset))
@@ -108,28 +109,32 @@ extension ZigbeeStack {
         auxiliary.encodeForSealing(into: &psdu)
         let payload = psdu.count
         psdu.append(mac.current.body.span.extracting(offset...))
-        guard !psdu.isOverflowed else { return }
+        guard !psdu.isOverflowed else { return true }
         crypto.seal(
             &psdu, from: start, payload: payload, key: key,
             nonce: CCMNonce(
                 source: configuration.eui64, counter: counter, control: auxiliary.fullControl))
         psdu.clearSecurityLevel(at: start + offset)
+        return true
     }
 
-    private mutating func takeNetworkCounter() -> UInt32 {
+    /// Nil once all have been used.
+    private mutating func takeNetworkCounter() -> UInt32? {
         let counter = network.outgoingCounter
+        guard counter < FrameCounter.end else { return nil }
         network.outgoingCounter += 1
         reserveCounters()
         return counter
     }
 
     /// Counters are reserved in flash ahead of their use: what was reserved is never used again
-    /// after a restart. Half of what is reserved is left when the next reservation is asked for,
-    /// so that it is written long before it is needed.
+    /// after a restart.
     mutating func reserveCounters() {
-        let reserve = configuration.network.counterReserve
-        guard network.outgoingCounter &+ reserve / 2 >= network.reservedUpTo else { return }
-        network.reservedUpTo = network.outgoingCounter &+ reserve
+        let reserved = FrameCounter.reservation(
+            next: network.outgoingCounter, reserved: network.reservedUpTo,
+            reserve: configuration.network.counterReserve)
+        guard let reserved else { return }
+        network.reservedUpTo = reserved
         requestSave()
     }
 
@@ -197,25 +202,28 @@ extension ZigbeeStack {
         }
         if !isActive { heardUnderOtherKey(auxiliary.keySequence, into: &out) }
         if network.keyMisses != 0 { network.keyMisses = 0 }
-        remember(source, sender, isOwnAddress: header.source == sender, at: now)
+        remember(source, sender, isOwnAddress: header.source == sender, at: now, into: &out)
         if header.source == sender, !returning.isEmpty {
-            takeBack(source, at: sender, now: now)
+            takeBack(source, at: sender, now: now, into: &out)
             reappeared(at: sender, now: now, into: &out)
         }
         return Opened(payload: payload, source: source)
     }
 
     private mutating func remember(
-        _ source: EUI64, _ sender: ShortAddress, isOwnAddress: Bool, at now: Instant
+        _ source: EUI64, _ sender: ShortAddress, isOwnAddress: Bool, at now: Instant,
+        into out: inout Outbox
     ) {
         if let index = neighbours.index(of: source) {
             if !neighbours.entries[index].isAuthenticated { requestSave() }
+            let before = neighbours.entries[index].address
             neighbours.update(index) { neighbour in
                 neighbour.lastHeard = now
                 neighbour.isAuthenticated = true
                 // The MAC's source is under no integrity code, the NWK's is.
                 if isOwnAddress { neighbour.address = sender }
             }
+            if isOwnAddress, before != sender { moved(from: before, to: sender, into: &out) }
             return
         }
         var neighbour = Neighbour(
@@ -223,6 +231,15 @@ extension ZigbeeStack {
             capability: CapabilityInformation(rawValue: 0), isAuthenticated: true)
         neighbour.lastHeard = now
         neighbours.put(neighbour)
+    }
+
+    /// A neighbour has another address: what the chip promises there may be due here.
+    mutating func moved(
+        from before: ShortAddress, to address: ShortAddress, into out: inout Outbox
+    ) {
+        guard before != address else { return }
+        promise(.short(before), into: &out)
+        promise(.short(address), into: &out)
     }
 
     // MARK: - Receiving
@@ -274,13 +291,17 @@ extension ZigbeeStack {
             return
         }
         // Who leaves or asks to be let in again need not be told to.
-        let isAboutParent =
-            header.kind == .command && payload < frame.count
-            && (frame[payload] == NWKCommand.leaveIdentifier
-                || frame[payload] == NWKCommand.rejoinRequestIdentifier)
-        if header.isSecured, !header.destination.isBroadcast, !isAboutParent {
-            sendAwayIfNoChild(header, sender: sender, at: now, into: &out)
+        let command =
+            header.kind == .command && payload < frame.count ? frame[payload] : nil
+        if header.isSecured, !header.destination.isBroadcast,
+            command != NWKCommand.leaveIdentifier, command != NWKCommand.rejoinRequestIdentifier
+        {
+            sendAwayIfNoChild(
+                header, sender: sender,
+                isKeepAlive: command == NWKCommand.endDeviceTimeoutRequestIdentifier, at: now,
+                into: &out)
         }
+        if header.isSecured, !awaited.isEmpty { noteWord(of: header.source, into: &out) }
         if header.isSecured, !returning.isEmpty, configuration.role == .coordinator,
             let entry = returning[header.source], entry.router != nil,
             address(of: entry.eui64) != header.source
@@ -293,9 +314,7 @@ extension ZigbeeStack {
                 out.drop(.nwkUnexpected, from: header.source)
                 return
             }
-            if header.kind == .command, payload < frame.count,
-                frame[payload] == NWKCommand.routeRequestIdentifier
-            {
+            if command == NWKCommand.routeRequestIdentifier {
                 // Relayed by rules of its own: a dearer copy may be followed by a cheaper one.
                 receiveNWKCommand(
                     frame, header, from: payload, sender: sender, speaker: speaker,
@@ -432,7 +451,8 @@ extension ZigbeeStack {
         case .endDeviceTimeoutResponse: keepAliveAnswered(header, at: now, into: &out)
         case .leave(let rejoin, let request, _):
             leaveReceived(
-                rejoin: rejoin, request: request, header: header, at: now, into: &out)
+                rejoin: rejoin, request: request, header: header, speaker: speaker, at: now,
+                into: &out)
         case .routeRequest(let request):
             guard header.destination.isBroadcast else {
                 out.drop(.nwkUnexpected, from: header.source)

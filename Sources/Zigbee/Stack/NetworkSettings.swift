@@ -48,7 +48,8 @@ public struct NetworkSettings: Sendable, Equatable {
     /// until 0x80000000; `stack.counterRestart`.
     public var counterRestart: UInt32 = 0
     /// Frames for which counters are reserved in flash at a time: after a restart, up to as many
-    /// are left out. assumption: 4096; `stack.counterReserve`.
+    /// are left out. With the most, 0x100000, some 4,000 restarts use up all that there are.
+    /// assumption: 4096; `stack.counterReserve`.
     public var counterReserve: UInt32 = 4096
     /// How many hops a frame may take: nwkMaxDepth x 2 (ZigBee 3.6.3.3); `stack.radius`.
     public var radius: UInt8 = 30
@@ -85,6 +86,9 @@ public struct JoinSettings: Sendable, Equatable {
     /// How long a device waits after a failed attempt to join. assumption: 30 s;
     /// `stack.joinRetry`.
     public var joinRetry = Interval.seconds(30)
+    /// How long a device waits at most for its request to associate to get out: beyond this the
+    /// attempt has failed. assumption: 5 s; `stack.requestWait`.
+    public var requestWait = Interval.seconds(5)
     /// macResponseWaitTime: 32 x aBaseSuperframeDuration.
     public var associationWait = Interval.microseconds(15_360 * 32)
     /// How often a sleepy device polls while it awaits something. assumption: 100 ms;

@@ -22,6 +22,10 @@ public struct StackConfiguration: Sendable {
     public var network = NetworkSettings()
     public var joining = JoinSettings()
     public var keyUpdate = KeyUpdateSettings()
+    /// How long after a trust centre has told its routers that joining is open it tells them again,
+    /// where joining stays open for longer than one request can say, 254 s (ZigBee 2.4.3.3.7).
+    /// assumption: 200 s; `permitRenewal`.
+    public var permitRenewal = Interval.seconds(200)
     /// How a trust centre treats those it shares no link key with; nil to talk to whoever has the
     /// network key.
     public var admission: AdmissionSettings?
@@ -92,8 +96,8 @@ public enum Indication: Sendable {
     case joinFailed(RefusalReason)
     /// This device has left its network, or was told to.
     case left
-    /// A sleeping child that `awaitPoll` was called for has polled.
-    case polled(EUI64)
+    /// A sleeper that `awaitWake` was called for has polled this node, its parent, or is heard of.
+    case awake(EUI64)
     /// A device in the trust centre's care has got its network key sent.
     case keySent(EUI64, ShortAddress)
     case deviceAnnounced(EUI64, ShortAddress, CapabilityInformation)

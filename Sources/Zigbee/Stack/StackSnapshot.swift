@@ -4,17 +4,18 @@ extension ZigbeeStack {
     /// What must survive a restart, as bytes for the node's journal: the network, its key, the
     /// children, the link keys, and counters as far as they are reserved.
     ///
-    /// Layout, little-endian: format u8 (2), channel u8, PAN u16, extended PAN u64, address u16,
+    /// Layout, little-endian: format u8 (3), channel u8, PAN u16, extended PAN u64, address u16,
     /// depth u8, key 16, key sequence u8, other key 16, its sequence u8, keys made u32, reserved
     /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8,
-    /// capability u8, key sequence u8, next incoming counter u32}; link keys u8 x {partner
-    /// u64, key 16, reserved counter u32, last incoming counter + 1 u32}; addresses u8 x {address
-    /// u16, EUI-64}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
-    /// u64}; only where there are some, retired link keys u8 x {as link keys}. A key of sixteen zeros
-    /// is none.
+    /// capability u8, timeout u8 (an index, 255 for none), key sequence u8, next incoming counter
+    /// u32}; link keys u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1
+    /// u32}; addresses u8 x {address u16, EUI-64, kind u8 (0 unknown, 1 router, 2 end device, 3
+    /// sleeper)}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
+    /// u64}; only where there are some, retired link keys u8 x {as link keys}. A key of sixteen
+    /// zeros is none.
     public func snapshot(into bytes: inout ByteBuilder) {
         bytes.removeAll()
-        bytes.put(2, 1)
+        bytes.put(3, 1)
         bytes.put(UInt64(network.channel), 1)
         bytes.put(UInt64(network.pan.rawValue), 2)
         bytes.put(network.extendedPAN.rawValue, 8)
@@ -34,6 +35,7 @@ extension ZigbeeStack {
             bytes.put(UInt64(neighbour.address.rawValue), 2)
             bytes.put(UInt64(neighbour.relation.rawValue), 1)
             bytes.put(UInt64(neighbour.capability.rawValue), 1)
+            bytes.put(UInt64(neighbour.timeout.flatMap(Self.index(ofTimeout:)) ?? .max), 1)
             let used = counters.index(of: neighbour.eui64).map { counters.entries[$0] }
             bytes.put(UInt64(used?.keySequence ?? 0), 1)
             bytes.put(UInt64(used?.next ?? 0), 4)
@@ -43,6 +45,7 @@ extension ZigbeeStack {
         for entry in addresses.entries {
             bytes.put(UInt64(entry.address.rawValue), 2)
             bytes.put(entry.eui64.rawValue, 8)
+            bytes.put(UInt64(entry.kind.rawValue), 1)
         }
         bytes.put(UInt64(routes.entries.count), 1)
         for route in routes.entries {
@@ -73,19 +76,12 @@ extension ZigbeeStack {
         let partner = try reader.eui64("partner")
         let key = try reader.key("link key")
         let counter = try reader.u32("link key counter")
-        guard counter <= Self.counterLimit else {
-            throw WireError(.invalid, "link key counter", at: reader.offset - 4)
-        }
         var link = LinkKey(partner: partner, key: key, outgoingCounter: counter)
         link.lastCounter = Int64(try reader.u32("last link counter")) - 1
         return link
     }
 
     private static let noKey = Key128(high: 0, low: 0)
-
-    /// A node whose counters have come so far must get new keys before they end (ZigBee 4.3.1.2):
-    /// a snapshot beyond it is not taken.
-    private static let counterLimit: UInt32 = 0xFFF0_0000
 
     /// Puts back a snapshot; throws, and changes nothing, if it is not one.
     public mutating func restore(_ bytes: [UInt8]) throws(WireError) {
@@ -96,7 +92,7 @@ extension ZigbeeStack {
 
     private mutating func read(_ bytes: Span<UInt8>) throws(WireError) {
         var reader = ByteReader(bytes)
-        guard try reader.u8("format") == 2 else { throw WireError(.invalid, "format", at: 0) }
+        guard try reader.u8("format") == 3 else { throw WireError(.invalid, "format", at: 0) }
         network.channel = try reader.u8("channel")
         network.pan = PANID(try reader.u16("PAN"))
         network.extendedPAN = try reader.eui64("extended PAN")
@@ -110,9 +106,6 @@ extension ZigbeeStack {
         network.otherSequence = try reader.u8("its sequence number")
         network.keysMade = try reader.u32("keys made")
         network.reservedUpTo = try reader.u32("network counter")
-        guard network.reservedUpTo <= Self.counterLimit else {
-            throw WireError(.invalid, "network counter", at: reader.offset - 4)
-        }
         network.outgoingCounter = network.reservedUpTo
         network.trustCentre = try reader.eui64("trust centre")
         neighbours = NeighbourTable()
@@ -126,10 +119,15 @@ extension ZigbeeStack {
                 throw WireError(.invalid, "relation", at: reader.offset - 1)
             }
             let capability = CapabilityInformation(rawValue: try reader.u8("capability"))
+            let timeout = try reader.u8("timeout")
+            guard timeout == .max || Self.timeout(index: timeout) != nil else {
+                throw WireError(.invalid, "timeout", at: reader.offset - 1)
+            }
             let keySequence = try reader.u8("neighbour's key sequence number")
-            let neighbour = Neighbour(
+            var neighbour = Neighbour(
                 eui64: eui64, address: address, relation: relation, capability: capability,
                 isAuthenticated: true)
+            neighbour.timeout = Self.timeout(index: timeout)
             let next = try reader.u32("next counter")
             guard neighbours.put(neighbour), next > 0 else { continue }
             _ = counters.note(
@@ -142,7 +140,11 @@ extension ZigbeeStack {
         addresses = AddressMap()
         for _ in 0..<(try reader.u8("address count")) {
             let address = try reader.shortAddress("mapped address")
-            addresses.put(address, try reader.eui64("mapped EUI-64"))
+            let eui64 = try reader.eui64("mapped EUI-64")
+            guard let kind = AddressMap.Kind(rawValue: try reader.u8("kind")) else {
+                throw WireError(.invalid, "kind", at: reader.offset - 1)
+            }
+            addresses.put(address, eui64, kind: kind)
         }
         routes = RouteTable()
         for _ in 0..<(try reader.u8("route count")) {

@@ -31,8 +31,8 @@ public struct ZigbeeStack {
     var nextLinkStatus = Instant.distantFuture
     var poll = PollState()
     var trustCentre = TrustCentre()
-    /// Sleeping children whose next poll the application waits for.
-    var awaitedPolls: ContiguousArray<EUI64> = []
+    /// Sleepers that the application waits for to be awake.
+    var awaited: ContiguousArray<EUI64> = []
     var zdoSequence: UInt8 = 0
     /// Requests that have not been answered, the latest eight; a search for a server is `about`
     /// its cluster.
@@ -48,6 +48,10 @@ public struct ZigbeeStack {
     static let indicationLimit = 64
 
     public init(configuration: StackConfiguration, crypto: CryptoEngine, seed: Seed) {
+        precondition(
+            MACLayer.indirectLimit + StrayTable.limit + NeighbourTable.limit
+                <= PendingAddress.tableSize,
+            "a chip's frame-pending table has no room for all that may be promised")
         self.configuration = configuration
         self.crypto = crypto
         dice = SeededStream(seed.named("stack"))
@@ -137,7 +141,7 @@ public struct ZigbeeStack {
 
     public mutating func tick(at now: Instant, into out: inout Outbox) {
         while let (frame, emptied) = mac.expire(at: now) {
-            if let emptied { unmark(emptied, into: &out) }
+            if let emptied { promise(emptied, into: &out) }
             switch frame.purpose {
             case .associationResponse(let eui64): associationExpired(eui64, into: &out)
             case .removal(let eui64):
@@ -194,8 +198,12 @@ public struct ZigbeeStack {
         while !wantsSave, let holder = mac.takeWaitingPoll(at: now) {
             releaseHeld(for: holder, at: now, into: &out)
         }
-        guard let handle = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave) else { return }
-        out.transmit(sealedCurrent(), handle: handle)
+        while let handle = mac.dequeue(commandsOnly: rejoiner.isAway || wantsSave) {
+            if let psdu = sealedCurrent(into: &out) {
+                out.transmit(psdu, handle: handle)
+                return
+            }
+        }
     }
 
     /// Queues a frame for the chip, or drops it with a reason.
@@ -210,8 +218,9 @@ public struct ZigbeeStack {
     }
 
     /// The MAC's current frame as it goes out: with its MAC header and, if it is to be secured,
-    /// sealed with the network key under the next frame counter.
-    mutating func sealedCurrent() -> FrameBuffer {
+    /// sealed with the network key under the next frame counter. Nil, and it is dropped, if there
+    /// is none left.
+    mutating func sealedCurrent(into out: inout Outbox) -> FrameBuffer? {
         switch mac.current.content {
         case .mac: return mac.current.body
         case .nwk(let secured):
@@ -220,10 +229,14 @@ public struct ZigbeeStack {
                 to: mac.current.destination, from: .short(network.address))
             var psdu = FrameBuffer()
             header.encode(into: &psdu)
-            if secured {
-                sealCurrent(into: &psdu)
-            } else {
+            guard secured else {
                 psdu.append(mac.current.body.span)
+                return psdu
+            }
+            guard sealCurrent(into: &psdu) else {
+                out.drop(.counterSpent)
+                mac.abandonCurrent()
+                return nil
             }
             return psdu
         }
@@ -234,7 +247,7 @@ public struct ZigbeeStack {
     ) {
         let (isCurrent, emptied) = mac.finish(result)
         guard isCurrent else { return }
-        if let emptied { unmark(emptied, into: &out) }
+        if let emptied { promise(emptied, into: &out) }
         // What follows may give the chip another frame, so a failed one is taken aside first.
         guard result.status != .success else {
             follow(
@@ -278,7 +291,7 @@ public struct ZigbeeStack {
             if result.status == .success { associationDelivered(eui64, at: now, into: &out) }
         case .removal: break
         case .sendingAway(let address):
-            if result.status == .success { forgetStray(address, into: &out) }
+            if result.status == .success { forgetStray(at: address, into: &out) }
         }
     }
 }

@@ -14,6 +14,9 @@ extension ZigbeeStack {
         requestSave()
         discardAssociation(of: device, into: &out)
         guard let address = address(of: device) else { return }
+        // So that it is still known after a restart, and when it is no child any more, whose
+        // address that is.
+        addresses.put(address, device)
         aps.forget(address)
         sendAway(device, isHere: neighbours[device]?.relation == .child, at: now, into: &out)
         pump(at: now, into: &out)
@@ -33,8 +36,9 @@ extension ZigbeeStack {
             askToLeave(device, at: now, into: &out)
         } else if isHere {
             // It takes this node for its parent. Whether it sleeps is not known any more.
-            let frame = leaveRequest(for: address, rejoin: false)
-            enqueue(frame, into: &out)
+            enqueue(leaveRequest(for: address, rejoin: false), into: &out)
+            let frame = leaveRequest(
+                for: address, rejoin: false, purpose: .sendingAway(address))
             hold(frame, for: .short(address), at: now, into: &out)
         } else if let router = trustCentre.parent(of: device), aps.linkKey(with: router) != nil,
             let parent = self.address(of: router)
@@ -83,6 +87,7 @@ extension ZigbeeStack {
         routes.forget(gone.address)
         addresses.remove(gone.eui64)
         returning.remove(gone.eui64)
+        endStraying(of: gone.eui64, at: gone.address, into: &out)
         guard gone.relation == .child, configuration.role == .router else { return }
         sendLinkSecured(
             .updateDevice(gone.eui64, gone.address, status: 2), to: .coordinator, at: now,
@@ -159,16 +164,16 @@ extension ZigbeeStack {
         requestSave()
     }
 
-    /// The trust centre lets a device in, or back in. If it has not left yet it may stay, unless its
-    /// router has been told already.
+    /// The trust centre lets a device in, or back in. If it has not left yet it may stay, unless
+    /// its router has been told already.
     public mutating func admitDevice(_ device: EUI64, key: Key128, into out: inout Outbox) {
         setLinkKey(key, partner: device)
         trustCentre.forgetTold(device)
         mac.forgetRemoval(of: device)
-        if let child = neighbours[device], child.isSleepyChild,
-            !mac.holdsAny(for: .short(child.address))
-        {
-            out.append(.pending(.short(child.address), false))
+        for address in [address(of: device), strays[device]?.address] {
+            guard let address else { continue }
+            mac.dropLeaves(for: address)
+            promise(.short(address), into: &out)
         }
     }
 

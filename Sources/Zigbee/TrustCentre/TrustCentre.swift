@@ -67,15 +67,14 @@ extension ZigbeeStack {
     }
 
     /// The longest that one Mgmt_Permit_Joining request opens joining for, in seconds
-    /// (ZigBee 2.4.3.3.7), and how long before its end it is renewed.
+    /// (ZigBee 2.4.3.3.7).
     private static let longestPermit: Int64 = 254
-    private static let permitRenewal = Interval.seconds(200)
 
     mutating func tellRouters(at now: Instant, into out: inout Outbox) {
         guard configuration.role == .coordinator, network.isUp else { return }
         let left = max(0, (trustCentre.permitUntil - now).microseconds / 1_000_000)
         trustCentre.nextPermit =
-            left > Self.longestPermit ? now + Self.permitRenewal : .distantFuture
+            left > Self.longestPermit ? now + configuration.permitRenewal : .distantFuture
         guard neighbours.entries.contains(where: { $0.capability.isRouter }) else { return }
         sendPermitJoining(
             seconds: UInt8(min(left, Self.longestPermit)), at: now, into: &out)
@@ -189,7 +188,7 @@ extension ZigbeeStack {
     mutating func discardAssociation(of device: EUI64, into out: inout Outbox) {
         trustCentre.associating.removeAll { $0.eui64 == device }
         mac.forget(.extended(device))
-        unmark(.extended(device), into: &out)
+        promise(.extended(device), into: &out)
         guard let entry = returning[device] else { return }
         returning.remove(device)
         guard neighbours[entry.address] == nil else { return }
@@ -201,7 +200,9 @@ extension ZigbeeStack {
     mutating func freeAddress() -> ShortAddress {
         while true {
             let address = ShortAddress(UInt16(dice.below(0xFFF6)) + 1)
-            if neighbours[address] == nil, addresses[address] == nil, returning[address] == nil {
+            if neighbours[address] == nil, addresses[address] == nil, returning[address] == nil,
+                strays[address] == nil
+            {
                 return address
             }
         }
@@ -278,10 +279,14 @@ extension ZigbeeStack {
         }
         guard status == 1 || status == 3, let key = network.key else { return }
         var inner = FrameBuffer()
-        appendSealed(
+        let isSealed = appendSealed(
             .transportNetworkKey(
                 key, sequence: network.keySequence, destination: eui64,
                 source: configuration.eui64), linkKey: index, to: &inner)
+        guard isSealed else {
+            out.drop(.counterSpent, from: address)
+            return
+        }
         var payload = FrameBuffer()
         APSCommand.tunnel(destination: eui64, command: inner).encode(into: &payload)
         let header = APSHeader(kind: .command, counter: aps.nextCounter())

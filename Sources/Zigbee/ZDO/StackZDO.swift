@@ -184,8 +184,16 @@ extension ZigbeeStack {
         if let entry = returning[announce.eui64], entry.router != nil, entry.address == source {
             settle(announce.eui64, at: source, behind: entry.router, into: &out)
         }
-        addresses.put(announce.address, announce.eui64)
-        addresses.setEndDevice(announce.eui64, !announce.capability.isRouter)
+        let kind = AddressMap.Kind(announce.capability)
+        if addresses[announce.eui64] != announce.address
+            || addresses.kind(of: announce.eui64) != kind
+        {
+            addresses.put(announce.address, announce.eui64, kind: kind)
+            requestSave()
+        }
+        if broadcasts.lastSender != announce.address {
+            endStraying(of: announce.eui64, at: announce.address, into: &out)
+        }
         if let known = neighbours[announce.eui64], known.relation == .child,
             !known.capability.isRouter, broadcasts.lastSender != announce.address
         {
@@ -193,10 +201,12 @@ extension ZigbeeStack {
             forget(known, into: &out)
         }
         if let index = neighbours.index(of: announce.eui64) {
+            let before = neighbours.entries[index].address
             neighbours.update(index) {
                 $0.address = announce.address
                 $0.capability = announce.capability
             }
+            moved(from: before, to: announce.address, into: &out)
             requestSave()
         }
         out.note(

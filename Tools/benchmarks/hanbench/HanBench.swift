@@ -9,7 +9,7 @@ struct HanBench: ParsableCommand {
         commandName: "hanbench",
         abstract: "Measures han against others that do the same work; started by Tools/bench.")
 
-    enum Name: String, ExpressibleByArgument, CaseIterable { case frames }
+    enum Name: String, ExpressibleByArgument, CaseIterable { case frames, air }
 
     @Argument(help: "What to measure.")
     var name = Name.frames
@@ -28,6 +28,12 @@ struct HanBench: ParsableCommand {
 
     @Option(help: "The script that does the blocks with zigpy.")
     var zigpy: String?
+
+    @Option(help: "The program han, whose processes `air` measures.")
+    var han = ".build/release/han"
+
+    @Option(help: "The program that does round trips with libzmq alone; without it no such row.")
+    var pingpong: String?
 
     @Option(help: "Only run the download this often and measure nothing: for a profiler.")
     var profile: Int?
@@ -57,6 +63,11 @@ struct HanBench: ParsableCommand {
                     arguments: arguments + ["--acknowledged"])
             }
             rows = try frames.measure()
+        case .air:
+            let pairs = pingpong.map { program in
+                ["pair", "router"].map { ReferenceProgram(arguments: [program, $0, "20000"]) }
+            }
+            rows = try AirRows(program: han, pingPong: pairs ?? [], rounds: rounds).measure()
         }
         print(json ? try Report.json(rows) : Report.table(rows))
     }

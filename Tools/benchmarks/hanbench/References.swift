@@ -1,7 +1,7 @@
 import Foundation
 
 /// A program of somebody else's that does the same work, run as a process of its own. It prints
-/// one line: how much it did, and the seconds of processor time that took.
+/// one line: how much it did, and the seconds that took.
 struct ReferenceProgram {
     let arguments: [String]
 
