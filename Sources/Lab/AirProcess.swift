@@ -85,13 +85,16 @@ public final class AirProcess {
                 plan.cast.makeAir(seed: plan.seed, sink: sink, timekeeping: timekeeping)
             }
         }
-        self.witnesses = witnesses
+        let all = witnesses
+        self.witnesses = all
         service = try AirService(
             worlds: worlds, endpoints: endpoints, settings: plans[0].settings, tether: tether,
             isStopped: isStopped)
         service.log = log
         // So that whoever looks into a home while it runs sees what has happened.
-        if plan.pace != .virtual { service.pulse = { [recorder] in recorder.flush() } }
+        if plans.contains(where: { $0.pace != .virtual }) {
+            service.pulse = { for witness in all { witness.flush() } }
+        }
     }
 
     /// Until the run ends or the air is stopped.
@@ -112,6 +115,8 @@ private final class Witness: EvidenceSink {
         keys = RunKeys(home: plan.cast.home, folder: plan.folder)
         try keys.begin()
     }
+
+    func flush() { recorder.flush() }
 
     func finish() throws {
         try recorder.finish()
