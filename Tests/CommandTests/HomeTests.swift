@@ -79,12 +79,20 @@ struct HomeTests {
     func killed() throws {
         let homes = try RuntimeFolder()
         let out = homes.path + "/evidence"
+        // So big that a busy computer has the time to do something in the middle.
+        let image = homes.path + "/big.ota"
+        let built = try homes.han([
+            "image", "build", "--size", "160000", "--seed", "9", "--output", image, "--key",
+            RunHan.root + "/Firmware/keys/supplier-test.key.pem", "--manufacturer-code", "0xFFF1",
+            "--image-type", "1", "--file-version", "0x03020001",
+        ])
+        try #require(built.code == 0, "\(built.errors)")
         let up = try homes.han(["up", "--detach", "--pace", "x4", "--out", out, "--seed", "5"])
         try #require(up.code == 0, "\(up.errors)")
         let capture = homes.path + "/live.pcapng"
         let sniffer = try Background(
             ["sniff", "--out", capture], environment: homes.environment)
-        let sent = try homes.han(["ctl", "send", "esme-2", "--to", "ESME", "--wait"])
+        let sent = try homes.han(["ctl", "send", image, "--to", "ESME", "--wait"])
         #expect(sent.code == 0 && sent.output.contains("the hub holds the image"), "\(sent.errors)")
 
         for name in ["ESME", "CH"] {
