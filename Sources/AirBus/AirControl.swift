@@ -98,8 +98,29 @@ extension AirService {
                 "\(world.seats[request.body.recipient].plan.name) has not taken what was sent to "
                     + "it before")
         }
+        if let absence = absence(of: request.body, in: world) {
+            return turnDown(request.number, of: peer, absence.code, absence.text)
+        }
         world.orders.append((request, peer))
         if world.pace != .virtual || world.air.isSettled { carryOutOrders(of: world) }
+    }
+
+    /// Why nobody is there to take a message or an order: it would be lost without a word.
+    private func absence(
+        of body: ControlRequest.Body, in world: AirWorld
+    ) -> (code: AirErrorCode, text: String)? {
+        switch body {
+        case .wan, .order: break
+        case .power, .link, .inject, .status, .end: return nil
+        }
+        let seat = world.seats[body.recipient]
+        guard seat.state == .onAir, !seat.plan.isBench else {
+            return (.notAllowed, "\(seat.plan.name) has no power, or its process is gone")
+        }
+        guard !seat.isStarting else {
+            return (.busy, "the software of \(seat.plan.name) does not run yet")
+        }
+        return nil
     }
 
     /// Carries out what waits, as of now, when nobody owes an answer or time runs with the clock.
@@ -112,8 +133,7 @@ extension AirService {
             out.now = world.air.now
             let (order, member, device) = Self.record(of: request.body, by: from, in: world)
             out.node = UInt16(member)
-            // The parts of an image between its begin and its end say nothing of their own.
-            if let order, order != .imageChunk {
+            if let order {
                 out.note(.benchOrdered, UInt64(order.rawValue), device?.rawValue ?? 0)
             }
             out.node = UInt16(from)
@@ -148,11 +168,10 @@ extension AirService {
         case .wan(let message):
             switch message {
             case .beginImage(_, let targets, _, _): (.beginImage, 0, targets.first)
-            case .imageChunk: (.imageChunk, 0, nil)
+            case .imageChunk, .imageStored, .imageRefused: (nil, 0, nil)
             case .endImage: (.endImage, 0, nil)
             case .activateHub: (.activateHub, 0, nil)
             case .readVersion(let device): (.readVersion, 0, device)
-            case .imageStored, .imageRefused: (.hubMessage, 0, nil)
             }
         case .order(let order, let target):
             switch order {

@@ -233,15 +233,16 @@ public final class AirService {
 
     /// A member is gone: its power is cut, and the run goes on or ends as the scenario says.
     func lose(_ node: Int, of world: AirWorld, _ why: String) {
+        // What its chip had for it comes before its power is cut, so that even one that is gone
+        // may be given a turn.
+        if world.state == .running, world.air.owes(node) { world.air.takeBack(from: node) }
         guard world.seats[node].isTaken else { return }
         log?("\(world.seats[node].plan.name) is gone: \(why)")
         world.seats[node].state = .gone
         if let peer = world.seats[node].peer { places[peer] = nil }
         world.seats[node].peer = nil
         world.seats[node].processID = 0
-        guard world.state == .running else { return }
-        if world.air.owes(node) { world.air.takeBack(from: node) }
-        world.air.lose(node)
+        if world.state == .running { world.air.lose(node) }
     }
 
     func put(

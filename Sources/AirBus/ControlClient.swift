@@ -87,10 +87,13 @@ public final class ControlClient {
     /// What ZeroMQ holds for a socket whose peer is slow, less some.
     public static let batchLimit = 900
 
-    /// As `order`, and again while the air says that it is busy, for as long as an answer may take.
+    /// As `order`, and again while the air says that it is busy, for so many seconds at most: a hub
+    /// takes 20 s of virtual time until its software runs.
     @discardableResult
-    public func orderPatiently(_ body: ControlRequest.Body) throws(ControlError) -> Instant {
-        let limit = WallClock.seconds() + patience
+    public func orderPatiently(
+        _ body: ControlRequest.Body, seconds: Double = 60
+    ) throws(ControlError) -> Instant {
+        let limit = WallClock.seconds() + seconds
         while true {
             do {
                 return try order(body)

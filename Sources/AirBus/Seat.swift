@@ -68,6 +68,8 @@ struct Seat {
     var owedSince: Double?
     /// Messages of its that were turned down.
     var strikes = 0
+    /// It has said that its power came on, and not yet that its software runs.
+    var isStarting = false
     var firmware: UInt32 = 0
     var offset: UInt32 = 0
     var size: UInt32 = 0
@@ -82,6 +84,8 @@ struct Seat {
         case .poweredOn:
             firmware = UInt32(truncatingIfNeeded: event.values[0])
             if state == .powerOff { state = .onAir }
+            isStarting = true
+        case .booted: isStarting = false
         case .poweredOff: if state == .onAir { state = .powerOff }
         case .otaDownloadStarted, .otaDownloadResumed:
             size = UInt32(truncatingIfNeeded: event.values[1])

@@ -85,7 +85,8 @@ public final class AirProcess {
                 plan.cast.makeAir(seed: plan.seed, sink: sink, timekeeping: timekeeping)
             }
         }
-        self.witnesses = witnesses
+        let all = witnesses
+        self.witnesses = all
         service = try AirService(
             worlds: worlds, endpoints: endpoints, settings: plans[0].settings, tether: tether,
             isStopped: isStopped)

@@ -109,11 +109,17 @@ extension HomeRun {
     /// Ends the home and removes what there is of it. Throws if something cannot be ended.
     public static func end(_ name: String) throws(ChildError) {
         let path = try folder(of: name)
+        let supervisor = read(path)?.supervisor
         // The supervisor may be asked, or is dead; what it does not do is done here.
         _ = KeeperSocket.ask("\(path)/keeper", "end", seconds: 5)
         var isKilled = false
         for round in 0..<1_500 {
-            guard Files.isFolder(path) else { return }
+            guard Files.isFolder(path) else {
+                // It is still removing what was in it.
+                if supervisor?.isRunning != true { return }
+                usleep(10_000)
+                continue
+            }
             if let folder = HomeFolder.takeExisting(path) {
                 folder.clear()
                 folder.remove()

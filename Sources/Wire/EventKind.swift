@@ -289,14 +289,11 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
 
 /// What somebody at the bench had the air do (`benchOrdered`).
 public enum BenchOrder: UInt8, CaseIterable, Sendable {
-    // Over the WAN
+    // Over the WAN; an image's parts say nothing that its begin and end do not
     case beginImage = 0
-    case imageChunk = 1
     case endImage = 2
     case activateHub = 3
     case readVersion = 4
-    /// A message that the hub sends and nobody sends to it.
-    case hubMessage = 5
 
     // To a node
     case activate = 20

@@ -60,7 +60,7 @@ struct RunReadmeTests {
                 help = try Self.help(command)
             }
             #expect(!command.isEmpty || call.first?.hasPrefix("--") == true, "\(call)")
-            for option in call where option.hasPrefix("-") {
+            for option in call where option.hasPrefix("-") && Int(option) == nil {
                 let isKnown =
                     help.contains(
                         try Regex("(^|[ \\[])\(option)([ <\\]\n,]|$)").anchorsMatchLineEndings())

@@ -38,6 +38,13 @@ struct DocumentTests {
         #expect(rows == DropReason.allCases.map { ["`\($0.name)`", $0.words] })
     }
 
+    @Test("docs/events.md has every order of the bench")
+    func orders() throws {
+        let rows = try table("events.md", under: "Orders of the bench")
+        #expect(rows.map { $0[0] } == code(BenchOrder.allCases.map(\.name)))
+        #expect(rows.allSatisfy { $0.count == 2 && !$0[1].isEmpty })
+    }
+
     @Test("docs/events.md has every refusal")
     func refusals() throws {
         let rows = try table("events.md", under: "Refusals")
