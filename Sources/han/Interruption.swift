@@ -25,6 +25,11 @@ enum Interruption {
         for (number, old) in zip(stopping, before) where isIgnoring(old) {
             Glibc.signal(number, SIG_IGN)
         }
+        // Whoever started the program may have blocked them for itself.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in stopping { sigaddset(&signals, number) }
+        sigprocmask(SIG_UNBLOCK, &signals, nil)
         let pipe = Glibc.signal(SIGPIPE, SIG_IGN)
         // A file may not grow any more: then writing fails, which is told like any other failure.
         Glibc.signal(SIGXFSZ, SIG_IGN)
