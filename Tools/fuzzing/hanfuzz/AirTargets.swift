@@ -126,7 +126,8 @@ private enum AirExamples {
             case .hello, .wake, .leave, .welcome, .ended, .ping: target == "air-message"
             case .error: target == "air-message" || target == "control-message"
             case .frame, .event, .key, .feedEnded, .member: target == "sniffer-message"
-            case .statusRequest, .wan, .order, .power, .link, .inject, .end, .status, .done:
+            case .statusRequest, .wan, .homeWAN, .order, .power, .link, .inject, .end, .status,
+                .done:
                 target == "control-message"
             case nil: false
             }
