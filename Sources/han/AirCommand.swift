@@ -85,8 +85,8 @@ struct AirCommand: ParsableCommand {
         guard endpoints.isIPC || endpoints.isLoopback else {
             throw Failure(
                 .setting,
-                "binding \(bind), which other machines can reach, needs CURVE keys; make "
-                    + "them with 'han keys air', or bind ipc://PATH or tcp://127.0.0.1:PORT")
+                "binding \(bind), which other machines can reach, needs CURVE keys, "
+                    + "which this han cannot use yet; bind ipc://PATH or tcp://127.0.0.1:PORT")
         }
         let installation = try Installation.locate()
         let story = try story.cast(installation)
