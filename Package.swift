@@ -114,7 +114,8 @@ let package = Package(
             name: "AirTests", dependencies: ["Wire", "Radio", "Air", "Simulation"],
             swiftSettings: tests),
         .testTarget(
-            name: "AirBusTests", dependencies: ["Wire", "Radio", "AirBus", "TestSupport"],
+            name: "AirBusTests",
+            dependencies: ["Wire", "Radio", "Air", "AirBus", "CZeroMQ", "TestSupport"],
             swiftSettings: tests),
         .testTarget(
             name: "ZigbeeTests",

@@ -199,9 +199,9 @@ public final class Air {
     }
 
     /// The node's software is gone: word of that goes round, and its power is cut now.
-    public func lose(_ node: Int) {
+    public func lose(_ node: Int, _ reason: RefusalReason) {
         evidence?.begin(now, chips.count + node)
-        note(.nodeLost, node)
+        note(.nodeLost, node, UInt64(reason.rawValue))
         setPower(of: node, on: false)
         release()
     }
@@ -313,6 +313,8 @@ public final class Air {
             return false
         case .restart(let delay):
             cutPower(of: node)
+            // However often it asked for one.
+            mailboxes[node].forgetRestart()
             post(.restarted, to: node, at: now + delay, from: node)
             return false
         case .link(let a, let b, let link):
@@ -405,9 +407,17 @@ public final class Air {
         }
     }
 
+    /// Bytes that may wait at one end of the WAN: more than any image has.
+    private static let wanBacklog = 16 << 20
+
     private func sendOverWAN(_ message: WANMessage, from node: Int) {
         guard let peer = members[node].wanPeer else { return }
-        let start = max(now, flash[node].busyUntil, mailboxes[node].wanFreeAt)
+        let ready = max(now, flash[node].busyUntil)
+        guard mailboxes[node].wanFreeAt - ready <= settings.wanPerByte * Self.wanBacklog else {
+            note(.outputLost, node, 1)
+            return
+        }
+        let start = max(ready, mailboxes[node].wanFreeAt)
         mailboxes[node].wanFreeAt = start + settings.wanPerByte * message.size
         post(
             .wan(message), to: peer, at: mailboxes[node].wanFreeAt + settings.wanLatency,

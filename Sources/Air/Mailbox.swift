@@ -78,8 +78,9 @@ struct Mailbox {
     private var receptions: ContiguousArray<Reception> = []
     private var firstReception = 0
     private var endReception = 0
-    /// In order of time, then of posting.
+    /// In order of time, then of posting, from `firstOpen` on; before it is memory.
     private var letters: ContiguousArray<Letter> = []
+    private var firstOpen = 0
 
     /// Takes a report of the chip's at the present instant; a node that is off hears nothing.
     mutating func put(_ reception: Reception, at time: Instant) {
@@ -113,7 +114,7 @@ struct Mailbox {
 
     mutating func put(_ mail: Mail, at time: Instant, from postmark: Postmark) {
         var index = letters.endIndex
-        while index > 0,
+        while index > firstOpen,
             letters[index - 1].time > time
                 || letters[index - 1].time == time && postmark < letters[index - 1].postmark
         {
@@ -136,9 +137,11 @@ struct Mailbox {
     private static let letterLimit = 4_096
 
     var isOverrun: Bool { endReception - firstReception >= Self.receptionLimit }
-    var isFull: Bool { letters.count >= Self.letterLimit }
+    var isFull: Bool { letters.count - firstOpen >= Self.letterLimit }
 
-    var firstLetter: Instant { letters.first?.time ?? .distantFuture }
+    var firstLetter: Instant {
+        firstOpen < letters.count ? letters[firstOpen].time : .distantFuture
+    }
 
     /// Takes the next report; false if there is none.
     mutating func takeReport(into turn: inout Turn) -> Bool {
@@ -164,13 +167,22 @@ struct Mailbox {
     }
 
     mutating func takeMail(dueBy now: Instant) -> Mail? {
-        guard let letter = letters.first, letter.time <= now else { return nil }
-        letters.removeFirst()
-        return letter.mail
+        guard firstLetter <= now, firstOpen < letters.count else { return nil }
+        let mail = letters[firstOpen].mail
+        firstOpen += 1
+        // Those that are left move only now and then.
+        if firstOpen == letters.count || firstOpen >= max(64, letters.count / 2) { forgetOpened() }
+        return mail
+    }
+
+    private mutating func forgetOpened() {
+        letters.removeFirst(firstOpen)
+        firstOpen = 0
     }
 
     /// Somebody else cuts the power: a restart that has begun does not bring it back.
     mutating func forgetRestart() {
+        forgetOpened()
         letters.removeAll { letter in
             switch letter.mail {
             case .restart, .restarted: true

@@ -17,6 +17,10 @@ struct Medium {
     /// Longer than any frame lasts: what ended before cannot overlap anything that still matters.
     private static let memory = Interval.milliseconds(10)
 
+    /// The longest measurement, in microseconds: aBaseSuperframeDuration * (2^14 + 1) symbols
+    /// (IEEE 802.15.4-2006 7.5.2.1).
+    private static let longest: Int64 = 251_673_600
+
     /// So many that are over go at once, because each time all that are left move.
     private static let pruning = 16
 
@@ -28,6 +32,8 @@ struct Medium {
 
     mutating func add(_ transmission: Transmission, now: Instant) {
         if heldUntil < now { heldFrom = .distantFuture }
+        // Whoever measures without end keeps no more than one measurement needs.
+        heldFrom = max(heldFrom, Instant(microseconds: now.microseconds - Self.longest))
         while head < transmissions.count, transmissions[head].end + Self.memory < now,
             transmissions[head].end < heldFrom
         {

@@ -4,7 +4,7 @@ import Wire
 
 /// What the command line asks of a running air.
 extension AirService {
-    private static var orderLimit: Int { 4_096 }
+    private static var orderLimit: Int { 512 }
 
     func serve(_ bytes: Span<UInt8>, of peer: PeerName) {
         do {
@@ -69,7 +69,7 @@ extension AirService {
         return world
     }
 
-    private func turnDown(
+    func turnDown(
         _ request: UInt32, of peer: PeerName, _ code: AirErrorCode, _ text: String
     ) {
         builder.error(ErrorNotice(isFatal: false, request: request, code: code, text: text))

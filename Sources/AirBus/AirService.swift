@@ -9,10 +9,17 @@ public struct AirServiceSettings: Sendable {
     /// How long a node may take to answer where the air waits for it, in seconds of the machine's
     /// clock; then it counts as dead.
     public var patience = 30.0
+    /// How long the air waits for its roster, in the same seconds; nil for as long as it takes.
+    public var joinPatience: Double?
+    /// Members that it waits for without limit all the same, by name.
+    public var awaited: Set<String> = []
+    /// Resident bytes of this process at which the air ends; nil for no limit. ZeroMQ keeps a
+    /// message's parts until its last one has come, and every subscription, and asks nobody.
+    public var memoryLimit: Int?
     /// So many messages of a peer's are turned down with an error; the next one puts it off.
     public var strikes = 8
     public var keys: AirKeys?
-    /// The public keys of those who may come; empty: whoever knows the air's.
+    /// With keys: the public keys of those who may come, and nobody else may.
     public var admitted: [String] = []
 
     public init() {}
@@ -22,12 +29,13 @@ public struct AirServiceSettings: Sendable {
 /// answers.
 public final class AirService {
     let worlds: [AirWorld]
-    private let settings: AirServiceSettings
+    let settings: AirServiceSettings
     private let tether: Tether?
     private let isStopped: () -> Bool
     let router: Socket
     let control: Socket
     let feed: Socket
+    private let gate: AirGate?
     private let buffer: UnsafeMutableRawBufferPointer
     private let nameBuffer: UnsafeMutableRawBufferPointer
     /// All that is waited for where not only an answer can come.
@@ -36,11 +44,16 @@ public final class AirService {
     var out = Outbox()
     private var turn = Turn()
     private var sniffers = 0
-    private var strangers = StrangerTable()
+    var strangers = StrangerTable()
     /// Where each of those who have joined sits.
-    private var places: [PeerName: (world: AirWorld, node: Int)] = [:]
-    private var nextPing = 0.0
+    var places: [PeerName: (world: AirWorld, node: Int)] = [:]
+    var nextPing = 0.0
     private var nextLookRound = 0.0
+    var opened = WallClock.seconds()
+    /// What a bench answers.
+    private var nothing = Outbox()
+    /// Why it has ended before its time, for people.
+    public internal(set) var failure: String?
     /// Told of what a person at the air would want to know.
     public var log: ((String) -> Void)?
     /// Called now and then, at least once a second unless the air is busy all the time.
@@ -65,20 +78,31 @@ public final class AirService {
         let context = try SocketContext()
         buffer = .allocate(byteCount: AirProtocol.messageLimit, alignment: 16)
         nameBuffer = .allocate(byteCount: 256, alignment: 16)
+        gate = try settings.keys.map { _ throws(SocketError) in
+            try AirGate(admitted: settings.admitted, in: context)
+        }
         router = try Socket(.router, in: context)
         control = try Socket(.router, in: context)
         feed = try Socket(.publisher, in: context)
         descriptors = [router.descriptor, control.descriptor, feed.descriptor].map {
             pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
+        if let gate {
+            descriptors.append(pollfd(fd: gate.descriptor, events: Int16(POLLIN), revents: 0))
+        }
         if let tether {
             descriptors.append(pollfd(fd: tether.descriptor, events: Int16(POLLIN), revents: 0))
         }
         // A peer that is gone is told apart from one that is slow.
         router.set(ZMQ_ROUTER_MANDATORY, 1)
+        // A node has one answer under way; more is only a flood's.
+        router.set(ZMQ_RCVHWM, 64)
+        control.set(ZMQ_RCVHWM, 64)
         router.set(ZMQ_RCVTIMEO, Self.shortWait)
         feed.set(ZMQ_SNDHWM, 100_000)
-        feed.set(ZMQ_XPUB_VERBOSE, 1)
+        feed.set(ZMQ_XPUB_VERBOSER, 1)
+        // Nothing but subscriptions comes here, and a CURVE handshake.
+        feed.set(ZMQ_MAXMSGSIZE, wide: 1_024)
         try setUp(router, endpoints)
         try setUp(control, endpoints)
         try setUp(feed, endpoints)
@@ -96,13 +120,15 @@ public final class AirService {
         _ socket: borrowing Socket, _ endpoints: AirEndpoints
     ) throws(SocketError) {
         socket.set(ZMQ_IPV6, endpoints.isIPv6 ? 1 : 0)
+        // A stopped process keeps its connection for as long as it may owe an answer.
         socket.set(ZMQ_HEARTBEAT_IVL, 1_000)
-        socket.set(ZMQ_HEARTBEAT_TIMEOUT, 4_000)
+        socket.set(ZMQ_HEARTBEAT_TIMEOUT, Int32(max(4, settings.patience + 2) * 1_000))
         try settings.keys?.applyAsServer(to: socket)
     }
 
     /// Until every home's run has ended, or the air is stopped.
     public func run() {
+        opened = WallClock.seconds()
         var isAwaited = false
         while !worlds.allSatisfy({ $0.state == .ended }) {
             // Whoever waits for an answer and nothing else asks the one socket that brings it.
@@ -144,10 +170,11 @@ public final class AirService {
             given = true
         }
         let limit = world.time(at: world.pace == .virtual ? 0 : WallClock.seconds())
-        while world.air.next(until: limit, into: &turn) == .turn {
+        while world.state == .running, world.air.next(until: limit, into: &turn) == .turn {
             given = true
             give(turn.node, of: world)
         }
+        guard world.state == .running else { return true }
         if world.air.hasEnded {
             end(world, .runEnded, "the run has ended")
         }
@@ -156,8 +183,14 @@ public final class AirService {
 
     private func give(_ node: Int, of world: AirWorld) {
         guard !world.seats[node].plan.isBench else {
-            out.removeAll()
-            world.air.accept(out, from: node, nextDeadline: .distantFuture)
+            world.air.accept(nothing, from: node, nextDeadline: .distantFuture)
+            return
+        }
+        guard world.seats[node].hasRoom(forTurnAt: turn.time) || world.pace != .virtual else {
+            put(
+                off: node, of: world, .notAllowed,
+                "\(Seat.turnsPerSecond) turns in a second of virtual time, or "
+                    + "\(Seat.turnsPerInstant) in one instant, are the most")
             return
         }
         world.turns += 1
@@ -167,21 +200,45 @@ public final class AirService {
         builder.turn(
             number: world.seats[node].turn, time: turn.time, frames: turn.frameCount,
             input: turn.input, frame: turn.frame, cutAt: turn.cutAt)
-        guard let peer = world.seats[node].peer, send(to: peer) else {
-            lose(node, of: world, "its connection is gone")
+        guard let peer = world.seats[node].peer else {
+            lose(node, of: world, .connectionLost)
             return
+        }
+        switch send(to: peer) {
+        case .sent: break
+        case .gone: lose(node, of: world, .connectionLost)
+        case .full: put(off: node, of: world, .unanswered, "it does not read what it is sent")
         }
     }
 
-    /// Sends what the builder holds; false if the peer is not there any more.
-    func send(to peer: PeerName) -> Bool {
-        guard !builder.isOverflowed else { return true }
-        return peer.withBytes { router.send($0, hasMore: true) } && router.send(builder.message)
+    /// What became of a message.
+    enum Delivery {
+        case sent
+        /// The peer has not read so many before it: only that peer misses it.
+        case full
+        /// The peer is not there any more.
+        case gone
+    }
+
+    /// Sends what the builder holds; never waits.
+    @discardableResult
+    func send(to peer: PeerName) -> Delivery {
+        guard !builder.isOverflowed else { return .sent }
+        guard peer.withBytes({ router.send($0, hasMore: true) }) else {
+            return zmq_errno() == EAGAIN ? .full : .gone
+        }
+        // The pipe had room for the whole message when it took the name.
+        guard !router.send(builder.message) else { return .sent }
+        // Out of memory, if at all: what is begun has to end before anything else begins.
+        router.send(UnsafeRawBufferPointer(start: nil, count: 0))
+        return .full
     }
 
     func answer(_ peer: PeerName) {
         guard !builder.isOverflowed else { return }
-        if peer.withBytes({ control.send($0, hasMore: true) }) { control.send(builder.message) }
+        guard peer.withBytes({ control.send($0, hasMore: true) }) else { return }
+        if peer.isREQ { control.send(UnsafeRawBufferPointer(start: nil, count: 0), hasMore: true) }
+        control.send(builder.message)
     }
 
     private func begin(_ world: AirWorld) {
@@ -198,70 +255,10 @@ public final class AirService {
             reason: reason, time: world.air.now, frames: world.air.frameCount, text: text)
         builder.ended(word)
         for seat in world.seats {
-            if let peer = seat.peer, seat.state != .putOff { _ = send(to: peer) }
+            if let peer = seat.peer, seat.state != .putOff { send(to: peer) }
         }
         // The feed is of all homes, and ends with the last.
         if worlds.allSatisfy({ $0.state == .ended }) { publish { $0.feed(ended: word) } }
-    }
-
-    // MARK: - Those who are late or gone
-
-    private func keepWatch(at wall: Double) {
-        guard wall >= nextPing else { return }
-        nextPing = wall + (worlds.contains { $0.air.isSettled } ? 1 : 0.1)
-        pulse?()
-        for world in worlds where world.state != .ended {
-            for node in world.seats.indices { watch(node, of: world, at: wall) }
-        }
-    }
-
-    private func watch(_ node: Int, of world: AirWorld, at wall: Double) {
-        guard let peer = world.seats[node].peer, world.seats[node].isTaken else { return }
-        builder.ping()
-        guard send(to: peer) else {
-            lose(node, of: world, "its connection is gone")
-            return
-        }
-        guard let since = world.seats[node].owedSince, world.air.owes(node) else { return }
-        // The clock is only read when it could matter: a turn is first seen to be owed here.
-        if since < 0 {
-            world.seats[node].owedSince = wall
-        } else if wall - since > settings.patience {
-            put(off: node, of: world, .unanswered, "no answer for \(Int(settings.patience)) s")
-        }
-    }
-
-    /// A member is gone: its power is cut, and the run goes on or ends as the scenario says.
-    func lose(_ node: Int, of world: AirWorld, _ why: String) {
-        // What its chip had for it comes before its power is cut, so that even one that is gone
-        // may be given a turn.
-        if world.state == .running, world.air.owes(node) { world.air.takeBack(from: node) }
-        guard world.seats[node].isTaken else { return }
-        log?("\(world.seats[node].plan.name) is gone: \(why)")
-        world.seats[node].state = .gone
-        if let peer = world.seats[node].peer { places[peer] = nil }
-        world.seats[node].peer = nil
-        world.seats[node].processID = 0
-        if world.state == .running { world.air.lose(node) }
-    }
-
-    func put(
-        off node: Int, of world: AirWorld, _ code: AirErrorCode, _ why: String
-    ) {
-        if let peer = world.seats[node].peer {
-            builder.error(
-                ErrorNotice(
-                    isFatal: true, request: world.seats[node].turn, code: code,
-                    text: "put off the air: \(why)"))
-            _ = send(to: peer)
-            builder.ended(
-                Ended(
-                    reason: .putOff, time: world.air.now, frames: world.air.frameCount, text: why))
-            _ = send(to: peer)
-            strangers.ban(peer)
-        }
-        lose(node, of: world, why)
-        world.seats[node].state = .putOff
     }
 
     // MARK: - What nodes say
@@ -281,10 +278,23 @@ public final class AirService {
             guard router.hasMore, let length = router.receive(into: buffer) else { continue }
             let isWhole = !router.hasMore
             if !isWhole { router.discardRest(buffer) }
-            guard let peer = PeerName(name) else { continue }
+            guard let peer = PeerName(name) else {
+                refuse(nameOf: name)
+                continue
+            }
             take(length, isWhole: isWhole, from: peer)
         }
         return count > 0
+    }
+
+    /// A peer may choose its own name, and nothing is kept of one that is too long.
+    private func refuse(nameOf name: UnsafeRawBufferPointer) {
+        builder.error(
+            ErrorNotice(
+                isFatal: true, request: 0, code: .malformed,
+                text: "a routing id (ZMQ_ROUTING_ID) of \(name.count) bytes; leave it to ZeroMQ, "
+                    + "or choose one of \(PeerName.limit) at most"))
+        if router.send(name, hasMore: true) { router.send(builder.message) }
     }
 
     private func take(_ length: Int, isWhole: Bool, from peer: PeerName) {
@@ -314,13 +324,13 @@ public final class AirService {
             case .wake:
                 guard seat.world.pace != .virtual else {
                     complain(
-                        to: peer, seat, .outOfTurn,
+                        to: peer, seat, .notAllowed,
                         "in virtual time a node acts in its turns: give a deadline instead")
                     return
                 }
                 settle(seat.world)
                 seat.world.air.wake(seat.node)
-            case .leave: lose(seat.node, of: seat.world, "it left")
+            case .leave: lose(seat.node, of: seat.world, .leftAir)
             }
         } catch {
             complain(to: peer, seat, .malformed, error.description)
@@ -363,7 +373,9 @@ public final class AirService {
     func settle(_ world: AirWorld) {
         guard world.pace != .virtual, world.state == .running else { return }
         let now = world.time(at: WallClock.seconds())
-        while world.air.next(until: now, into: &turn) == .turn { give(turn.node, of: world) }
+        while world.state == .running, world.air.next(until: now, into: &turn) == .turn {
+            give(turn.node, of: world)
+        }
         world.air.advance(to: now)
     }
 
@@ -375,11 +387,10 @@ public final class AirService {
                 return
             }
             guard hello.version == AirProtocol.version else {
-                complain(
-                    to: peer, nil, .unsupportedVersion,
+                dismiss(
+                    peer, request: 0, .unsupportedVersion,
                     "this air speaks version "
                         + "\(AirProtocol.version) and no other, not \(hello.version)")
-                strangers.ban(peer)
                 return
             }
             join(hello, peer)
@@ -400,20 +411,18 @@ public final class AirService {
                 return
             }
         } else if strangers.strike(peer, limit: settings.strikes) {
+            dismiss(peer, request: 0, code, text)
             return
         }
         let turn = seat.map { $0.world.seats[$0.node].turn } ?? 0
         builder.error(ErrorNotice(isFatal: false, request: turn, code: code, text: text))
-        _ = send(to: peer)
+        send(to: peer)
     }
 
     private func place(of peer: PeerName) -> (world: AirWorld, node: Int)? { places[peer] }
 
     private func join(_ hello: Hello, _ peer: PeerName) {
-        func refuse(_ code: AirErrorCode, _ text: String) {
-            builder.error(ErrorNotice(isFatal: true, request: 0, code: code, text: text))
-            _ = send(to: peer)
-        }
+        func refuse(_ code: AirErrorCode, _ text: String) { complain(to: peer, nil, code, text) }
         for world in worlds {
             let place = world.seats.firstIndex { seat in
                 guard !seat.plan.isBench else { return false }
@@ -429,12 +438,11 @@ public final class AirService {
                         + "'\(hello.name)'")
             }
             if world.state == .ended { return refuse(.notAllowed, "the run has ended") }
-            if let other = world.seats[node].peer, world.seats[node].isTaken {
-                builder.ping()
-                guard !send(to: other) else {
+            if world.seats[node].isTaken {
+                guard !isThere(node, of: world) else {
                     return refuse(.taken, "\(world.seats[node].plan.name) is on the air already")
                 }
-                lose(node, of: world, "its connection is gone")
+                lose(node, of: world, .connectionLost)
             }
             seat(peer, hello, at: node, of: world)
             return
@@ -443,6 +451,17 @@ public final class AirService {
             .unknownMember,
             "nobody in the roster is '\(hello.name)' "
                 + "\(hello.eui64.map { $0.description } ?? "")")
+    }
+
+    /// Whether a member's connection stands. It is not asked again at once: whoever wants its place
+    /// must not fill its pipe.
+    private func isThere(_ node: Int, of world: AirWorld) -> Bool {
+        guard let peer = world.seats[node].peer else { return false }
+        let wall = WallClock.seconds()
+        guard wall - world.seats[node].asked > 0.05 else { return true }
+        world.seats[node].asked = wall
+        builder.ping()
+        return send(to: peer) != .gone
     }
 
     private func seat(_ peer: PeerName, _ hello: Hello, at node: Int, of world: AirWorld) {
@@ -459,8 +478,8 @@ public final class AirService {
                 rejoins: world.state == .running, index: UInt16(node),
                 members: UInt16(world.seats.count), pace: world.pace, seed: world.seed,
                 start: world.start, flash: plan.flash))
-        guard send(to: peer) else {
-            lose(node, of: world, "its connection is gone")
+        guard send(to: peer) == .sent else {
+            lose(node, of: world, .connectionLost)
             return
         }
         log?("\(plan.name) is on the air (pid \(hello.processID))")
@@ -482,7 +501,9 @@ public final class AirService {
     }
 
     private func serveOthers() {
-        while let size = feed.receive(into: buffer) {
+        gate?.serve(buffer)
+        for _ in 0..<1_024 {
+            guard let size = feed.receive(into: buffer) else { break }
             let isSubscription = size > 0 && buffer[0] == 1
             sniffers = max(0, sniffers + (isSubscription ? 1 : -1))
             for world in worlds {
@@ -503,7 +524,7 @@ public final class AirService {
         for _ in 0..<64 {
             guard let size = control.receive(into: nameBuffer) else { break }
             let name = UnsafeRawBufferPointer(rebasing: nameBuffer[..<min(size, nameBuffer.count)])
-            guard let peer = PeerName(name), control.hasMore,
+            guard var peer = PeerName(name), control.hasMore,
                 var length = control.receive(into: buffer)
             else {
                 control.discardRest(buffer)
@@ -512,9 +533,19 @@ public final class AirService {
             // A REQ socket puts an empty part before its message.
             if length == 0, control.hasMore, let next = control.receive(into: buffer) {
                 length = next
+                peer.isREQ = true
             }
-            control.discardRest(nameBuffer)
-            guard length <= buffer.count else { continue }
+            guard !control.hasMore else {
+                control.discardRest(buffer)
+                turnDown(0, of: peer, .malformed, "a message is one part; this one had several")
+                continue
+            }
+            guard length <= buffer.count else {
+                turnDown(
+                    0, of: peer, .oversize,
+                    "\(length) bytes, and a message has \(AirProtocol.messageLimit) at most")
+                continue
+            }
             serve(
                 UnsafeRawBufferPointer(rebasing: buffer[..<length])
                     .bindMemory(to: UInt8.self).span, of: peer)
@@ -522,47 +553,14 @@ public final class AirService {
     }
 
     private func wait() {
-        guard !router.isReadable, !control.isReadable, !feed.isReadable else { return }
+        guard !router.isReadable, !control.isReadable, !feed.isReadable,
+            gate?.isReadable != true
+        else { return }
         let wall = WallClock.seconds()
         var seconds = min(max(nextPing - wall, 0), 0.2)
         for world in worlds where world.state == .running && world.pace != .virtual {
             seconds = min(seconds, world.seconds(until: world.air.nextTime, from: wall))
         }
         Waiting.wait(&descriptors, seconds: seconds)
-    }
-}
-
-/// Peers that are no members: how often each was turned down. Bounded; whoever was banned longest
-/// ago is forgotten first, and is a stranger again.
-struct StrangerTable {
-    private var entries: [(peer: PeerName, strikes: Int)] = []
-    private static let limit = 256
-
-    func isBanned(_ peer: PeerName) -> Bool {
-        entries.contains { $0.peer == peer && $0.strikes == .max }
-    }
-
-    mutating func ban(_ peer: PeerName) {
-        entries.removeAll { $0.peer == peer }
-        add(peer, .max)
-    }
-
-    /// Whether the peer has been turned down so often that it is told nothing more.
-    mutating func strike(_ peer: PeerName, limit: Int) -> Bool {
-        guard let index = entries.firstIndex(where: { $0.peer == peer }) else {
-            add(peer, 1)
-            return false
-        }
-        guard entries[index].strikes < limit else {
-            ban(peer)
-            return true
-        }
-        entries[index].strikes += 1
-        return false
-    }
-
-    private mutating func add(_ peer: PeerName, _ strikes: Int) {
-        if entries.count == Self.limit { entries.removeFirst() }
-        entries.append((peer, strikes))
     }
 }

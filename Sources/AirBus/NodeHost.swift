@@ -72,7 +72,6 @@ public final class NodeHost<N: Node> {
         // Another machine that falls silent is noticed within four seconds.
         socket.set(ZMQ_HEARTBEAT_IVL, 1_000)
         socket.set(ZMQ_HEARTBEAT_TIMEOUT, 4_000)
-        socket.set(ZMQ_HEARTBEAT_TTL, 10_000)
         try keys?.applyAsClient(to: socket)
         let events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED
         let place = "inproc://monitor"
@@ -148,7 +147,8 @@ public final class NodeHost<N: Node> {
                 node = make(welcome)
                 joined?(welcome)
             case .error(let notice):
-                if notice.isFatal { return .refused(notice) }
+                // Before it is let on, whatever the air says against its hello is the end.
+                if notice.isFatal || welcome == nil { return .refused(notice) }
             case .ended(let ended): return .ended(ended)
             case .turn, .ping: break
             }

@@ -32,10 +32,14 @@ public struct SeatPlan: Sendable {
 struct PeerName: Hashable {
     private var bytes = InlineArray<32, UInt8>(repeating: 0)
     private(set) var count: UInt8 = 0
+    /// Whether its answers begin with an empty part, as its requests do.
+    var isREQ = false
+
+    static let limit = 32
 
     /// Nil if it is longer than any that this air takes.
     init?(_ name: UnsafeRawBufferPointer) {
-        guard name.count <= 32 else { return nil }
+        guard name.count <= Self.limit else { return nil }
         count = UInt8(name.count)
         for index in 0..<name.count { bytes[index] = name[index] }
     }
@@ -70,11 +74,33 @@ struct Seat {
     var strikes = 0
     /// It has said that its power came on, and not yet that its software runs.
     var isStarting = false
+    /// By the machine's clock, when its connection was last asked for by somebody who wants its
+    /// place.
+    var asked = 0.0
+    /// Its turns in the present second of virtual time, and in the present instant.
+    private var second = Instant.zero
+    private var turnsOfSecond = 0
+    private var turnsOfInstant = 0
     var firmware: UInt32 = 0
     var offset: UInt32 = 0
     var size: UInt32 = 0
 
     init(_ plan: SeatPlan) { self.plan = plan }
+
+    /// No radio and no tick of a millisecond comes near; a node that goes on at one instant, or
+    /// nearly, would keep the others' time from going on.
+    static let turnsPerSecond = 20_000
+    static let turnsPerInstant = 1_000
+
+    /// Counts a turn; false if it is one too many.
+    mutating func hasRoom(forTurnAt time: Instant) -> Bool {
+        // Whoever observes is told what the others do, however much that is.
+        guard !plan.observes else { return true }
+        turnsOfInstant = time == turnTime ? turnsOfInstant + 1 : 0
+        if time - second >= .seconds(1) { (second, turnsOfSecond) = (time, 0) }
+        turnsOfSecond += 1
+        return turnsOfSecond <= Self.turnsPerSecond && turnsOfInstant <= Self.turnsPerInstant
+    }
 
     var isTaken: Bool { plan.isBench || state == .onAir || state == .powerOff }
 

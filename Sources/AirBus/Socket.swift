@@ -42,6 +42,7 @@ struct Socket: ~Copyable {
         case publisher
         case subscriber
         case pair
+        case reply
 
         var code: Int32 {
             switch self {
@@ -50,6 +51,7 @@ struct Socket: ~Copyable {
             case .publisher: ZMQ_XPUB
             case .subscriber: ZMQ_SUB
             case .pair: ZMQ_PAIR
+            case .reply: ZMQ_REP
             }
         }
     }

@@ -99,10 +99,11 @@ public final class AirProcess {
         }
     }
 
-    /// Until the run ends or the air is stopped.
-    public func run() throws {
+    /// Until the run ends or the air is stopped; why it could not go on, if it could not.
+    public func run() throws -> String? {
         service.run()
         for witness in witnesses { try witness.finish() }
+        return service.failure
     }
 }
 

@@ -61,6 +61,7 @@ public final class BusRunner {
                 name, nodeArguments(name) + ["--air", endpoint], log: "\(place.path)/\(name).log")
         }
         let processes = children.running
+        var (now, frames, hasBegun) = (Instant.zero, UInt64(0), false)
         let witness = DirectorWitness(observer: observer)
         let host = try NodeHost<ObservedDirector>(
             endpoints: AirEndpoints(parsing: endpoint),
@@ -69,20 +70,30 @@ public final class BusRunner {
                 name: roster.members[cast.directorIndex].name), tether: nil,
             isStopped: {
                 children.reap()
+                // Before the run begins, nobody's end leaves anything to wait for.
                 return isStopped()
-                    || children.ended.contains { !$0.isWell && $0.child.name == "AIR" }
+                    || children.ended.contains {
+                        !hasBegun || !$0.isWell && $0.child.name == "AIR"
+                    }
             }, flash: { FlashMemory(geometry: $0) },
             make: { [cast, scenario, images] _ in
                 ObservedDirector(
                     director: cast.makeDirector(of: scenario, images), witness: witness)
             })
         var report = DirectorReport(cast: cast, scenario: scenario, seed: seed)
-        var (now, frames) = (Instant.zero, UInt64(0))
         host.afterTurn = { node, count in
+            hasBegun = true
             (now, frames) = (node.now, count)
             if report.notices(node.director.changes) { report.note(count, in: &node.director) }
         }
         let end = try host.run()
+        if !hasBegun, !isStopped() {
+            children.reap()
+            if let dead = children.ended.first { throw Self.neverBegan(dead) }
+            if case .ended(let word) = end {
+                throw ChildError("the run never began: \(word.text)")
+            }
+        }
         if case .ended(let word) = end { (now, frames) = (word.time, word.frames) }
         // It writes the evidence to its end.
         children.wait(for: "AIR", seconds: isStopped() ? 2 : 30)
@@ -111,6 +122,13 @@ public final class BusRunner {
 
     private func evidence(in folder: OutputFolder?) -> [String] {
         folder.map { ["--evidence", $0.path] } ?? []
+    }
+
+    private static func neverBegan(
+        _ dead: (child: Child, words: String, isWell: Bool)
+    ) -> ChildError {
+        let name = dead.child.name == "AIR" ? "the air" : dead.child.name
+        return ChildError("the run never began: \(name) \(dead.words)")
     }
 
     private static func words(for end: NodeEnd) -> String {

@@ -23,6 +23,13 @@ extension Director {
             members[node].hasNoClient = false
             members[node].power = .starting
         case .booted: members[node].power = .running
+        case .nodeLost:
+            members[node].power = .off
+            if scenario.lostNode == .fail {
+                loss =
+                    loss ?? "\(members[node].name) is lost: "
+                    + Self.reason(event.values[0]).lossWords
+            }
         case .poweredOff, .restarting:
             if event.kind == .restarting {
                 members[node].power = .starting

@@ -14,10 +14,19 @@ public struct Scenario: Sendable {
     /// Virtual time after which the run has failed.
     public var timeLimit: Interval
     public var steps: [ScenarioStep]
+    public var lostNode: LostNode
+
+    /// What becomes of a run in which a member's process dies, falls silent or is put off the air.
+    public enum LostNode: String, CaseIterable, Sendable {
+        /// It fails at the step that is played.
+        case fail
+        /// The member counts as one without power, until its process is there again.
+        case `continue`
+    }
 
     public init(
         name: String, title: String, home: String, start: UTCTime, seed: UInt64,
-        timeLimit: Interval, steps: [ScenarioStep]
+        timeLimit: Interval, lostNode: LostNode = .fail, steps: [ScenarioStep]
     ) {
         self.name = name
         self.title = title
@@ -25,6 +34,7 @@ public struct Scenario: Sendable {
         self.start = start
         self.seed = seed
         self.timeLimit = timeLimit
+        self.lostNode = lostNode
         self.steps = steps
     }
 }

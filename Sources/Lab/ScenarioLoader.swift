@@ -18,6 +18,7 @@ struct ScenarioLoader {
         ProfileField("seed", "number, 0 to 18446744073709551615", "1"),
         ProfileField("timeLimit", "duration", ProfileText.duration(timeLimit)),
         ProfileField("activationLimit", "duration", ProfileText.duration(activationLimit)),
+        ProfileField("lostNode", lostNodes, Scenario.LostNode.fail.rawValue),
         ProfileField("steps[].title", "text", "the step's action"),
         ProfileField("steps[].within", "duration", "timeLimit; activationLimit for activate"),
         ProfileField("steps[].join", devicesType, "-"),
@@ -57,6 +58,9 @@ struct ScenarioLoader {
     ])
 
     private static let devicesType = "list of devices, or all"
+    private static var lostNodes: String {
+        Scenario.LostNode.allCases.map(\.rawValue).joined(separator: ", ")
+    }
     private static var outcomes: String {
         ScenarioStep.Milestone.allCases.map(\.rawValue).joined(separator: ", ")
     }
@@ -96,6 +100,7 @@ struct ScenarioLoader {
             seed: try map.optional("seed")?.integer(UInt64.self) ?? 1,
             timeLimit: try map.optional("timeLimit")?.duration(within: Self.limits)
                 ?? Self.timeLimit,
+            lostNode: try map.optional("lostNode")?.choice(Scenario.LostNode.self) ?? .fail,
             steps: [])
         guard scenario.start.advanced(by: scenario.timeLimit) < UTCTime(secondsSince2000: .max)
         else {

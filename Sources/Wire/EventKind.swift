@@ -208,7 +208,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .runStarted: [.init("utc", .decimal)]
         case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
         case .runEnded: [.init("passed", .yesNo)]
-        case .nodeLost: []
+        case .nodeLost: [.init("reason", .refusal)]
         case .benchOrdered: [.init("order", .benchOrder), .init("device", .eui64)]
         }
     }
@@ -352,6 +352,24 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case notByOrder = 63
     case serverMayNotActivate = 64
     case restarting = 65
+    // A node that is a process of its own
+    case connectionLost = 80
+    case unanswered = 81
+    case misbehaved = 82
+    case leftAir = 83
 
     public var name: String { "\(self)" }
+}
+
+extension RefusalReason {
+    /// Why a node is lost, in plain words.
+    public var lossWords: String {
+        switch self {
+        case .connectionLost: "the connection to its process is gone"
+        case .unanswered: "its process did not answer in time"
+        case .misbehaved: "it was put off the air for what it sent"
+        case .leftAir: "its process left the air"
+        default: name
+        }
+    }
 }

@@ -53,6 +53,12 @@ struct AirCommand: ParsableCommand {
                 + "for it.", valueName: "seconds"))
     var patience: Double = AirServiceSettings().patience
 
+    @Option(
+        help: ArgumentHelp(
+            "Encrypt with the CURVE keys in this folder, made by 'han keys air', and let only "
+                + "those join whose keys it names.", valueName: "dir"), completion: .directory)
+    var keys: String?
+
     @OptionGroup(visibility: .hidden) var story: StoryArguments
 
     /// At virtual time zero, in seconds since 2000.
@@ -62,6 +68,14 @@ struct AirCommand: ParsableCommand {
     /// The folder of a home, which it removes if nobody keeps it any more.
     @Option(help: .hidden)
     var clear: String?
+
+    /// Ends it when a member has not come for so many seconds.
+    @Option(help: .hidden)
+    var joinPatience: Double?
+
+    /// A member that is waited for without limit all the same.
+    @Option(help: .hidden)
+    var awaited: [String] = []
 
     /// A folder that whoever started it has prepared.
     @Option(help: .hidden)
@@ -82,11 +96,15 @@ struct AirCommand: ParsableCommand {
     func run() throws {
         defer { clear.map { HomeFolder.takeExisting($0)?.remove() } }
         let endpoints = try AirEndpoints.reading(bind)
-        guard endpoints.isIPC || endpoints.isLoopback else {
+        guard endpoints.isIPC || endpoints.isLoopback || keys != nil else {
             throw Failure(
                 .setting,
-                "binding \(bind), which other machines can reach, needs CURVE keys, "
-                    + "which this han cannot use yet; bind ipc://PATH or tcp://127.0.0.1:PORT")
+                "binding \(bind), which other machines can reach, needs CURVE keys; make "
+                    + "them with 'han keys air --out DIR' and give them with --keys DIR, or bind "
+                    + "ipc://PATH or tcp://127.0.0.1:PORT")
+        }
+        let own = try keys.map { folder in
+            try Failure.reading { try KeyFolder.readAir(folder) }
         }
         let installation = try Installation.locate()
         let story = try story.cast(installation)
@@ -118,6 +136,11 @@ struct AirCommand: ParsableCommand {
                     steps: story?.scenario.steps.map(\.title))
                 plan.folder = folder
                 plan.settings.patience = patience
+                plan.settings.joinPatience = joinPatience
+                plan.settings.awaited = Set(awaited)
+                plan.settings.memoryLimit = 1 << 30
+                plan.settings.keys = own?.keys
+                plan.settings.admitted = own?.admitted ?? []
                 return plan
             }
             try Interruption.watching {
@@ -126,7 +149,7 @@ struct AirCommand: ParsableCommand {
                     tether: tether.map { Tether(descriptor: Int32($0.value)) },
                     isStopped: { Interruption.signal != nil },
                     log: { Terminal(descriptor: STDERR_FILENO).write("han: \($0)\n") })
-                try air.run()
+                if let failure = try air.run() { throw Failure(.unavailable, failure) }
             }
         } catch let error as EvidenceError {
             throw Failure(.io, error.description)

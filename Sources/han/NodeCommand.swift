@@ -68,6 +68,8 @@ struct NodeCommand: ParsableCommand {
             valueName: "file"), completion: .file())
     var certificate: String?
 
+    @OptionGroup var peerKeys: PeerKeysArgument
+
     @OptionGroup(visibility: .hidden) var story: StoryArguments
 
     @Option(help: .hidden, transform: CodeArgument.read)
@@ -84,6 +86,7 @@ struct NodeCommand: ParsableCommand {
 
     func run() throws {
         let endpoints = try AirEndpoints.reading(air)
+        let keys = try peerKeys.read()
         let installation = try Installation.locate()
         let library = ProfileLibrary(installation)
         var home =
@@ -91,7 +94,7 @@ struct NodeCommand: ParsableCommand {
         let places = try prepare(&home, library)
         let cast = HomeCast(home)
         for (number, place) in places.enumerated() {
-            let end = try host(cast, place, endpoints)
+            let end = try host(cast, place, endpoints, keys)
             switch end {
             case .refused(let notice) where notice.code == .taken && number < places.count - 1:
                 continue
@@ -104,7 +107,9 @@ struct NodeCommand: ParsableCommand {
                 throw Failure(.unavailable, "the connection to the air at \(air) is lost")
             case .unreachable:
                 throw Failure(
-                    .unavailable, "no air answers at \(air); start one with 'han air' or 'han up'")
+                    .unavailable,
+                    "no air answers at \(air); start one with 'han air' or 'han up'"
+                        + (keys == nil ? "" : ", and see that it has these keys among its clients"))
             case .garbled(let error):
                 throw Failure(.unavailable, "what is at \(air) is no air: \(error)")
             case .ended, .stopped: return
@@ -182,7 +187,9 @@ struct NodeCommand: ParsableCommand {
         }
     }
 
-    private func host(_ cast: HomeCast, _ place: Int, _ endpoints: AirEndpoints) throws -> NodeEnd {
+    private func host(
+        _ cast: HomeCast, _ place: Int, _ endpoints: AirEndpoints, _ keys: AirKeys?
+    ) throws -> NodeEnd {
         let member = cast.roster.members[place]
         let host: NodeHost<HomeNode>
         do {
@@ -190,6 +197,7 @@ struct NodeCommand: ParsableCommand {
                 endpoints: endpoints,
                 hello: Hello(
                     processID: UInt32(getpid()), eui64: member.eui64, name: member.name),
+                keys: keys,
                 tether: tether.map { Tether(descriptor: Int32($0.value)) },
                 isStopped: { Interruption.signal != nil },
                 flash: { geometry in

@@ -116,6 +116,7 @@ struct ProgressState {
             rows[node].firmware = UInt32(truncatingIfNeeded: values[0])
             return .passing("has started")
         case .poweredOff: return rows[node].isRestarting ? nil : Change("is off", .quiet)
+        case .nodeLost: return Change("is lost: \(reason(values[0]))", .bad)
         case .restarting:
             rows[node].isRestarting = true
             return .passing("restarts", .busy)

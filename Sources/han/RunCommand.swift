@@ -91,7 +91,20 @@ struct RunArguments: ParsableArguments {
             valueName: "seconds"))
     var patience: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "With zmq: leave this member's place to a node of yours; may be repeated.",
+            discussion: "The endpoint where it can join is said on standard error, and the run "
+                + "begins once it is there (docs/air-protocol.md).", valueName: "name"))
+    var without: [String] = []
+
     func check() throws {
+        guard without.isEmpty || transport == .zmq else {
+            throw ValidationError("--without is about processes; give --transport zmq too.")
+        }
+        guard patience.map({ $0 > 0 && $0 <= 86_400 }) ?? true else {
+            throw ValidationError("--patience is a number of seconds, up to 86400.")
+        }
         guard patience == nil || transport == .zmq else {
             throw ValidationError("--patience is about processes; give --transport zmq too.")
         }
@@ -142,12 +155,35 @@ struct RunArguments: ParsableArguments {
             var air = ["air", "--pace", "virtual"] + story
             if let seed { air += ["--seed", "\(seed.value)"] }
             if let patience { air += ["--patience", "\(patience)"] }
+            air += ["--join-patience", "\(patience ?? 30)"]
+            for name in without {
+                try check(name, isIn: cast.home)
+                air += ["--awaited", name]
+            }
             return try BusRunner(
                 home: cast.home, scenario: cast.scenario, images: try cast.images(),
-                options: options, airArguments: air,
+                options: options, airArguments: air, absent: Set(without),
                 nodeArguments: { ["node", "--name", $0] + story }
-            ).run(observer: progress, isStopped: isStopped, wallClock: Clock.seconds)
+            ).run(
+                observer: progress, isStopped: isStopped, wallClock: Clock.seconds,
+                announce: announce)
         }
+    }
+
+    private func check(_ name: String, isIn home: Home) throws {
+        let names = [home.hub.name] + home.devices.map(\.name)
+        guard names.contains(name) else {
+            throw Failure(
+                .missing,
+                "--without \(name): the home '\(home.name)' has "
+                    + names.joined(separator: ", "))
+        }
+    }
+
+    private func announce(_ endpoint: String) {
+        guard !without.isEmpty else { return }
+        Terminal(descriptor: STDERR_FILENO).write(
+            "han: the air is at \(endpoint) and waits for \(without.joined(separator: ", "))\n")
     }
 
     /// Says where the run stood and ends as the signal would have ended it.

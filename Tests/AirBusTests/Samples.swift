@@ -12,6 +12,7 @@ struct Samples {
     private mutating func number<Number: FixedWidthInteger>() -> Number {
         Number(truncatingIfNeeded: stream.next())
     }
+    mutating func bytes(_ count: Int) -> [UInt8] { stream.bytes(count) }
     private mutating func flag() -> Bool { below(2) == 1 }
     private mutating func time() -> Instant { Instant(microseconds: Int64(stream.next() >> 2)) }
     private mutating func eui64() -> EUI64 { EUI64(stream.next() | 1) }

@@ -1,0 +1,57 @@
+import Glibc
+
+/// Peers that are no members: how often each was turned down. Bounded; whoever was banned longest
+/// ago is forgotten first, and is a stranger again.
+struct StrangerTable {
+    private var entries: [(peer: PeerName, strikes: Int)] = []
+    private static let limit = 256
+
+    var count: Int { entries.count }
+
+    func isBanned(_ peer: PeerName) -> Bool {
+        entries.contains { $0.peer == peer && $0.strikes == .max }
+    }
+
+    mutating func ban(_ peer: PeerName) {
+        entries.removeAll { $0.peer == peer }
+        add(peer, .max)
+    }
+
+    /// Whether the peer has been turned down so often that it is told nothing more.
+    mutating func strike(_ peer: PeerName, limit: Int) -> Bool {
+        guard let index = entries.firstIndex(where: { $0.peer == peer }) else {
+            add(peer, 1)
+            return false
+        }
+        guard entries[index].strikes < limit else {
+            ban(peer)
+            return true
+        }
+        entries[index].strikes += 1
+        return false
+    }
+
+    private mutating func add(_ peer: PeerName, _ strikes: Int) {
+        if entries.count == Self.limit { entries.removeFirst() }
+        entries.append((peer, strikes))
+    }
+}
+
+/// What this process holds.
+enum ProcessMemory {
+    /// Resident bytes, or nil where /proc does not tell.
+    static var resident: Int? {
+        let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
+            let count = read(file, buffer.baseAddress, buffer.count)
+            guard count > 0 else { return nil }
+            let words = buffer[..<count].split(separator: UInt8(ascii: " "))
+            guard words.count > 1 else { return nil }
+            return Int(String(decoding: words[1], as: UTF8.self)).map {
+                $0 * Int(sysconf(Int32(_SC_PAGESIZE)))
+            }
+        }
+    }
+}
