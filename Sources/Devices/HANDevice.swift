@@ -108,6 +108,7 @@ public struct HANDevice: Node {
                 manufacturer: profile.manufacturer, imageType: profile.imageType,
                 version: identity.firmware),
             hardwareVersion: profile.hardwareVersion, seed: own)
+        client.keepsUnfinished = profile.resume != .fromZero
     }
 
     private static func endpoint(

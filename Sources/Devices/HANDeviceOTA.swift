@@ -191,7 +191,7 @@ extension HANDevice {
             case .gaveUp(let image, let offset):
                 out.note(
                     .otaGaveUp, UInt64(image.version), UInt64(offset), UInt64(client.blocks))
-                forgetDownload(&out)
+                if client.image == nil { forgetDownload(&out) } else { saveDownload(&out) }
             case .aborted(let image, let offset):
                 out.note(
                     .otaAborted, UInt64(image.version), UInt64(offset), UInt64(client.blocks))
@@ -284,7 +284,7 @@ extension HANDevice {
 
     mutating func saveDownload(_ out: inout Outbox) {
         // Only an upgrade's first file is gone on with after a restart.
-        guard let image = client.image, client.isDownloading, !client.isFile,
+        guard let image = client.image, client.status == .downloadInProgress, !client.isFile,
             client.partsDone == 0
         else { return }
         blocksSinceSave = 0

@@ -145,9 +145,10 @@ public struct SleepSettings: Sendable, Equatable {
     }
 }
 
-/// What becomes of a download when the device restarts.
+/// What becomes of a download when the device restarts, or gives up because nobody answers.
 public enum ResumePolicy: Sendable, Equatable {
-    /// It goes on from the last offset saved; one is saved every so many blocks.
+    /// It goes on from the last offset saved if it is offered the same image again; one is saved
+    /// every so many blocks.
     case offset(everyBlocks: Int)
     /// It begins again.
     case fromZero

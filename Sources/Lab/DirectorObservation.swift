@@ -51,7 +51,9 @@ extension Director {
         case .otaServerFound: members[node].knowsServer = true
         case .otaClientAbsent: members[node].hasNoClient = true
         case .otaDownloadStarted, .otaDownloadResumed:
-            reach(.downloading, node, at: now, of: event.values[0])
+            reach(
+                .downloading, node, at: now, of: event.values[0],
+                goesOn: event.kind == .otaDownloadResumed)
             if let index = attempt(on: node, of: event.values[0]) {
                 attempts[index].offset = event.values[2]
             }
@@ -190,7 +192,7 @@ extension Director {
     private mutating func reach(
         _ milestone: ScenarioStep.Milestone, _ device: Int, at now: Instant,
         of version: UInt64? = nil, reason: UInt64? = nil, blocks: UInt64? = nil,
-        if condition: (AttemptRecord) -> Bool = { _ in true }
+        goesOn: Bool = false, if condition: (AttemptRecord) -> Bool = { _ in true }
     ) {
         guard let latest = attempts.lastIndex(where: { $0.device == device }) else { return }
         let index = version.map { attempt(on: device, of: $0) } ?? latest
@@ -206,7 +208,8 @@ extension Director {
             attempts[index].milestones.subtract([.gaveUp, .notOffered])
             attempts[index].ended = nil
             attempts[index].framesAfter = 0
-            attempts[index].earlierBlocks = attempts[index].blocks
+            // A download that goes on counts on.
+            if !goesOn { attempts[index].earlierBlocks = attempts[index].blocks }
         }
         guard attempts[index].ended == nil else { return }
         if milestone == .downloading, attempts[index].reason != .notInDeviceLog,

@@ -1,3 +1,4 @@
+import Air
 import Devices
 import Evidence
 import Foundation
@@ -68,6 +69,37 @@ struct RestartStories {
         #expect(!events.contains { $0.contains("otaDownloadResumed") })
         #expect(events.filter { $0.contains("otaDownloadStarted") }.count == 2)
         #expect(blocks == UInt64((60 + Self.size + 66 + 47) / 48))
+    }
+
+    @Test(
+        "a download that is given up for want of answers goes on later, or begins again",
+        arguments: [ResumePolicy.offset(everyBlocks: 32), .fromZero])
+    func givesUp(_ resume: ResumePolicy) throws {
+        let esme = Homes.device(.esme) {
+            $0.resume = resume
+            $0.ota.retryInterval = .minutes(2)
+        }
+        let told = try Told(
+            Homes.home([esme]), images: [Homes.image(for: esme, size: Self.size)],
+            [
+                .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
+                .await(.downloading, devices: ["ESME"], offset: 9_000),
+                .link(a: "CH", b: "ESME", Link(rssi: -120)),
+                .await(.gaveUp, devices: ["ESME"]),
+                .link(a: "CH", b: "ESME", Link(rssi: -50)),
+                .await(.verified, devices: ["ESME"]), .activate(devices: ["ESME"]),
+                .await(.updated, devices: ["ESME"]),
+            ], named: "gives-up-\(resume == .fromZero)")
+        #expect(told.result.failure == nil)
+        let lost = try #require(told.events("otaGaveUp").first?["offset"] as? Int)
+        #expect(lost >= 9_000 && told.events("otaGaveUp").count == 1)
+        let resumed = told.events("otaDownloadResumed").compactMap { $0["offset"] as? Int }
+        #expect(resumed == (resume == .fromZero ? [] : [lost]))
+        #expect(told.events("otaDownloadStarted").count == (resume == .fromZero ? 2 : 1))
+        // What was fetched twice is counted twice.
+        let whole = (60 + Self.size + 66 + 47) / 48
+        let again = resume == .fromZero ? (lost + 47) / 48 : 0
+        #expect(told.result.summary.devices[1].attempts[0].blocks == UInt64(whole + again))
     }
 
     @Test("frame counters never go back over a restart")

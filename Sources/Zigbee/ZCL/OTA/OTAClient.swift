@@ -81,6 +81,9 @@ public struct OTAClient: Sendable {
     var downloadedStackVersion: UInt16 = 0xFFFF
     /// ImageStamp: tells running images of the same version apart. The device sets it.
     public var imageStamp: UInt32 = 0
+    /// A download that was given up goes on where it was if the same image is offered again;
+    /// otherwise it begins again. assumption: it goes on; the profile's `resume` changes it.
+    public var keepsUnfinished = true
 
     var phase = Phase.unbound
     var deadline = Instant.distantFuture
@@ -277,7 +280,11 @@ public struct OTAClient: Sendable {
         case .gaveUp, .aborted:
             guard let image else { return .none }
             let lost = offset
-            drop(at: now, nextQuery: settings.retryInterval)
+            if case .gaveUp = step, keepsUnfinished, offset > 0, !isFile, partsDone == 0 {
+                leaveUnfinished(at: now)
+            } else {
+                drop(at: now, nextQuery: settings.retryInterval)
+            }
             if case .gaveUp = step { return .gaveUp(image: image, offset: lost) }
             return .aborted(image: image, offset: lost)
         case .stoppedAsking(let status):
@@ -485,6 +492,13 @@ public struct OTAClient: Sendable {
         verdictOnImage = .success
         phase = server == .unknown ? .unbound : .idle
         deadline = now + nextQuery
+    }
+
+    /// Nobody answers any more: what there is of the image stays, in case it is offered again.
+    private mutating func leaveUnfinished(at now: Instant) {
+        page = PageWindow()
+        phase = .idle
+        deadline = now + settings.retryInterval
     }
 
     var blockPeriod: Interval {
