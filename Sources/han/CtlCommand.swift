@@ -24,12 +24,12 @@ struct CtlCommand: ParsableCommand {
 struct Bench {
     let run: HomeRun?
     let control: ControlClient
-    let endpoints: AirEndpoints
+    let reach: AirReach
     let members: [RunStatus.Member]
 
     init(_ arguments: HomeArguments) throws {
-        (run, endpoints) = try arguments.find()
-        let client = try ControlClient.reaching(endpoints)
+        (run, reach) = try arguments.find()
+        let client = try reach.control()
         control = client
         members = try Self.telling { () throws(ControlError) in try client.status() }.members
             .filter { $0.eui64 != nil }

@@ -42,7 +42,7 @@ struct CtlSendCommand: ParsableCommand {
         let bench = try Bench(arguments.home)
         let members = try to.map { try bench.member($0) }
         let image = try SendableImage.read(self.image, for: members)
-        let feed = wait ? try Self.listen(bench.endpoints) : nil
+        let feed = wait ? try Self.listen(bench.reach) : nil
         let delivery = try number(bench, image)
         let bytes = image.bytes
         let time = try bench.order(
@@ -79,16 +79,12 @@ struct CtlSendCommand: ParsableCommand {
     }
 
     /// The air's feed, which is there already.
-    private static func listen(_ endpoints: AirEndpoints) throws -> FeedClient {
-        do {
-            let feed = try FeedClient(endpoints: endpoints)
-            guard case .message = feed.next(waiting: 5) else {
-                throw Failure(.unavailable, "the feed of the air does not answer")
-            }
-            return feed
-        } catch let error as SocketError {
-            throw Failure(.unavailable, error.description)
+    private static func listen(_ reach: AirReach) throws -> FeedClient {
+        let feed = try reach.feed()
+        guard case .message = feed.next(waiting: 5) else {
+            throw Failure(.unavailable, "the feed of the air does not answer")
         }
+        return feed
     }
 
     private func report(on delivery: UInt32, _ feed: FeedClient) throws {

@@ -17,17 +17,46 @@ struct HomeArguments: ParsableArguments {
             valueName: "endpoint"))
     var air: String?
 
+    @OptionGroup var peerKeys: PeerKeysArgument
+
     func validate() throws {
         guard home == nil || air == nil else {
             throw ValidationError("--home and --air both say which air; give one of them.")
         }
+        try peerKeys.check(air)
     }
 
-    /// The home and its air; no home if the air was named itself.
-    func find() throws -> (run: HomeRun?, endpoints: AirEndpoints) {
-        if let air { return (nil, try .reading(air)) }
-        let run = try HomeRun.find(home)
-        return (run, try .reading(run.endpoint))
+    /// The home and how its air is reached; no home if the air was named itself.
+    func find() throws -> (run: HomeRun?, reach: AirReach) {
+        let run = try air == nil ? HomeRun.find(home) : nil
+        return (run, try AirReach(air ?? run?.endpoint ?? "", peerKeys))
+    }
+}
+
+/// Where an air is and what lets one in.
+struct AirReach {
+    let endpoints: AirEndpoints
+    let keys: AirKeys?
+
+    init(_ endpoint: String, _ keys: PeerKeysArgument) throws {
+        endpoints = try .reading(endpoint)
+        self.keys = try keys.read()
+    }
+
+    func control() throws -> ControlClient {
+        do {
+            return try ControlClient(endpoints: endpoints, keys: keys)
+        } catch {
+            throw Failure(error)
+        }
+    }
+
+    func feed() throws -> FeedClient {
+        do {
+            return try FeedClient(endpoints: endpoints, keys: keys)
+        } catch {
+            throw Failure(.unavailable, error.description)
+        }
     }
 }
 
@@ -61,17 +90,6 @@ extension HomeRun {
             return try all()
         } catch {
             throw Failure(.io, error.description)
-        }
-    }
-}
-
-extension ControlClient {
-    /// The air's control socket.
-    static func reaching(_ endpoints: AirEndpoints) throws -> ControlClient {
-        do {
-            return try ControlClient(endpoints: endpoints)
-        } catch {
-            throw Failure(error)
         }
     }
 }

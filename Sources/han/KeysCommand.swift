@@ -56,6 +56,13 @@ struct PeerKeysArgument: ParsableArguments {
             valueName: "file"), completion: .file())
     var keys: String?
 
+    /// Homes of 'han up' are private already: keys are for an air that was named itself.
+    func check(_ air: String?) throws {
+        guard keys == nil || air != nil else {
+            throw ValidationError("--keys is for an air that --air names.")
+        }
+    }
+
     /// Nil if none were given.
     func read() throws -> AirKeys? {
         guard let keys else { return nil }

@@ -30,6 +30,8 @@ struct SniffCommand: ParsableCommand {
             valueName: "endpoint"))
     var air: String?
 
+    @OptionGroup var peerKeys: PeerKeysArgument
+
     @Option(
         help: ArgumentHelp(
             "The file to write, which is made anew; '-' is standard output.", valueName: "file"),
@@ -40,25 +42,23 @@ struct SniffCommand: ParsableCommand {
         guard home == nil || air == nil else {
             throw ValidationError("A home and --air both say which air; give one of them.")
         }
+        try peerKeys.check(air)
         guard out != "" else { throw ValidationError("--out needs the name of a file, or '-'.") }
     }
 
     func run() throws {
         let run = try air == nil ? HomeRun.find(home) : nil
-        let endpoints = try AirEndpoints.reading(air ?? run?.endpoint ?? "")
+        let reach = try AirReach(air ?? run?.endpoint ?? "", peerKeys)
         if out == "-", isatty(STDOUT_FILENO) == 1 {
             throw Failure(
                 .usage, "a capture is nothing for a terminal; name a file with --out, or pipe it")
         }
         let status: RunStatus
-        let feed: FeedClient
+        let feed = try reach.feed()
         do {
-            feed = try FeedClient(endpoints: endpoints)
-            status = try ControlClient(endpoints: endpoints).status()
+            status = try reach.control().status()
         } catch let error as ControlError {
             throw Failure(error)
-        } catch let error as SocketError {
-            throw Failure(.unavailable, error.description)
         }
         let start = run.map { UTCTime(secondsSince2000: $0.start) } ?? Self.start(of: status)
         let roster = Roster(
@@ -96,6 +96,7 @@ struct SniffCommand: ParsableCommand {
     private func follow(_ feed: FeedClient, _ capture: LiveCapture) throws {
         var isOver = false
         var ending: String?
+        var silence = 0
         while !isOver, Interruption.signal == nil, capture.error == nil {
             switch feed.next(waiting: 0.1) {
             case .message(.frame(let frame)):
@@ -106,6 +107,11 @@ struct SniffCommand: ParsableCommand {
             case .quiet:
                 capture.settle()
                 if Self.isForsaken(STDOUT_FILENO), out == "-" { isOver = true }
+                silence += feed.isConnected ? 0 : 1
+                if silence > Self.feedPatience {
+                    isOver = true
+                    ending = "the air is gone, or nobody can connect to its feed"
+                }
             case .lost:
                 isOver = true
                 ending = "the air is gone"
@@ -119,6 +125,9 @@ struct SniffCommand: ParsableCommand {
         if let error = capture.error, error.code != EPIPE { throw Failure(.io, error.description) }
         if let ending { throw Failure(.unavailable, ending) }
     }
+
+    /// Tenths of a second in which the feed has to be connected.
+    private static let feedPatience = 100
 
     private func tell(_ gap: ClosedRange<UInt64>) {
         note(

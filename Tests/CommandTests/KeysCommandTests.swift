@@ -97,10 +97,26 @@ struct KeysCommandTests {
                 said = try String(contentsOfFile: log, encoding: .utf8)
             }
             #expect(said.contains("ESME is on the air") && !said.contains("GSME"), "\(said)")
+            let order = ["ctl", "query", "XSME", "--air", place]
+            let known = try RunHan.han(order + options)
+            #expect(known.code == 66 && known.errors.contains("GSME"), "\(known.errors)")
+            let sniffer = try Background(
+                ["sniff", "--air", place, "--out", folder.path + "/live"] + options)
+            if !options.isEmpty {
+                let silent = "no air answers at"
+                #expect(try RunHan.han(order).errors.contains(silent))
+                #expect(try RunHan.han(["sniff", "--air", place]).errors.contains(silent))
+            }
+            // The head of a capture, once it has the air's word for who there is.
+            for _ in 0..<6_000
+            where (try? Data(contentsOf: URL(filePath: folder.path + "/live")))?.isEmpty ?? true {
+                usleep(10_000)
+            }
             // A process that is started from here has other signals blocked.
             kill(air.processIdentifier, SIGKILL)
             air.waitUntilExit()
             node.waitUntilExit()
+            #expect(try sniffer.code() == 69 && sniffer.errors.contains("the air is gone"))
         }
     }
 }

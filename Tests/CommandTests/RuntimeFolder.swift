@@ -85,7 +85,7 @@ final class Background {
     private let ended = DispatchSemaphore(value: 0)
     private var isOver = false
 
-    init(_ arguments: [String], environment: [String: String]) throws {
+    init(_ arguments: [String], environment: [String: String] = [:]) throws {
         scratch = try TemporaryFolder()
         let output = try scratch.write([], as: "output")
         let errors = try scratch.write([], as: "errors")
