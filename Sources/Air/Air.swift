@@ -118,12 +118,16 @@ public final class Air {
     public var wantsDetail: Bool { evidence != nil }
     public func flashGeometry(of node: Int) -> FlashGeometry { members[node].flash }
 
+    /// Nothing happens later, ten thousand years after the start: whoever asks for that waits for
+    /// ever, and no sum of times overflows.
+    public static let horizon = Instant.zero + .hours(10_000 * 365 * 24)
+
     /// Writes the next input for any node into `turn`, if there is one at or before `limit`. The
     /// node has the turn, and gets no other, until `accept` or `takeBack`.
     public func next(until limit: Instant, into turn: inout Turn) -> Progress {
         while !hasEnded {
             let time = deadlines.firstTime
-            guard time != .distantFuture, time <= limit else {
+            guard time <= Self.horizon, time <= limit else {
                 return owing.isEmpty ? .rest : .owed
             }
             let slot = deadlines.first
@@ -211,10 +215,13 @@ public final class Air {
     /// When the next thing is due.
     public var nextTime: Instant { deadlines.firstTime }
 
-    /// The node will not answer its turn: it is gone. Nothing else is done to it.
+    /// The node will not answer its turn: it is gone, and is not woken any more. Nothing else is
+    /// done to it.
     public func takeBack(from node: Int) {
         let latest = now
         endTurn(of: node)
+        // It may lie before now, where others have gone ahead, and would come again and again.
+        mailboxes[node].wake = .distantFuture
         now = latest
         schedule(node)
         release()

@@ -65,7 +65,7 @@ public final class FlashMemory {
     }
 
     /// A part in somebody else's memory, as it is: `geometry.size` bytes that outlive this.
-    /// `sync` is called after each turn's writes, before anything that depends on them leaves.
+    /// `sync` is called after each write, before the next, so that they become safe in order.
     public convenience init(
         geometry: FlashGeometry, mapped bytes: UnsafeMutableRawBufferPointer,
         sync: (() -> Void)? = nil
@@ -94,11 +94,11 @@ public final class FlashMemory {
                 case .program(let address, let from, let count):
                     program(out.arena, from: from, count: count, at: address, now: now)
                 case .erase(let page): erase(page: page, now: now)
-                default: break
+                default: continue
                 }
+                sync?()
             }
         }
-        sync?()
     }
 
     /// The dice that decide what a power cut leaves of a page being erased.

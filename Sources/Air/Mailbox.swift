@@ -155,7 +155,15 @@ struct Mailbox {
         case .energy(let channel, let level): turn.input = .energy(channel: channel, level: level)
         }
         firstReport += 1
-        if firstReport == endReport { forgetReports() }
+        if firstReport == endReport {
+            forgetReports()
+        } else if firstReport >= Self.receptionLimit, firstReport >= endReport / 2 {
+            // Whoever is always behind leaves no more memory than what waits.
+            reports.removeFirst(firstReport)
+            receptions.removeFirst(firstReception)
+            (firstReport, endReport) = (0, endReport - firstReport)
+            (firstReception, endReception) = (0, endReception - firstReception)
+        }
         return true
     }
 

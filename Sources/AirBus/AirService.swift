@@ -43,7 +43,9 @@ public final class AirService {
     var builder = MessageBuilder()
     var out = Outbox()
     private var turn = Turn()
-    private var sniffers = 0
+    /// Nothing is encoded before the first sniffer comes. Whether the last has gone, a peer's word
+    /// alone says, so it goes on then.
+    private var hasSniffers = false
     var strangers = StrangerTable()
     /// Where each of those who have joined sits.
     var places: [PeerName: (world: AirWorld, node: Int)] = [:]
@@ -440,7 +442,13 @@ public final class AirService {
             if world.state == .ended { return refuse(.notAllowed, "the run has ended") }
             if world.seats[node].isTaken {
                 guard !isThere(node, of: world) else {
-                    return refuse(.taken, "\(world.seats[node].plan.name) is on the air already")
+                    // It may come back once the other's connection is known to be gone.
+                    builder.error(
+                        ErrorNotice(
+                            isFatal: false, request: 0, code: .taken,
+                            text: "\(world.seats[node].plan.name) is on the air already"))
+                    send(to: peer)
+                    return
                 }
                 lose(node, of: world, .connectionLost)
             }
@@ -494,7 +502,7 @@ public final class AirService {
     // MARK: - Sniffers, control and waiting
 
     func publish(_ write: (inout MessageBuilder) -> Void) {
-        guard sniffers > 0 else { return }
+        guard hasSniffers else { return }
         write(&builder)
         guard !builder.isOverflowed else { return }
         feed.send(builder.message)
@@ -504,12 +512,10 @@ public final class AirService {
         gate?.serve(buffer)
         for _ in 0..<1_024 {
             guard let size = feed.receive(into: buffer) else { break }
-            let isSubscription = size > 0 && buffer[0] == 1
-            sniffers = max(0, sniffers + (isSubscription ? 1 : -1))
+            guard size > 0, buffer[0] == 1 else { continue }
+            hasSniffers = true
             for world in worlds {
-                // Nothing is encoded while nobody listens.
-                world.tap.publish = sniffers > 0 ? { [weak self] in self?.publish($0) } : nil
-                guard isSubscription else { continue }
+                world.tap.publish = { [weak self] in self?.publish($0) }
                 for (index, seat) in world.seats.enumerated() {
                     publish {
                         $0.feed(

@@ -84,8 +84,8 @@ public final class ControlClient {
         for _ in messages { _ = try answer(to: messages.count, after: first) }
     }
 
-    /// What ZeroMQ holds for a socket whose peer is slow, less some.
-    public static let batchLimit = 900
+    /// So many orders may wait at an air, less some for others.
+    public static let batchLimit = 500
 
     /// As `order`, and again while the air says that it is busy, for so many seconds at most: a hub
     /// takes 20 s of virtual time until its software runs.

@@ -9,7 +9,7 @@ public struct ControlRequest: Sendable {
         case wan(WANMessage)
         case order(Order, to: UInt16)
         case power(of: UInt16, on: Bool)
-        /// What two members hear of each other, both ways.
+        /// What two members hear of each other, both ways: dBm, and frames lost in a million.
         case link(a: UInt16, b: UInt16, rssi: Int8, lossPerMillion: UInt32)
         /// A PSDU without its FCS, which a radio outside the roster sends.
         case inject(channel: UInt8, psdu: FrameBuffer)

@@ -92,10 +92,16 @@ public final class NodeHost<N: Node> {
     public func run() throws -> NodeEnd {
         builder.hello(hello)
         socket.send(builder.message)
+        var received = 0
         while true {
             guard let size = socket.receive(into: buffer, waits: true) else {
                 if let end = idle() { return end }
                 continue
+            }
+            received &+= 1
+            // One that never has to wait is to end all the same when it is asked to.
+            if received & 0xFF == 0, isStopped() || tether?.isBroken == true {
+                if let end = idle() { return end }
             }
             // A node that never has to wait never looks at its connection.
             connected = true

@@ -139,8 +139,7 @@ struct Socket: ~Copyable {
 
 /// Waits for sockets and descriptors, to the microsecond.
 enum Waiting {
-    /// Until one of `descriptors` is readable or closed, or `time` seconds are over. Whether one
-    /// of the first `closing` says that its other end is closed.
+    /// Until one of `descriptors` is readable or closed, or `seconds` are over.
     static func wait(_ descriptors: inout [pollfd], seconds: Double) {
         var time = timespec()
         let bounded = min(max(seconds, 0), 3_600)
@@ -154,8 +153,9 @@ enum Waiting {
 }
 
 /// The machine's clock, which never goes back.
-enum WallClock {
-    static func seconds() -> Double {
+public enum WallClock {
+    /// Seconds from some fixed point.
+    public static func seconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Peers that are no members: how often each was turned down. Bounded; whoever was banned longest
-/// ago is forgotten first, and is a stranger again.
+/// Peers that are no members: how often each was turned down. Bounded; the oldest entry goes first,
+/// and whoever it was about is a stranger again.
 struct StrangerTable {
     private var entries: [(peer: PeerName, strikes: Int)] = []
     private static let limit = 256

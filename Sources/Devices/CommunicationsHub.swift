@@ -271,7 +271,8 @@ public struct CommunicationsHub: Node {
     private mutating func saveNetwork(_ out: inout Outbox) {
         guard stack.takeSaveRequest() else { return }
         stack.snapshot(into: &snapshot)
-        journal.write(Record.network, snapshot.bytes, &out)
+        // Counters must not run past what is kept: what could not be written is written later.
+        if !journal.write(Record.network, snapshot.bytes, &out) { stack.requestSave() }
     }
 
     private mutating func settle(at now: Instant, into out: inout Outbox) {

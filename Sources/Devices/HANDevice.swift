@@ -263,7 +263,8 @@ public struct HANDevice: Node {
     private mutating func saveNetwork(_ out: inout Outbox) {
         guard stack.takeSaveRequest() else { return }
         stack.snapshot(into: &snapshot)
-        journal.write(Record.network, snapshot.bytes, &out)
+        // Counters must not run past what is kept: what could not be written is written later.
+        if !journal.write(Record.network, snapshot.bytes, &out) { stack.requestSave() }
     }
 
     /// Follows up whatever an input has stirred until nothing is left to do.

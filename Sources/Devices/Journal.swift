@@ -84,7 +84,11 @@ public struct Journal: Sendable {
         while offset + Self.recordOverhead <= areaSize {
             let key = area[offset]
             let length = Int(area[offset + 1]) | Int(area[offset + 2]) << 8
-            if key == 0xFF, length == 0xFFFF { break }
+            if key == 0xFF, length == 0xFFFF {
+                // The head of a record may be lost and its rest not.
+                if area[offset...].contains(where: { $0 != 0xFF }) { offset = areaSize }
+                break
+            }
             let end = offset + Self.recordOverhead + length
             guard length <= Self.recordLimit, end <= areaSize,
                 Self.check(key, area.span.extracting(end - length..<end))

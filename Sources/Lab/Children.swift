@@ -19,8 +19,12 @@ public struct Child: Sendable {
 /// process has: when it ends, however it ends, they see that and end too.
 public final class Children {
     public private(set) var running: [Child] = []
-    /// Those that have ended: how, and the last line of their logs.
-    public private(set) var ended: [(child: Child, words: String, isWell: Bool)] = []
+    /// How one has ended, and the last line of its log.
+    public typealias End = (child: Child, words: String, isWell: Bool)
+
+    /// Those that have ended and were not started again.
+    public private(set) var ended: [End] = []
+    private var untold: [End] = []
     private let executable: String
     private let readEnd: Int32
     private let writeEnd: Int32
@@ -112,6 +116,12 @@ public final class Children {
         return ended.count > before
     }
 
+    /// Those that have ended since the last time this was asked, whoever reaped them.
+    func takeEnds() -> [End] {
+        defer { untold.removeAll() }
+        return untold
+    }
+
     /// Waits until one has ended, so many seconds at most; whether it has.
     @discardableResult
     public func wait(for name: String, seconds: Double) -> Bool {
@@ -150,6 +160,7 @@ public final class Children {
         let isKilled = signal == SIGKILL || signal == SIGTERM
         if !line.isEmpty, !isKilled { words += ": \(line)" }
         ended.append((child, words, signal == 0 && code == 0))
+        untold.append((child, words, signal == 0 && code == 0))
     }
 
     /// The last line of a log, without the program's own name before it.

@@ -91,5 +91,12 @@ public enum FlashFile {
         guard fsync(descriptor) == 0, rename(partial, path) == 0 else {
             throw FileError.unwritable(path, reason: String(cString: strerror(errno)))
         }
+        let slash = path.lastIndex(of: "/")
+        let folder = Glibc.open(
+            slash.map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        defer { close(folder) }
+        // Some file systems cannot; then the name is as safe as they make it.
+        fsync(folder)
     }
 }

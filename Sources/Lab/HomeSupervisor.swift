@@ -219,7 +219,8 @@ public final class HomeSupervisor {
     private func wait(
         _ words: String, who: () -> [String] = { [HomeSupervisor.air] }, until isDone: () -> Bool
     ) throws {
-        for _ in 0..<Int(plan.patience * 50) {
+        let limit = WallClock.seconds() + plan.patience
+        while WallClock.seconds() < limit {
             children.reap()
             if let end = children.ended.first {
                 throw HomeError.start("\(end.child.name) \(end.words)")
@@ -246,15 +247,17 @@ public final class HomeSupervisor {
             } else {
                 answerKeeper(seconds: 0.2)
             }
-            let before = Set(children.running.map(\.name))
-            guard children.reap() else { continue }
-            for end in children.ended where before.contains(end.child.name) {
+            children.reap()
+            let ends = children.takeEnds()
+            guard !ends.isEmpty else { continue }
+            for end in ends {
                 guard end.child.name != Self.air else {
                     // The run was ended at the air.
                     if end.isWell { return }
                     throw HomeError.air(end.words, logs: path)
                 }
-                run.parts.removeAll { $0.name == end.child.name }
+                // Somebody may have started it again meanwhile.
+                run.parts.removeAll { $0.process.pid == end.child.pid }
                 say(
                     "\(end.child.name) \(end.words); 'han ctl start \(end.child.name)' starts it "
                         + "again")

@@ -60,7 +60,7 @@ struct CtlSendCommand: ParsableCommand {
             time,
             "\(image.name), \(Words.version(image.version)), is sent for \(Words.list(to)) as "
                 + "delivery \(delivery)", json: arguments.json)
-        if let feed { try report(on: delivery, feed) }
+        if let feed { try report(on: delivery, feed, from: bench.members) }
     }
 
     /// Bytes of an image in one message of the WAN.
@@ -87,10 +87,17 @@ struct CtlSendCommand: ParsableCommand {
         return feed
     }
 
-    private func report(on delivery: UInt32, _ feed: FeedClient) throws {
+    private func report(
+        on delivery: UInt32, _ feed: FeedClient, from members: [RunStatus.Member]
+    ) throws {
+        let hubs = members.filter { $0.role == "CH" }.map(\.index)
         while true {
             let arrival = feed.next(waiting: 1)
             switch arrival {
+            case .message(.event(let event))
+            where event.kind == .nodeLost && hubs.contains(event.node):
+                throw Failure(
+                    .unavailable, "the hub was lost before it had the image; send it again")
             case .message(.event(let event)) where event.values[0] == UInt64(delivery):
                 switch event.kind {
                 case .imageStored:

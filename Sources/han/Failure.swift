@@ -1,3 +1,4 @@
+import AirBus
 import ArgumentParser
 import Foundation
 import Lab
@@ -78,6 +79,14 @@ struct Failure: Error {
             throw Failure(error)
         } catch let error as InstallationError {
             throw Failure(error)
+        } catch let error as ControlError {
+            throw Failure(error)
+        } catch let error as EndpointError {
+            throw Failure(.setting, error.description)
+        } catch let error as SocketError {
+            throw Failure(.unavailable, error.description)
+        } catch let error as ChildError {
+            throw Failure(.unavailable, error.description)
         }
     }
 }

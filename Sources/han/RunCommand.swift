@@ -1,3 +1,4 @@
+import AirBus
 import ArgumentParser
 import Evidence
 import Foundation
@@ -272,11 +273,7 @@ enum Completions {
 /// The machine's clock, for wall time only.
 enum Clock {
     /// Seconds from some fixed point; never goes back.
-    static func seconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
+    static func seconds() -> Double { WallClock.seconds() }
 
     static func sleep(_ seconds: Double) { usleep(UInt32(seconds * 1e6)) }
 }

@@ -81,10 +81,12 @@ struct UpCommand: ParsableCommand {
         if detach, !report { return try leaveBehind() }
         var isReported = false
         do {
-            try keep { line in
-                guard report else { return }
-                Daemon.report("0 \(line)")
-                isReported = true
+            try Failure.converting {
+                try keep { line in
+                    guard report else { return }
+                    Daemon.report("0 \(line)")
+                    isReported = true
+                }
             }
         } catch let failure as Failure where report && !isReported {
             Daemon.report("\(failure.code.rawValue) \(failure.message)")
@@ -133,13 +135,13 @@ struct UpCommand: ParsableCommand {
         plan.isDurable = durable
         plan.absent = Set(without)
         do {
-            let supervisor = try HomeSupervisor(plan)
-            if report { Daemon.keepLog("\(supervisor.path)/supervisor.log") }
             let view = HomeView(roster: roster)
-            supervisor.say = { view.say($0) }
-            if !report { supervisor.observer = view }
             var isUp = false
             try Interruption.watching {
+                let supervisor = try HomeSupervisor(plan)
+                if report { Daemon.keepLog("\(supervisor.path)/supervisor.log") }
+                supervisor.say = { view.say($0) }
+                if !report { supervisor.observer = view }
                 supervisor.isStopped = {
                     Interruption.signal != nil || report && !isUp && Daemon.isForsaken
                 }
@@ -153,12 +155,6 @@ struct UpCommand: ParsableCommand {
         } catch let error as HomeError {
             if let signal = Interruption.signal { Interruption.end(by: signal) }
             throw Failure(.unavailable, error.description)
-        } catch let error as ChildError {
-            throw Failure(.unavailable, error.description)
-        } catch let error as SocketError {
-            throw Failure(.io, error.description)
-        } catch let error as EndpointError {
-            throw Failure(.setting, error.description)
         }
         if let signal = Interruption.signal { Interruption.end(by: signal) }
     }

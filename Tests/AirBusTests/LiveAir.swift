@@ -13,6 +13,13 @@ final class LiveAir: @unchecked Sendable {
     static let names = ["A", "B", "X", "director"]
     static let strangerEUI64 = EUI64(0x1002)
 
+    /// For a machine on which threads may stand still for long.
+    static var patient: AirServiceSettings {
+        var settings = AirServiceSettings()
+        settings.patience = 300
+        return settings
+    }
+
     let endpoints: AirEndpoints
     let tape = LineTape()
     /// What the air says to a person.
@@ -25,7 +32,7 @@ final class LiveAir: @unchecked Sendable {
     private var nodes: [HonestNode] = []
 
     init(
-        _ settings: AirServiceSettings = AirServiceSettings(), endpoint: String? = nil,
+        _ settings: AirServiceSettings = LiveAir.patient, endpoint: String? = nil,
         flash: Int = 4_096
     ) throws {
         folder = try TemporaryFolder()

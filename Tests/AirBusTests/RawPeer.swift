@@ -16,8 +16,8 @@ final class RawPeer {
         context = zmq_ctx_new()
         socket = zmq_socket(context, kind)
         set(ZMQ_LINGER, 0)
-        // Whoever asks for nothing within this time gets nothing.
-        set(ZMQ_RCVTIMEO, 20_000)
+        // A busy machine may take long; who expects silence sets this to 0.
+        set(ZMQ_RCVTIMEO, 120_000)
         set(ZMQ_SNDHWM, 0)
         set(ZMQ_RCVHWM, 0)
         if let name { zmq_setsockopt(socket, ZMQ_ROUTING_ID, name, name.utf8.count) }
@@ -77,8 +77,8 @@ final class RawPeer {
 
     /// The next message but pings, and turns unless `turns`; nil for none.
     func next(turns: Bool = false) -> FromAir? {
-        // Pings come about once a second.
-        for _ in 0..<60 {
+        // Pings come ten times a second at most.
+        for _ in 0..<10_000 {
             guard let bytes = receive(), let message = try? FromAir(bytes) else { return nil }
             switch message {
             case .ping: continue
@@ -102,7 +102,7 @@ final class RawPeer {
 
     /// The next turn; nil if something else comes, or nothing.
     func turn() -> BusTurn? {
-        for _ in 0..<60 {
+        for _ in 0..<10_000 {
             guard let bytes = receive() else { return nil }
             var turn = BusTurn()
             if bytes.first == MessageKind.ping.rawValue { continue }

@@ -6,13 +6,13 @@ import Wire
 @Suite("An air whose time runs with the clock")
 struct ClockTests {
     /// An air of two, both listening, with what its chips and nodes recorded.
-    private func begin() -> (air: Air, tape: Tape) {
+    private func begin(_ timekeeping: Timekeeping = .clock) -> (air: Air, tape: Tape) {
         let tape = Tape()
         let member = AirMember(flash: FlashGeometry(size: 4_096))
         let air = Air(
             members: [member, member], settings: AirSettings(),
             links: LinkTable(members: 2, common: Link(rssi: -60)), seed: Seed(1), sink: tape,
-            timekeeping: .clock)
+            timekeeping: timekeeping)
         var turn = Turn()
         while air.next(until: .zero, into: &turn) == .turn {
             var out = Outbox()
@@ -61,6 +61,56 @@ struct ClockTests {
             air.accept(Outbox(), from: 1, nextDeadline: .distantFuture)
         }
         #expect(late == Array(2...65))
+    }
+
+    @Test(
+        "what is asked for after ten thousand years never comes",
+        arguments: [Timekeeping.clock, .lockstep])
+    func horizon(_ timekeeping: Timekeeping) {
+        let (air, tape) = begin(timekeeping)
+        var turn = Turn()
+        let late = Instant(microseconds: Air.horizon.microseconds - 1_000_000)
+        air.act(broadcast(0), from: 0)
+        while air.next(until: .zero + .seconds(1), into: &turn) == .turn {
+            air.accept(Outbox(), from: turn.node, nextDeadline: late)
+        }
+        // At the last moment one sends a frame and asks for more.
+        for node in 0...1 {
+            #expect(air.next(until: .distantFuture, into: &turn) == .turn && turn.node == node)
+            #expect(turn.time == late)
+            air.accept(
+                broadcast(1), from: node,
+                nextDeadline: node == 0 ? Instant(microseconds: .max - 1) : late + .seconds(2))
+        }
+        while air.next(until: .distantFuture, into: &turn) == .turn {
+            #expect(turn.time < late + .seconds(1))
+            air.accept(Outbox(), from: turn.node, nextDeadline: late + .seconds(2))
+        }
+        #expect(air.next(until: .distantFuture, into: &turn) == .rest)
+        #expect(tape.frames.count == 3 && air.now < Air.horizon)
+    }
+
+    @Test("a node that is lost while others have gone ahead of its turn is off, and time goes on")
+    func lost() {
+        let (air, tape) = begin(.lockstep)
+        var turn = Turn()
+        let due = Instant.zero + .seconds(1)
+        for (node, wake) in [due, due + .microseconds(50)].enumerated() {
+            air.wake(node)
+            #expect(air.next(until: due, into: &turn) == .turn && turn.node == node)
+            air.accept(Outbox(), from: node, nextDeadline: wake)
+        }
+        // Node 1 has its turn, 50 µs after node 0's, which is never answered.
+        #expect(air.next(until: .distantFuture, into: &turn) == .turn && turn.node == 0)
+        #expect(air.next(until: .distantFuture, into: &turn) == .turn && turn.node == 1)
+        air.accept(Outbox(), from: 1, nextDeadline: due + .seconds(1))
+        air.takeBack(from: 0)
+        air.lose(0, .connectionLost)
+        #expect(air.next(until: .distantFuture, into: &turn) == .turn && turn.node == 1)
+        #expect(turn.time == due + .seconds(1) && !air.isOn(0))
+        air.accept(Outbox(), from: 1, nextDeadline: .distantFuture)
+        #expect(air.next(until: .distantFuture, into: &turn) == .rest)
+        #expect(tape.events(.nodeLost).count == 1 && tape.events(.poweredOff).count == 1)
     }
 
     @Test("what is recorded never lies before what was recorded already, however late answers are")

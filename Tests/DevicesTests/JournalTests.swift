@@ -324,6 +324,38 @@ struct JournalTests {
         #expect(contents[1]?.count == 90)
     }
 
+    @Test("a record whose head never became safe, and its rest did, spoils no later record")
+    func headless() {
+        let geometry = FlashGeometry(size: 2_048, pageSize: 256)
+        let flash = FlashMemory(geometry: geometry)
+        func use(_ body: (inout Journal, inout Outbox) -> Void) {
+            var journal = Journal(firstPage: 0, pagesPerArea: 2, geometry: geometry)
+            var out = Outbox()
+            out.flash = flash.view
+            journal.open(&out)
+            flash.carryOut(out, at: .zero)
+            out.removeAll()
+            out.flash = flash.view
+            body(&journal, &out)
+            flash.carryOut(out, at: .zero)
+        }
+        use { journal, out in
+            #expect(journal.write(1, [1, 1, 1, 1], &out))
+            // The next record begins after the area's header and this one; its head is 7 bytes.
+            out.program([0x10, 0x20, 0x30].span, at: 12 + 11 + 7)
+        }
+        for round in 1...3 as ClosedRange<UInt8> {
+            use { journal, out in
+                #expect(journal[1] == (round == 1 ? [1, 1, 1, 1] : [round - 1, 0xA5]))
+                #expect(journal.write(1, [round, 0xA5], &out))
+                #expect(journal.write(2, [0x5A, round, 0x5A, 0x5A], &out))
+            }
+        }
+        use { journal, _ in
+            #expect(journal[1] == [3, 0xA5] && journal[2] == [0x5A, 3, 0x5A, 0x5A])
+        }
+    }
+
     @Test("flash full of noise, or of nearly a journal, opens as something sane that works")
     func garbage() {
         for seed in 0..<300 as Range<UInt64> {

@@ -64,13 +64,19 @@ extension World {
         counter: UInt8, _ bytes: [UInt8] = [9, 9, 9], endpoint: UInt8 = 1,
         acknowledged: Bool = false
     ) -> [UInt8] {
-        var header = APSHeader(kind: .data, counter: counter)
+        var header = apsHeader(counter: counter)
         header.acknowledgementRequested = acknowledged
-        (header.destinationEndpoint, header.sourceEndpoint) = (endpoint, 1)
-        (header.cluster, header.profile) = (World.cluster, ProfileID.smartEnergy)
+        header.destinationEndpoint = endpoint
         var frame = FrameBuffer()
         header.encode(into: &frame)
         return frame.bytes + bytes
+    }
+
+    func apsHeader(counter: UInt8) -> APSHeader {
+        var header = APSHeader(kind: .data, counter: counter)
+        (header.destinationEndpoint, header.sourceEndpoint) = (1, 1)
+        (header.cluster, header.profile) = (World.cluster, ProfileID.smartEnergy)
+        return header
     }
 
     /// An APS frame sealed with a link key, or a key derived from one.

@@ -64,8 +64,10 @@ struct ImpostorTests {
         #expect(world.attack(0, with: [old]) == ([.nwkReplayed], 0))
     }
 
-    @Test("an impostor at the hub does not move a device from its router, which it can leave")
-    func straight() {
+    @Test(
+        "an impostor at the hub does not move a device from its router, which it can leave",
+        arguments: [false, true])
+    func straight(isLinkSecured: Bool) {
         let (world, device, address) = behindRouter()
         #expect(world.stack(0)?.address(of: device) == address)
         let sent = world.tape.frames.count
@@ -74,11 +76,33 @@ struct ImpostorTests {
         #expect(world.stack(0)?.neighbourTable[device] == nil)
         // The answer and the key, neither by way of the router.
         #expect(world.destinations(of: 0, since: sent).contains(.short(address)))
-        // With the network key it is heard, and is a child.
+        // What it has once sent to its router may come from anybody.
         var header = world.header(to: .coordinator)
         header.source = address
-        let frame = world.forge(header, world.apsData(counter: 1), source: device)
-        #expect(world.attack(0, with: [frame]).messages == 1)
+        let recorded = world.forge(header, world.apsData(counter: 1), source: device)
+        #expect(world.attack(0, with: [recorded]).messages == 1)
+        #expect(world.stack(0)?.neighbourTable[device]?.relation != .child)
+        #expect(world.stack(0)?.address(of: device) == address)
+        // What it says to its parent alone, or under its link key, it says as a child.
+        var keepAlive = world.header(.command, to: .coordinator)
+        keepAlive.source = address
+        let toRouter = {
+            var header = keepAlive
+            header.destination = World.attackerAddress
+            return header
+        }()
+        let elsewhere = world.forge(toRouter, [0x0B, 0x08, 0x00], source: device)
+        _ = world.attack(0, with: [elsewhere])
+        #expect(world.stack(0)?.neighbourTable[device]?.relation != .child)
+        let here =
+            isLinkSecured
+            ? world.forge(
+                header,
+                world.apsSealed(
+                    world.apsHeader(counter: 2), [0x01], key: World.strangerKey,
+                    source: device, named: false, counter: 7_000), source: device)
+            : world.forge(keepAlive, [0x0B, 0x08, 0x00], source: device)
+        _ = world.attack(0, with: [here])
         #expect(world.stack(0)?.neighbourTable[device]?.relation == .child)
         #expect(world.stillWorks())
     }

@@ -186,10 +186,10 @@ extension ZigbeeStack {
 
     // MARK: - Receiving
 
-    /// `frame` is opened where it is.
+    /// `frame` is opened where it is. `speaker` secured it for this hop; nil if nobody did.
     mutating func receiveAPS(
         _ frame: inout FrameBuffer, _ nwk: NWKHeader, from start: Int, sender: ShortAddress,
-        at now: Instant, into out: inout Outbox
+        speaker: EUI64?, at now: Instant, into out: inout Outbox
     ) {
         let header: APSHeader
         let headerEnd: Int
@@ -211,6 +211,10 @@ extension ZigbeeStack {
                     source: &source, nwk: nwk, into: &out)
             else { return }
             (payload, key) = (opened.payload, opened.key)
+            if let speaker, speaker == source, nwk.source == sender {
+                // Nobody has sent it before, and it came straight from the device.
+                takeBack(speaker, at: sender, now: now, into: &out)
+            }
         }
         guard nwk.isSecured || (header.kind == .command && header.isSecured) else {
             out.drop(.nwkUnsecured, from: nwk.source)

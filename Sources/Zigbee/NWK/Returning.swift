@@ -3,7 +3,9 @@ import Wire
 
 /// Devices that ask to be let in, or back in, without the network key, although they are known
 /// already. Anybody can ask in anybody's name: until the device itself is heard from where it is
-/// said to be, it gets the key there and nothing that is known of it changes.
+/// said to be, it gets the key there and nothing that is known of it changes. Here it is heard by
+/// what nobody can have recorded where it was before: an End Device Timeout Request to this node,
+/// or a frame under its link key.
 ///
 /// Bounded, oldest out first.
 struct ReturningTable: Sendable {
@@ -42,7 +44,8 @@ extension ZigbeeStack {
             || trustCentre.parent(of: device) != nil
     }
 
-    /// A device that asked without the network key sends with it, to this node: it is a child.
+    /// A device that asked without the network key is heard with it, straight and anew: it is a
+    /// child.
     mutating func takeBack(
         _ device: EUI64, at address: ShortAddress, now: Instant, into out: inout Outbox
     ) {
@@ -73,6 +76,7 @@ extension ZigbeeStack {
             trustCentre.setParent(of: device, nil)
         }
         requestSave()
+        reappeared(at: address, now: now, into: &out)
     }
 
     /// The trust centre hears from a device behind the router that it is said to be behind.

@@ -203,10 +203,6 @@ extension ZigbeeStack {
         if !isActive { heardUnderOtherKey(auxiliary.keySequence, into: &out) }
         if network.keyMisses != 0 { network.keyMisses = 0 }
         remember(source, sender, isOwnAddress: header.source == sender, at: now, into: &out)
-        if header.source == sender, !returning.isEmpty {
-            takeBack(source, at: sender, now: now, into: &out)
-            reappeared(at: sender, now: now, into: &out)
-        }
         return Opened(payload: payload, source: source)
     }
 
@@ -293,13 +289,18 @@ extension ZigbeeStack {
         // Who leaves or asks to be let in again need not be told to.
         let command =
             header.kind == .command && payload < frame.count ? frame[payload] : nil
+        let isKeepAlive = command == NWKCommand.endDeviceTimeoutRequestIdentifier
+        if isKeepAlive, let speaker, header.source == sender,
+            header.destination == network.address
+        {
+            // Only to its parent does a device say this, so no old frame to another one is like it.
+            takeBack(speaker, at: sender, now: now, into: &out)
+        }
         if header.isSecured, !header.destination.isBroadcast,
             command != NWKCommand.leaveIdentifier, command != NWKCommand.rejoinRequestIdentifier
         {
             sendAwayIfNoChild(
-                header, sender: sender,
-                isKeepAlive: command == NWKCommand.endDeviceTimeoutRequestIdentifier, at: now,
-                into: &out)
+                header, sender: sender, isKeepAlive: isKeepAlive, at: now, into: &out)
         }
         if header.isSecured, !awaited.isEmpty { noteWord(of: header.source, into: &out) }
         if header.isSecured, !returning.isEmpty, configuration.role == .coordinator,
@@ -338,7 +339,9 @@ extension ZigbeeStack {
         }
         switch header.kind {
         case .data:
-            receiveAPS(&frame, header, from: payload, sender: sender, at: now, into: &out)
+            receiveAPS(
+                &frame, header, from: payload, sender: sender, speaker: speaker, at: now,
+                into: &out)
         case .command:
             receiveNWKCommand(
                 frame, header, from: payload, sender: sender, speaker: speaker,

@@ -110,7 +110,8 @@ public struct ZigbeeStack {
         pump(at: now, into: &out)
     }
 
-    mutating func requestSave() { wantsSave = true }
+    /// Has it saved: also by who has taken a request and could not carry it out.
+    public mutating func requestSave() { wantsSave = true }
     var hasUnsaved: Bool { wantsSave }
 
     /// The EUI-64 behind a short address, if known.
