@@ -42,7 +42,9 @@ struct ImageVerifyCommand: ParsableCommand {
         switch image.form {
         case .gbcsUnsigned:
             try Output.write(
-                "\(file): no supplier signature; the form gbcs-unsigned (PPMID) has none\n")
+                "\(file): no supplier signature; the form gbcs-unsigned (PPMID) has none. If this "
+                    + "is another device's image, its end is missing or damaged: --form "
+                    + "gbcs-signed says where\n")
         case .standard:
             try verifyIntegrity(of: image)
         case .gbcsSigned:
@@ -54,6 +56,12 @@ struct ImageVerifyCommand: ParsableCommand {
                     .verdict,
                     "\(file): the signature is wrong: either the manufacturer image was changed "
                         + "or another key signed it than that of \(certificate ?? key ?? "")")
+            }
+            if let replace = image.trailer?.forceReplace, replace > 1 {
+                throw Failure(
+                    .verdict,
+                    "\(file): the supplier signature is valid, and the force replace byte before "
+                        + "it is \(replace), neither 0 nor 1")
             }
             try Output.write("\(file): the supplier signature is valid\n")
         }

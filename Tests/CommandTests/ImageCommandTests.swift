@@ -119,6 +119,11 @@ struct ImageCommandTests {
         changed[500] ^= 1
         try folder.write(changed, as: "changed.ota")
         #expect(try verify("changed.ota", ["--key", key]).code == 1)
+        changed[500] ^= 1
+        changed[changed.count - 66] = 2
+        try folder.write(changed, as: "replace.ota")
+        let replace = try verify("replace.ota", ["--key", key, "--form", "gbcs-signed"])
+        #expect(replace.code == 1 && replace.errors.contains("force replace byte"))
         #expect(try verify("a.ota", []).code == 64)
         #expect(try verify("a.ota", ["--key", key, "--certificate", key]).code == 64)
         #expect(try verify("a.ota", ["--key", "a.ota"]).code == 65)
@@ -133,6 +138,7 @@ struct ImageCommandTests {
             let result = try RunHan.han(["image", "verify", "p.ota"] + option, in: folder.path)
             #expect(result.code == 0)
             #expect(result.output.contains("no supplier signature"))
+            #expect(result.output.contains("--form gbcs-signed"))
         }
         let forced = try RunHan.han(
             ["image", "verify", "p.ota", "--form", "gbcs-signed"], in: folder.path)

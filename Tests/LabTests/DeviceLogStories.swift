@@ -184,6 +184,26 @@ struct DeviceLogStories {
     }
 }
 
+@Suite("A network that lets nobody in")
+struct ClosedNetworkStories {
+    @Test("a device that hears only a closed network says so, and joins once it is open")
+    func closed() throws {
+        let told = try Told(
+            Homes.home([Homes.device(.esme), Homes.device(.ppmid)]), images: [],
+            [
+                .power(device: "PPMID", on: false), .join(devices: ["ESME"]),
+                .permitJoining(.seconds(1)), .wait(.seconds(10)),
+                .power(device: "PPMID", on: true), .wait(.minutes(5)),
+                .permitJoining(.minutes(5)), .join(devices: ["PPMID"]),
+            ], named: "closed")
+        #expect(told.result.failure == nil)
+        let reasons = told.events("joinFailed", of: "PPMID").compactMap {
+            $0["reason"] as? String
+        }
+        #expect(reasons.count > 2 && Set(reasons.dropFirst()) == ["joiningClosed"])
+    }
+}
+
 @Suite("What a sleeper asks and is asked at its wakes")
 struct WakeStories {
     @Test("one that asks as often as it wakes asks at every wake, also where frames get lost")

@@ -32,6 +32,20 @@ struct DeliveryTests {
         #expect(world.drops(at: 1, since: events) == [.apsUnexpected, .apsUnexpected])
     }
 
+    @Test("a frame that says something else under an APS counter that has come round is taken")
+    func sameCounter() {
+        let world = World()
+        world.start()
+        var header = world.header(to: .coordinator)
+        header.source = world.device
+        for (bytes, expected) in [([1, 2], 1), ([1, 3], 1), ([1, 2], 0)] as [([UInt8], Int)] {
+            let frame = world.forge(
+                header, world.apsData(counter: 250, bytes, acknowledged: true),
+                source: World.deviceEUI64)
+            #expect(world.attack(0, with: [frame]).messages == expected, "\(bytes)")
+        }
+    }
+
     @Test("a frame that the MAC sends twice is taken once")
     func macDuplicate() {
         let world = World()

@@ -38,6 +38,7 @@ struct APSLayer: Sendable {
     private struct Seen {
         var source: ShortAddress
         var counter: UInt8
+        var content: UInt64
         var expires: Instant
     }
 
@@ -56,20 +57,34 @@ struct APSLayer: Sendable {
         seen.reserveCapacity(Self.duplicateLimit)
     }
 
+    /// FNV-1a.
+    private static func digest(_ bytes: Span<UInt8>) -> UInt64 {
+        var digest: UInt64 = 0xCBF2_9CE4_8422_2325
+        for index in bytes.indices { digest = (digest ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
+        return digest
+    }
+
     mutating func nextCounter() -> UInt8 {
         counter &+= 1
         return counter
     }
 
     /// True if the frame has not been taken before; it is remembered until `expires`.
+    ///
+    /// A counter of eight bits comes round while frames are remembered, where its sender is busy
+    /// with others: a frame that says something else is another one.
     mutating func admit(
-        _ source: ShortAddress, _ counter: UInt8, at now: Instant, until expires: Instant
+        _ source: ShortAddress, _ counter: UInt8, _ content: Span<UInt8>, at now: Instant,
+        until expires: Instant
     ) -> Bool {
+        let content = Self.digest(content)
         for entry in seen
-        where entry.counter == counter && entry.source == source && entry.expires > now {
+        where entry.counter == counter && entry.source == source && entry.content == content
+            && entry.expires > now
+        {
             return false
         }
-        let entry = Seen(source: source, counter: counter, expires: expires)
+        let entry = Seen(source: source, counter: counter, content: content, expires: expires)
         if seen.count < Self.duplicateLimit {
             seen.append(entry)
         } else {

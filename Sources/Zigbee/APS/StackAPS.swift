@@ -321,7 +321,7 @@ extension ZigbeeStack {
         let isNew =
             !header.acknowledgementRequested
             || aps.admit(
-                nwk.source, header.counter, at: now,
+                nwk.source, header.counter, frame.span.extracting(payload...), at: now,
                 until: now + configuration.network.apsDuplicateMemory)
         guard isNew else {
             out.drop(.apsDuplicate, from: nwk.source)

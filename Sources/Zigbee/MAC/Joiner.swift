@@ -26,6 +26,8 @@ struct Joiner: Sendable {
     var deadline = Instant.distantFuture
     var channelIndex = 0
     var best: Candidate?
+    /// Why none of the networks that were heard would do.
+    var obstacle = RefusalReason.noBeacon
     /// PANs that let this device associate but sent no key; tried last.
     var refusedBy: ContiguousArray<EUI64> = []
 
@@ -45,6 +47,7 @@ extension ZigbeeStack {
         joiner.phase = .scanning
         joiner.channelIndex = 0
         joiner.best = nil
+        joiner.obstacle = .noBeacon
         network.pan = .broadcast
         network.address = .unassigned
         scan(at: now, into: &out)
@@ -101,9 +104,13 @@ extension ZigbeeStack {
             considerForRejoin(beacon, header, address: address, lqi: reception.lqi)
             return
         }
-        guard beacon.associationPermitted, beacon.stackProfile == 2,
+        guard beacon.stackProfile == 2 else { return }
+        let hasRoom =
             configuration.role == .endDevice ? beacon.endDeviceCapacity : beacon.routerCapacity
-        else { return }
+        guard beacon.associationPermitted, hasRoom else {
+            joiner.obstacle = beacon.associationPermitted ? .panFull : .joiningClosed
+            return
+        }
         let candidate = Joiner.Candidate(
             pan: header.sourcePAN, extendedPAN: beacon.extendedPAN,
             channel: configuration.channels[joiner.channelIndex], address: address,
@@ -134,7 +141,7 @@ extension ZigbeeStack {
             } else if let best = joiner.best {
                 associate(with: best, at: now, into: &out)
             } else {
-                failJoining(.noBeacon, at: now, into: &out)
+                failJoining(joiner.obstacle, at: now, into: &out)
             }
         case .associating: failJoining(.noResponse, at: now, into: &out)
         case .awaitingKey:

@@ -53,6 +53,10 @@ struct OutgoingFrame: Sendable {
 /// A frame held for a child that sleeps, until it polls or the frame expires.
 struct IndirectFrame: Sendable {
     var frame: OutgoingFrame
+    /// As it went out the last time; empty if it has not.
+    var sent = FrameBuffer()
+    /// The network counter that came next then, if the frame has one.
+    var nextCounter: UInt32?
     var holder: PendingAddress
     var expires: Instant
     var isOnAir = false
@@ -162,12 +166,12 @@ struct MACLayer: Sendable {
     }
 
     /// The frame on the air for `holder` stays held as it was sent.
-    mutating func keepSealed(_ psdu: FrameBuffer, for holder: PendingAddress) {
+    mutating func keepSent(_ psdu: FrameBuffer, nextCounter: UInt32, for holder: PendingAddress) {
         guard let index = indirect.firstIndex(where: { $0.holder == holder && $0.isOnAir }) else {
             return
         }
-        indirect[index].frame.content = .mac
-        indirect[index].frame.body = psdu
+        indirect[index].sent = psdu
+        indirect[index].nextCounter = indirect[index].frame.isSecured ? nextCounter : nil
     }
 
     mutating func rememberPoll(of holder: PendingAddress, until: Instant) {
@@ -188,13 +192,18 @@ struct MACLayer: Sendable {
 
     /// Makes the oldest frame held for `holder` the `current` one, as `dequeue` does; it stays held
     /// until it is acknowledged.
-    mutating func release(for holder: PendingAddress) -> UInt8? {
+    mutating func release(for holder: PendingAddress, nextCounter: UInt32) -> UInt8? {
         guard isChipFree,
             let index = indirect.firstIndex(where: { $0.holder == holder && !$0.isOnAir })
         else { return nil }
         indirect[index].isOnAir = true
         inFlightIndirect = holder
         current = indirect[index].frame
+        if !indirect[index].sent.isEmpty, indirect[index].nextCounter ?? nextCounter == nextCounter
+        {
+            current.content = .mac
+            current.body = indirect[index].sent
+        }
         return nextHandle()
     }
 

@@ -89,13 +89,16 @@ extension ZigbeeStack {
             return
         }
         let hasMore = isAwaited || mac.holdsMoreThanOne(for: holder)
-        guard let handle = mac.release(for: holder) else { return }
-        // Sealed once: asked for again, it is the same frame with the same sequence number.
+        let counter = network.outgoingCounter
+        guard let handle = mac.release(for: holder, nextCounter: counter) else { return }
+        // Asked for again, it is the same frame with the same sequence number. But once others have
+        // been sealed since, which the child may have heard, it is sealed anew: its counter would
+        // lie behind theirs.
         guard var body = sealedCurrent(into: &out) else {
             promise(holder, into: &out)
             return
         }
-        mac.keepSealed(body, for: holder)
+        mac.keepSent(body, nextCounter: network.outgoingCounter, for: holder)
         if hasMore { body[0] |= 0x10 }
         out.transmit(body, handle: handle, isIndirect: true)
     }
