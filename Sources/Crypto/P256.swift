@@ -43,7 +43,7 @@ public enum P256 {
         return bytes
     }
 
-    private static func withPoint<T>(_ body: (OpaquePointer, OpaquePointer) -> T) -> T {
+    static func withPoint<T>(_ body: (OpaquePointer, OpaquePointer) -> T) -> T {
         guard let group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1),
             let point = EC_POINT_new(group)
         else { fatalError("libcrypto lacks P-256, or memory ran out") }
