@@ -38,6 +38,8 @@ public struct Certificate: Hashable, Sendable {
     public let subject: EUI64?
     /// nil for a device.
     public let role: Role?
+    /// Whether the subject is a hardware module.
+    public let isDevice: Bool
     /// nil for either where the certificate does not say what its key is for.
     public let isForSigning: Bool?
     public let isForKeyAgreement: Bool?
@@ -52,6 +54,7 @@ public struct Certificate: Hashable, Sendable {
         let device = Self.deviceID(certificate.pointer)
         subject = device ?? Self.uniqueID(name)
         role = device == nil ? Self.role(name) : nil
+        isDevice = device != nil
         let usage = X509_get_key_usage(certificate.pointer)
         // All ones: there is no such extension.
         let isSaid = usage != UInt32.max

@@ -52,13 +52,10 @@ public struct KeyStore: MessageKeys, Sendable {
         _ certificate: Certificate, of party: EUI64? = nil, for use: Use? = nil
     ) -> EUI64? {
         guard let id = party ?? certificate.subject else { return nil }
-        // A role is only the subject's own.
-        if certificate.subject == id {
-            if let role = certificate.role {
-                parties[id, default: Party()].role = role
-            } else {
-                parties[id, default: Party()].isDevice = true
-            }
+        // What a certificate of somebody else says of its subject is not true of this party.
+        if (certificate.subject ?? id) == id {
+            if let role = certificate.role { parties[id, default: Party()].role = role }
+            if certificate.isDevice { parties[id, default: Party()].isDevice = true }
         }
         if let use {
             add(certificate.publicKey, of: id, for: use)

@@ -73,7 +73,7 @@ enum DER {
     }
 
     /// A GeneralizedTime YYYYMMDDhhmmssZ.
-    static func time(_ time: UTCTime) -> [UInt8] {
+    static func time(_ time: GeneralizedTime) -> [UInt8] {
         DERValue.primitive(0x18, Array(time.digits.utf8) + [UInt8(ascii: "Z")]).encoded()
     }
 }
@@ -122,12 +122,13 @@ extension MessageReader {
     }
 
     /// A GeneralizedTime YYYYMMDDhhmmssZ.
-    mutating func derTime(_ field: String) throws(MessageError) -> UTCTime {
+    mutating func derTime(_ field: String) throws(MessageError) -> GeneralizedTime {
         try expect([0x18], "\(field) (GeneralizedTime)")
         let count = try shortestLength("length of \(field)")
         let start = offset
         let bytes = try take(count, field)
-        guard bytes.last == UInt8(ascii: "Z"), let time = UTCTime(digits: Array(bytes.dropLast()))
+        guard bytes.last == UInt8(ascii: "Z"),
+            let time = GeneralizedTime(digits: Array(bytes.dropLast()))
         else {
             throw MessageError(
                 offset: start, field: field, found: Hex.string(bytes),

@@ -33,8 +33,9 @@ public struct GBCSMessage: Hashable, Sendable {
     public var signature: SignatureField
     /// Twelve bytes; nil for a message without MAC header.
     public private(set) var mac: [UInt8]?
-    private var macHeaderLength = EncodedLength.shortest(0)
-    private var payloadLength = EncodedLength.shortest(0)
+    /// Of the two lengths, where they are longer than need be.
+    private var macHeaderExcess = 0
+    private var payloadExcess = 0
 
     public init(
         header: GroupingHeader, payload: [UInt8], signature: SignatureField = .missing
@@ -62,7 +63,7 @@ public struct GBCSMessage: Hashable, Sendable {
                     offset: start, field: "length in the MAC header",
                     found: "\(length.value) bytes", expected: "the \(reader.remaining) that follow")
             }
-            macHeaderLength = length
+            macHeaderExcess = length.excessOctets
             try reader.expect(Self.securityHeader, "security header")
         case 0xDF: break
         case 0xE0:
@@ -80,7 +81,7 @@ public struct GBCSMessage: Hashable, Sendable {
         let hasMAC = bytes.first == 0xDD
         header = try GroupingHeader(from: &reader)
         let length = try reader.length("payload length")
-        payloadLength = length
+        payloadExcess = length.excessOctets
         payload = try reader.take(length.value, "payload")
         if !hasMAC, reader.remaining == 0 {
             signature = .missing
@@ -113,12 +114,14 @@ public struct GBCSMessage: Hashable, Sendable {
     public func encoded() -> [UInt8] {
         guard let mac else { return groupedBytes + signatureBytes }
         let content = Self.securityHeader + groupedBytes + signatureBytes + mac
-        return Self.macHeader + macHeaderLength.holding(content.count).encoded + content
+        let length = EncodedLength.holding(content.count, excessOctets: macHeaderExcess)
+        return Self.macHeader + length.encoded + content
     }
 
     /// Grouping header and payload.
     private var groupedBytes: [UInt8] {
-        header.encoded() + payloadLength.holding(payload.count).encoded + payload
+        header.encoded()
+            + EncodedLength.holding(payload.count, excessOctets: payloadExcess).encoded + payload
     }
 
     private var signatureBytes: [UInt8] {

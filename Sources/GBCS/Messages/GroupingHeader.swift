@@ -20,7 +20,8 @@ public struct GroupingHeader: Hashable, Sendable {
     /// In responses to what may be future dated, and in reads with a time stamp.
     public var dateTime: COSEMDateTime?
     public var otherInformation: OtherInformation
-    private var otherInformationLength = EncodedLength.shortest(0)
+    /// Of the length of the other information, where it is longer than need be.
+    private var lengthExcess = 0
 
     public init(
         kind: MessageKind, counter: UInt64, originator: EUI64, recipient: EUI64,
@@ -60,7 +61,7 @@ public struct GroupingHeader: Hashable, Sendable {
                 expected: "00 or 0c")
         }
         let length = try reader.length("other information length")
-        otherInformationLength = length
+        lengthExcess = length.excessOctets
         let informationStart = reader.offset
         let information = try reader.take(length.value, "other information")
         otherInformation = try OtherInformation(parsing: information, base: informationStart)
@@ -72,7 +73,8 @@ public struct GroupingHeader: Hashable, Sendable {
         bytes += [0x08] + originator.bigEndianBytes + [0x08] + recipient.bigEndianBytes
         bytes += dateTime.map { [0x0C] + $0.bytes } ?? [0x00]
         let information = otherInformation.encoded()
-        return bytes + otherInformationLength.holding(information.count).encoded + information
+        let length = EncodedLength.holding(information.count, excessOctets: lengthExcess)
+        return bytes + length.encoded + information
     }
 
     /// The transaction id: CRA flag and counter. It goes into the key of the MAC.

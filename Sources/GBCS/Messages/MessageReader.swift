@@ -113,10 +113,14 @@ public struct EncodedLength: Hashable, Sendable {
         return EncodedLength(value: value, octets: octets == 4 && value < 1 << 24 ? 3 : octets)
     }
 
-    /// This form for another value, or the shortest one if it has no room for that.
-    func holding(_ value: Int) -> EncodedLength {
-        let least = Self.shortest(value)
-        return octets > least.octets ? EncodedLength(value: value, octets: octets) : least
+    /// How many bytes are behind the first one where the form is longer than need be; else 0.
+    var excessOctets: Int { self == .shortest(value) ? 0 : octets }
+
+    /// In the shortest form, or in one of so many bytes behind the first if that is longer.
+    static func holding(_ value: Int, excessOctets: Int) -> EncodedLength {
+        let least = shortest(value)
+        return excessOctets > least.octets
+            ? EncodedLength(value: value, octets: excessOctets) : least
     }
 
     var encoded: [UInt8] {

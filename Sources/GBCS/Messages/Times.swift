@@ -1,7 +1,7 @@
 import Wire
 
 /// A date and time of day in UTC, to the second, as ASN.1's GeneralizedTime has it in GBCS.
-public struct UTCTime: Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct GeneralizedTime: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// 0 to 9999.
     public let year: Int
     /// 1 to 12.
@@ -14,7 +14,7 @@ public struct UTCTime: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// The moment that stands for "never": a CS06 with it cancels a pending activation
     /// (GBCS 9.2.2.7).
-    public static let never = UTCTime(
+    public static let never = GeneralizedTime(
         year: 9999, month: 12, day: 31, hour: 23, minute: 59, second: 59)!
 
     /// nil for a date or a time that there is not.
@@ -105,7 +105,7 @@ public struct UTCTime: Hashable, Comparable, Sendable, CustomStringConvertible {
             + "T\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2))Z"
     }
 
-    public static func < (a: UTCTime, b: UTCTime) -> Bool { a.digits < b.digits }
+    public static func < (a: GeneralizedTime, b: GeneralizedTime) -> Bool { a.digits < b.digits }
 }
 
 /// `number` with zeros in front up to `count` digits.
@@ -128,7 +128,7 @@ public struct COSEMDateTime: Hashable, Sendable, CustomStringConvertible {
 
     /// A time in UTC as the published test data writes it: no day of the week, no deviation
     /// (8000), no clock status (FF), hundredths 0.
-    public init(_ time: UTCTime) {
+    public init(_ time: GeneralizedTime) {
         bytes =
             [UInt8](bigEndian: UInt16(time.year))
             + [
@@ -138,10 +138,10 @@ public struct COSEMDateTime: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The date and time, where all parts of them are specified and the deviation is none or 0.
-    public var utc: UTCTime? {
+    public var utc: GeneralizedTime? {
         let deviation = UInt16(bytes[9]) << 8 | UInt16(bytes[10])
         guard deviation == 0x8000 || deviation == 0 else { return nil }
-        return UTCTime(
+        return GeneralizedTime(
             year: Int(bytes[0]) << 8 | Int(bytes[1]), month: Int(bytes[2]), day: Int(bytes[3]),
             hour: Int(bytes[5]), minute: Int(bytes[6]), second: Int(bytes[7]))
     }

@@ -8,10 +8,10 @@ public struct ActivateFirmware: Hashable, Sendable {
     public var hash: Digest256
     /// The counter of the grouping header once more.
     public var originatorCounter: UInt64
-    /// When to activate; without it, at once. `UTCTime.never` cancels what is pending.
-    public var executionTime: UTCTime?
+    /// When to activate; without it, at once. `GeneralizedTime.never` cancels what is pending.
+    public var executionTime: GeneralizedTime?
 
-    public init(hash: Digest256, originatorCounter: UInt64, executionTime: UTCTime? = nil) {
+    public init(hash: Digest256, originatorCounter: UInt64, executionTime: GeneralizedTime? = nil) {
         self.hash = hash
         self.originatorCounter = originatorCounter
         self.executionTime = executionTime
@@ -118,13 +118,14 @@ public enum ActivateFirmwareResponse: Hashable, Sendable {
 ///     SEQUENCE { INTEGER code, GeneralizedTime executed, INTEGER originator counter, outcome }
 public struct FutureDatedFirmwareAlert: Hashable, Sendable {
     public var code: AlertCode
-    public var executedAt: UTCTime
+    public var executedAt: GeneralizedTime
     /// That of the command.
     public var originatorCounter: UInt64
     public var outcome: ActivationOutcome
 
     /// 8F66 for success, 8F67 for anything else.
-    public init(executedAt: UTCTime, originatorCounter: UInt64, outcome: ActivationOutcome) {
+    public init(executedAt: GeneralizedTime, originatorCounter: UInt64, outcome: ActivationOutcome)
+    {
         code =
             outcome.result == .success
             ? .futureDatedCommandActioned : .futureDatedCommandNotActioned

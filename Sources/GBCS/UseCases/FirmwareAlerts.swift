@@ -5,13 +5,13 @@ import Wire
 ///     SEQUENCE { INTEGER 8F8B, GeneralizedTime, OCTET STRING (4) version, INTEGER result }
 public struct PPMIDFirmwareAlert: Hashable, Sendable {
     public var code = AlertCode.ppmidFirmwareActivation
-    public var time: UTCTime
+    public var time: GeneralizedTime
     /// The version that runs.
     public var version: UInt32
     /// 0 success, 1 failure; others are kept.
     public var result: UInt8
 
-    public init(time: UTCTime, version: UInt32, result: UInt8) {
+    public init(time: GeneralizedTime, version: UInt32, result: UInt8) {
         self.time = time
         self.version = version
         self.result = result
@@ -63,7 +63,7 @@ public struct FirmwareTransferResult: RawRepresentable, Hashable, Sendable {
 ///                INTEGER result }
 public struct FirmwareTransferAlert: Hashable, Sendable {
     public var code: AlertCode
-    public var time: UTCTime
+    public var time: GeneralizedTime
     /// For whom the image was.
     public var device: EUI64
     /// The file version of the image.
@@ -71,7 +71,9 @@ public struct FirmwareTransferAlert: Hashable, Sendable {
     public var result: FirmwareTransferResult
 
     /// assumption: 8F8A goes with success and 8F89 with the other three results.
-    public init(time: UTCTime, device: EUI64, version: UInt32, result: FirmwareTransferResult) {
+    public init(
+        time: GeneralizedTime, device: EUI64, version: UInt32, result: FirmwareTransferResult
+    ) {
         code = result == .success ? .firmwareTransferred : .firmwareTransferFailed
         self.time = time
         self.device = device
