@@ -15,7 +15,7 @@ extension FuzzTarget {
                 for seed in seeds { take(seed, keys) }
                 return Prepared(seeds: seeds) { take($0, keys) }
             },
-            FuzzTarget("gbcs-payload", maximumLength: 1024, briefRuns: 20_000, memory: memory) {
+            FuzzTarget("gbcs-payload", maximumLength: 1024, briefRuns: 4_000, memory: memory) {
                 let bare = messageSeeds(place).compactMap { try? GBCSMessage(parsing: $0) }
                 let kinds = Set(
                     bare.map { Headed(code: $0.header.otherInformation, $0.header.kind) })
