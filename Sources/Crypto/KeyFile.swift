@@ -56,6 +56,25 @@ enum KeyFile {
             found: blocks.map(\.label).joined(separator: "', '"), expected: expected)
     }
 
+    /// The first certificate in `bytes`, and its key.
+    static func loadCertificate(
+        _ bytes: [UInt8]
+    ) throws(KeyError) -> (certificate: LoadedCertificate, key: LoadedKey) {
+        let key = try load(bytes, as: [.certificate])
+        defer { ERR_clear_error() }
+        let isBinary = bytes.count > 1 && bytes[0] == 0x30 && bytes[1] >= 0x80
+        let blocks = isBinary ? [] : pemBlocks(bytes)
+        let der =
+            blocks.isEmpty ? bytes : blocks.first { Kind(label: $0.label) == .certificate }?.body
+        let certificate = der?.withUnsafeBufferPointer { buffer in
+            var position = buffer.baseAddress
+            return d2i_X509(nil, &position, buffer.count)
+        }
+        // It was read once already.
+        guard let certificate else { throw .unreadable(expected: Kind.certificate.rawValue) }
+        return (LoadedCertificate(owning: certificate), key)
+    }
+
     // MARK: DER
 
     /// nil if `bytes` do not start with a structure of this kind.

@@ -67,6 +67,15 @@ extension P256 {
                     context, encoded, encoded.count, message, message.count) == 1
         }
 
+        /// OSSL_PKEY_PARAM_GROUP_NAME and OSSL_PKEY_PARAM_PUB_KEY. libcrypto keeps the pointer to
+        /// the name, and that of a String is gone when the call that takes it returns.
+        private static let groupName: StaticString = "group"
+        private static let pointName: StaticString = "pub"
+
+        private static func name(_ text: StaticString) -> UnsafePointer<CChar> {
+            UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
+        }
+
         /// The key as libcrypto wants it, straight from the point: its parser of
         /// SubjectPublicKeyInfo takes longer than the verification itself.
         private func loaded() -> LoadedKey? {
@@ -77,9 +86,9 @@ extension P256 {
                 point.withUnsafeMutableBufferPointer { point in
                     var parameters = [
                         OSSL_PARAM_construct_utf8_string(
-                            OSSL_PKEY_PARAM_GROUP_NAME, curve.baseAddress, 0),
+                            Self.name(Self.groupName), curve.baseAddress, 0),
                         OSSL_PARAM_construct_octet_string(
-                            OSSL_PKEY_PARAM_PUB_KEY, point.baseAddress, point.count),
+                            Self.name(Self.pointName), point.baseAddress, point.count),
                         OSSL_PARAM_construct_end(),
                     ]
                     // EVP_PKEY_PUBLIC_KEY, a macro that Swift does not import.

@@ -10,7 +10,7 @@ struct Han: ParsableCommand {
         subcommands: [
             DemoCommand.self, RunCommand.self, ImageCommand.self, ProfileCommand.self,
             UpCommand.self, PsCommand.self, CtlCommand.self, DownCommand.self, SniffCommand.self,
-            AirCommand.self, NodeCommand.self, KeysCommand.self,
+            AirCommand.self, NodeCommand.self, KeysCommand.self, GBCSCommand.self,
         ])
 
     /// The parser's own `main`, but for the exit codes of `Failure`.

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import GBCS
 import Lab
 import Wire
 
@@ -45,6 +46,11 @@ extension FuzzTarget {
             },
             keyFile(place, "certificate") { bytes throws(KeyError) in
                 _ = try P256.PublicKey(certificate: bytes)
+            },
+            keyFile(place, "gbcs-certificate") { bytes throws(KeyError) in
+                let certificate = try Certificate(bytes)
+                var keys = KeyStore()
+                keys.add(certificate)
             },
             keyFile(place, "public-key") { bytes throws(KeyError) in
                 _ = try P256.PublicKey(spki: bytes)
