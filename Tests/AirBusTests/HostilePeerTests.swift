@@ -52,6 +52,13 @@ struct HostilePeerTests {
         for _ in 0..<9 { late.send([0xFF]) }
         #expect(late.dismissal() != nil)
         late.hello("X")
+        for _ in 0..<12 {
+            late.send(Self.hello, [])
+            late.send([UInt8](repeating: 2, count: 131_073))
+        }
+        let next = RawPeer(air.endpoints.node)
+        next.send([0xFF])
+        #expect(next.error()?.code == .malformed)
         air.join()
         #expect(air.finish() == LiveAir.undisturbed)
         #expect(LiveAir.undisturbed.count > 1_000)
