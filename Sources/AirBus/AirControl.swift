@@ -11,10 +11,12 @@ extension AirService {
             var request = try ControlRequest(parsing: bytes)
             switch request.body {
             case .status:
-                builder.status(status(), request: request.number)
+                let status = status()
+                builder.status(status, request: request.number)
                 answer(peer)
             case .end:
-                builder.done(request: request.number, time: status().time)
+                let time = status().time
+                builder.done(request: request.number, time: time)
                 answer(peer)
                 for world in worlds where world.state != .ended {
                     end(world, .airStopped, "the run was ended by hand")
@@ -36,8 +38,10 @@ extension AirService {
     private var memberCount: Int { worlds.reduce(0) { $0 + $1.seats.count } }
 
     /// Of all homes together: the members of one after those of the other, and the time of the one
-    /// that has come least far.
+    /// that has come least far. Where time runs with the clock, that is now, not when something
+    /// last happened.
     private func status() -> RunStatus {
+        for world in worlds { settle(world) }
         var sum = worlds[0].status()
         for world in worlds.dropFirst() {
             let status = world.status()

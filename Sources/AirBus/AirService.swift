@@ -301,6 +301,8 @@ public final class AirService {
 
     private func take(_ length: Int, isWhole: Bool, from peer: PeerName) {
         let seat = place(of: peer)
+        // Whoever has been put off is told nothing more, whatever comes.
+        guard seat != nil || !strangers.isBanned(peer) else { return }
         guard isWhole, length <= AirProtocol.messageLimit else {
             complain(
                 to: peer, seat, isWhole ? .oversize : .malformed,
@@ -382,7 +384,6 @@ public final class AirService {
     }
 
     private func takeStranger(_ bytes: Span<UInt8>, from peer: PeerName) {
-        guard !strangers.isBanned(peer) else { return }
         do {
             guard case .hello(let hello) = try FromNode(parsing: bytes) else {
                 complain(to: peer, nil, .notJoined, "a hello comes first")

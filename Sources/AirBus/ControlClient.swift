@@ -8,6 +8,8 @@ public enum ControlError: Error, Sendable, CustomStringConvertible {
     case socket(SocketError)
     /// Nothing came in so many seconds.
     case silent(endpoint: String, seconds: Double)
+    /// Nothing came in so many seconds, but the air has the order, or may still get it.
+    case unanswered(endpoint: String, seconds: Double)
     case refused(ErrorNotice)
     case garbled(WireError)
 
@@ -17,6 +19,9 @@ public enum ControlError: Error, Sendable, CustomStringConvertible {
         case .silent(let endpoint, let seconds):
             "no air answers at \(endpoint) within \(Int(seconds.rounded(.up))) s; "
                 + "'han ps' shows which are there"
+        case .unanswered(let endpoint, let seconds):
+            "the air at \(endpoint) has not answered within \(Int(seconds.rounded(.up))) s; the "
+                + "order may still be carried out: events.jsonl has benchOrdered if it was"
         case .refused(let notice): "the air refuses: \(notice.text)"
         case .garbled(let error): "the air answers something strange: \(error)"
         }
@@ -32,12 +37,24 @@ public final class ControlClient {
     private var number: UInt32 = 0
     /// How long an answer may take, in seconds of the machine's clock.
     public var patience: Double
+    /// The same for orders: in virtual pace an air carries one out when no node owes it an answer,
+    /// and waits for a node as long as its own patience says.
+    public var orderPatience: Double
 
+    /// How long an order may take at an air that waits `airPatience` seconds for a node.
+    public static func orderPatience(
+        airPatience: Double = AirServiceSettings().patience
+    ) -> Double { airPatience + 10 }
+
+    /// - Parameter orderPatience: in seconds; nil for what suits an air's usual patience, and not
+    ///   less than `patience`.
     public init(
-        endpoints: AirEndpoints, keys: AirKeys? = nil, patience: Double = 5
+        endpoints: AirEndpoints, keys: AirKeys? = nil, patience: Double = 5,
+        orderPatience: Double? = nil
     ) throws(ControlError) {
         endpoint = endpoints.node
         self.patience = patience
+        self.orderPatience = orderPatience ?? max(patience, Self.orderPatience())
         do {
             socket = try Socket(.dealer, in: try SocketContext())
             socket.set(ZMQ_IPV6, endpoints.isIPv6 ? 1 : 0)
@@ -53,7 +70,7 @@ public final class ControlClient {
     deinit { buffer.deallocate() }
 
     public func status() throws(ControlError) -> RunStatus {
-        guard case .status(let status, _) = try ask(.status) else {
+        guard case .status(let status, _) = try ask(.status, nil, within: patience) else {
             throw .garbled(WireError(.invalid, "kind", at: 0))
         }
         return status
@@ -65,7 +82,13 @@ public final class ControlClient {
     public func order(
         _ body: ControlRequest.Body, member: UInt16? = nil
     ) throws(ControlError) -> Instant {
-        guard case .done(_, let time) = try ask(body, member) else {
+        let reply: ControlAnswer
+        do {
+            reply = try ask(body, member, within: orderPatience)
+        } catch .silent(let endpoint, let seconds) {
+            throw .unanswered(endpoint: endpoint, seconds: seconds)
+        }
+        guard case .done(_, let time) = reply else {
             throw .garbled(WireError(.invalid, "kind", at: 0))
         }
         return time
@@ -81,7 +104,9 @@ public final class ControlClient {
         let first = number
         for (message, member) in messages { try send(.wan(message), member) }
         // One home may be sooner with its answers than another.
-        for _ in messages { _ = try answer(to: messages.count, after: first) }
+        for _ in messages {
+            _ = try answer(to: messages.count, after: first, within: orderPatience)
+        }
     }
 
     /// So many orders may wait at an air, less some for others.
@@ -107,11 +132,11 @@ public final class ControlClient {
     }
 
     private func ask(
-        _ body: ControlRequest.Body, _ member: UInt16? = nil
+        _ body: ControlRequest.Body, _ member: UInt16?, within seconds: Double
     ) throws(ControlError) -> ControlAnswer {
         let last = number
         try send(body, member)
-        return try answer(to: 1, after: last)
+        return try answer(to: 1, after: last, within: seconds)
     }
 
     private func send(_ body: ControlRequest.Body, _ member: UInt16?) throws(ControlError) {
@@ -123,15 +148,15 @@ public final class ControlClient {
 
     /// The next answer to one of the `count` requests after number `last`.
     private func answer(
-        to count: Int, after last: UInt32
+        to count: Int, after last: UInt32, within seconds: Double
     ) throws(ControlError) -> ControlAnswer {
         func isOneOfThem(_ request: UInt32) -> Bool {
             request != last && request &- last <= UInt32(count)
         }
-        let limit = WallClock.seconds() + patience
+        let limit = WallClock.seconds() + seconds
         while true {
             let left = limit - WallClock.seconds()
-            guard left > 0 else { throw .silent(endpoint: endpoint, seconds: patience) }
+            guard left > 0 else { throw .silent(endpoint: endpoint, seconds: seconds) }
             socket.set(ZMQ_RCVTIMEO, Int32(max(1, min(left * 1000, 60_000))))
             guard let size = socket.receive(into: buffer, waits: true) else { continue }
             guard size <= buffer.count, !socket.hasMore else {

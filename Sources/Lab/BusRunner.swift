@@ -47,12 +47,14 @@ public final class BusRunner {
         if let path = options.folder { folder = try OutputFolder(preparing: path) }
         defer { folder?.release() }
         let children = try Children()
-        let place = try PrivateFolder.root().makeUnique("run")
+        try HomeFolder.clearRuns()
+        let place = try HomeFolder.makeRun()
         defer { place.remove() }
         defer { children.end() }
         let endpoint = "ipc://\(place.path)/air"
         try children.start(
-            "AIR", airArguments + ["--bind", endpoint] + evidence(in: folder),
+            "AIR",
+            airArguments + ["--bind", endpoint, "--clear", place.path] + evidence(in: folder),
             log: "\(place.path)/AIR.log")
         announce(endpoint)
         for index in 0..<cast.directorIndex where !absent.contains(roster.members[index].name) {
@@ -125,7 +127,7 @@ public final class BusRunner {
     }
 
     private static func neverBegan(
-        _ dead: (child: Child, words: String, isWell: Bool)
+        _ dead: Children.End
     ) -> ChildError {
         let name = dead.child.name == "AIR" ? "the air" : dead.child.name
         return ChildError("the run never began: \(name) \(dead.words)")

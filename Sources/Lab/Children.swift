@@ -19,8 +19,9 @@ public struct Child: Sendable {
 /// process has: when it ends, however it ends, they see that and end too.
 public final class Children {
     public private(set) var running: [Child] = []
-    /// How one has ended, and the last line of its log.
-    public typealias End = (child: Child, words: String, isWell: Bool)
+    /// How one has ended: in words, with the last line of its log, and its exit code, which is nil
+    /// if a signal ended it.
+    public typealias End = (child: Child, words: String, code: Int32?, isWell: Bool)
 
     /// Those that have ended and were not started again.
     public private(set) var ended: [End] = []
@@ -159,8 +160,9 @@ public final class Children {
         // Who is killed from outside has had nothing to say about it.
         let isKilled = signal == SIGKILL || signal == SIGTERM
         if !line.isEmpty, !isKilled { words += ": \(line)" }
-        ended.append((child, words, signal == 0 && code == 0))
-        untold.append((child, words, signal == 0 && code == 0))
+        let end: End = (child, words, signal == 0 ? code : nil, signal == 0 && code == 0)
+        ended.append(end)
+        untold.append(end)
     }
 
     /// The last line of a log, without the program's own name before it.

@@ -1,7 +1,7 @@
 import Glibc
 
-/// The private folder of one run of a home, held by a lock that ends with its holder's process,
-/// however that ends. The lock is on a file in the folder, and goes with it.
+/// The private folder of one run, of a home or of a scenario, held by a lock that ends with its
+/// holder's process, however that ends. The lock is on a file in the folder, and goes with it.
 public final class HomeFolder {
     public let path: String
     private let descriptor: Int32
@@ -47,6 +47,29 @@ public final class HomeFolder {
             return nil
         }
         return HomeFolder(path: path, descriptor: descriptor)
+    }
+
+    private static let runPrefix = "run"
+
+    /// A new folder for the run of a scenario.
+    public static func makeRun() throws(ChildError) -> HomeFolder {
+        let path = try PrivateFolder.root().makeUnique(runPrefix).path
+        guard let folder = try take(path) else { throw ChildError("'\(path)' was taken") }
+        return folder
+    }
+
+    /// Removes the folders of scenarios' runs whose runner was killed, and its air with it, and
+    /// leaves those of runs that go on; how many it removed.
+    @discardableResult
+    public static func clearRuns() throws(ChildError) -> Int {
+        let root = try PrivateFolder.root().path
+        var count = 0
+        for name in PrivateFolder.names(in: root) where name.hasPrefix(runPrefix + "-") {
+            guard let folder = takeExisting("\(root)/\(name)") else { continue }
+            folder.remove()
+            count += 1
+        }
+        return count
     }
 
     /// Ends what an earlier run has left running, and removes its files.

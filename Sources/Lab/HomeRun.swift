@@ -21,6 +21,19 @@ public struct HomeRun: Codable, Sendable {
         }
     }
 
+    /// A member of the home, whether it runs or not.
+    public struct Member: Codable, Sendable {
+        public var name: String
+        public var role: String
+        public var eui64: String?
+
+        public init(name: String, role: String, eui64: String?) {
+            self.name = name
+            self.role = role
+            self.eui64 = eui64
+        }
+    }
+
     /// What people call it: the home's name, or that of `--name`.
     public var name: String
     /// The home, by name or by the file's full path.
@@ -31,15 +44,17 @@ public struct HomeRun: Codable, Sendable {
     /// Where nodes join its air.
     public var endpoint: String
     public var supervisor: ProcessIdentity
-    /// The members of the home, in its order, whether they run or not.
-    public var members: [String]
+    /// The members of the home, in its order.
+    public var members: [Member]
+    /// How long its air waits for a node, in seconds of the machine's clock.
+    public var patience: Double?
     public var parts: [Part]
     /// Why it ended, where its supervisor could say.
     public var failure: String?
 
     public init(
         name: String, home: String, pace: String, start: UInt32, endpoint: String,
-        supervisor: ProcessIdentity, members: [String]
+        supervisor: ProcessIdentity, members: [Member]
     ) {
         self.name = name
         self.home = home

@@ -27,6 +27,8 @@ public struct HomePlan {
     public var absent: Set<String> = []
     /// How long all may take to join, in seconds of the machine's clock.
     public var patience = 60.0
+    /// How long the air waits for a node that owes it an answer, in the same seconds.
+    public var nodePatience = AirServiceSettings().patience
 
     public init(
         name: String, home: String, members: [Roster.Member], pace: String, start: UTCTime
@@ -43,8 +45,8 @@ public struct HomePlan {
 public enum HomeError: Error, Sendable, CustomStringConvertible {
     /// Somebody keeps it already.
     case isUp(String)
-    /// One of its parts failed before all had joined.
-    case start(String)
+    /// One of its parts failed before all had joined: with this exit code, if it ended by itself.
+    case start(String, code: Int32?)
     /// The air is gone.
     case air(String, logs: String)
 
@@ -53,7 +55,7 @@ public enum HomeError: Error, Sendable, CustomStringConvertible {
         case .isUp(let name):
             "the home '\(name)' is up already: 'han ps \(name)' shows it, 'han down \(name)' ends "
                 + "it, and --name starts another one under a name of its own"
-        case .start(let cause): "the home did not come up: \(cause)"
+        case .start(let cause, _): "the home did not come up: \(cause)"
         case .air(let cause, let logs):
             "the air \(cause); so the home has ended, and its logs are in '\(logs)' until "
                 + "'han down' or the next 'han up'"
@@ -84,6 +86,7 @@ public final class HomeSupervisor {
     /// Takes the home's folder. Throws `HomeError.isUp` if somebody has it.
     public init(_ plan: HomePlan) throws {
         self.plan = plan
+        try HomeFolder.clearRuns()
         let path = try HomeRun.folder(of: plan.name)
         endpoint = try AirEndpoints(parsing: "ipc://\(path)/air")
         guard let folder = try HomeFolder.take(path) else { throw HomeError.isUp(plan.name) }
@@ -96,7 +99,11 @@ public final class HomeSupervisor {
         }
         run = HomeRun(
             name: plan.name, home: plan.home, pace: plan.pace, start: plan.start.secondsSince2000,
-            endpoint: endpoint.node, supervisor: identity, members: plan.members.map(\.name))
+            endpoint: endpoint.node, supervisor: identity,
+            members: plan.members.map {
+                HomeRun.Member(name: $0.name, role: $0.role, eui64: $0.eui64?.description)
+            })
+        run.patience = plan.nodePatience
     }
 
     public var path: String { folder.path }
@@ -152,6 +159,7 @@ public final class HomeSupervisor {
         var arguments = [
             "air", "--bind", endpoint.node, "--home", plan.home, "--pace", plan.pace,
             "--start", "\(plan.start.secondsSince2000)", "--clear", path,
+            "--patience", "\(plan.nodePatience)",
         ]
         if let seed = plan.seed { arguments += ["--seed", "\(seed)"] }
         if let evidence = plan.evidence { arguments += ["--out", evidence] }
@@ -223,9 +231,9 @@ public final class HomeSupervisor {
         while WallClock.seconds() < limit {
             children.reap()
             if let end = children.ended.first {
-                throw HomeError.start("\(end.child.name) \(end.words)")
+                throw HomeError.start("\(end.child.name) \(end.words)", code: end.code)
             }
-            if isStopped() || isAskedToEnd { throw HomeError.start("it was stopped") }
+            if isStopped() || isAskedToEnd { throw HomeError.start("it was stopped", code: nil) }
             answerKeeper(seconds: 0)
             if isDone() { return }
             usleep(20_000)
@@ -234,7 +242,7 @@ public final class HomeSupervisor {
         let log = late.first.map { Children.lastLine(of: "\(path)/\($0).log") } ?? ""
         throw HomeError.start(
             "\(late.joined(separator: ", ")) \(words) within \(Int(plan.patience)) s"
-                + (log.isEmpty ? "" : ": \(log)"))
+                + (log.isEmpty ? "" : ": \(log)"), code: nil)
     }
 
     // MARK: - Keeping

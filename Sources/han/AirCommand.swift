@@ -65,7 +65,7 @@ struct AirCommand: ParsableCommand {
     @Option(help: .hidden, transform: CodeArgument.read)
     var start: CodeArgument<UInt32>?
 
-    /// The folder of a home, which it removes if nobody keeps it any more.
+    /// The folder of a home or a run, which it removes if nobody keeps it any more.
     @Option(help: .hidden)
     var clear: String?
 

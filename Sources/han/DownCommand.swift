@@ -7,8 +7,8 @@ struct DownCommand: ParsableCommand {
         abstract: "End a home, and clear what a killed one has left.",
         discussion: """
             Without a name it ends the only home that there is. It also clears away what is left \
-            of a home whose supervisor was killed; processes that only have the number of one of \
-            its own are left alone.
+            of a home whose supervisor was killed, and of every 'han run --transport zmq' that \
+            was; processes that only have the number of one of its own are left alone.
             """)
 
     @Argument(
@@ -26,6 +26,16 @@ struct DownCommand: ParsableCommand {
     }
 
     func run() throws {
+        let cleared: Int
+        do {
+            cleared = try HomeFolder.clearRuns()
+        } catch {
+            throw Failure(.io, error.description)
+        }
+        if cleared > 0 {
+            let runs = cleared == 1 ? "a killed run" : "\(cleared) killed runs"
+            try Output.write("what \(runs) had left is cleared away\n")
+        }
         let names = try HomeRun.names()
         var ended = names
         if let home {
@@ -41,7 +51,7 @@ struct DownCommand: ParsableCommand {
                 throw Failure(
                     .usage, "several homes are up; name one, or give --all: " + Words.list(names))
             }
-            guard !names.isEmpty else { throw Failure(.missing, "no home is up") }
+            guard !names.isEmpty || cleared > 0 else { throw Failure(.missing, "no home is up") }
         }
         for name in ended {
             do {

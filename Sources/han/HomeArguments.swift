@@ -29,7 +29,9 @@ struct HomeArguments: ParsableArguments {
     /// The home and how its air is reached; no home if the air was named itself.
     func find() throws -> (run: HomeRun?, reach: AirReach) {
         let run = try air == nil ? HomeRun.find(home) : nil
-        return (run, try AirReach(air ?? run?.endpoint ?? "", peerKeys))
+        var reach = try AirReach(air ?? run?.endpoint ?? "", peerKeys)
+        reach.airPatience = run?.patience
+        return (run, reach)
     }
 }
 
@@ -37,6 +39,8 @@ struct HomeArguments: ParsableArguments {
 struct AirReach {
     let endpoints: AirEndpoints
     let keys: AirKeys?
+    /// How long the air waits for a node, in seconds, where it is known.
+    var airPatience: Double?
 
     init(_ endpoint: String, _ keys: PeerKeysArgument) throws {
         endpoints = try .reading(endpoint)
@@ -45,7 +49,9 @@ struct AirReach {
 
     func control() throws -> ControlClient {
         do {
-            return try ControlClient(endpoints: endpoints, keys: keys)
+            return try ControlClient(
+                endpoints: endpoints, keys: keys,
+                orderPatience: airPatience.map { ControlClient.orderPatience(airPatience: $0) })
         } catch {
             throw Failure(error)
         }
@@ -99,7 +105,7 @@ extension Failure {
         switch error {
         case .refused(let notice):
             self.init(notice.code == .unknownMember ? .missing : .data, error.description)
-        case .socket, .silent, .garbled: self.init(.unavailable, error.description)
+        case .socket, .silent, .unanswered, .garbled: self.init(.unavailable, error.description)
         }
     }
 }
@@ -112,7 +118,7 @@ extension Completions {
 
     /// The members of the homes that are up.
     static func members(_ prefix: String) -> [String] {
-        let names = ((try? HomeRun.all()) ?? []).filter(\.isUp).flatMap(\.members)
+        let names = ((try? HomeRun.all()) ?? []).filter(\.isUp).flatMap(\.members).map(\.name)
         return Set(names).sorted().filter { $0.hasPrefix(prefix) }
     }
 }

@@ -66,12 +66,7 @@ struct PsCommand: ParsableCommand {
         do {
             status = try ControlClient(endpoints: .reading(run.endpoint), patience: 3).status()
         } catch {
-            return run.parts.map { part in
-                Row(
-                    home: run.name, role: part.role, name: part.name, eui64: part.eui64,
-                    pid: part.process.pid, state: "silent",
-                    memory: ProcessIdentity.residentMemory(of: part.process.pid))
-            }
+            return silentRows(of: run)
         }
         var first = Row(
             home: run.name, role: "AIR", name: "AIR", eui64: nil, pid: air?.process.pid,
@@ -92,6 +87,19 @@ struct PsCommand: ParsableCommand {
                 }
                 return row
             }
+    }
+
+    /// The air and every member, those whose process has ended too.
+    private static func silentRows(of run: HomeRun) -> [Row] {
+        let air = HomeRun.Member(name: "AIR", role: "AIR", eui64: nil)
+        return ([air] + run.members).map { member in
+            let process = run.parts.first { $0.name == member.name }?.process
+            let pid = process.flatMap { $0.isRunning ? $0.pid : nil }
+            return Row(
+                home: run.name, role: member.role, name: member.name, eui64: member.eui64,
+                pid: pid, state: "silent",
+                memory: pid.flatMap { ProcessIdentity.residentMemory(of: $0) })
+        }
     }
 
     private struct Download: Encodable {

@@ -12,8 +12,9 @@ struct UpCommand: ParsableCommand {
         discussion: """
             Shows who joins and what happens, and keeps the home until Ctrl-C or 'han down'. With \
             --detach it returns 0 once everybody has joined the air, and the home stays; otherwise \
-            it says what went wrong. 'han ps' shows the homes that are up, 'han ctl' sends images \
-            and orders, 'han sniff' captures the frames.
+            it says what went wrong, with the exit code of the part that could not start. 'han ps' \
+            shows the homes that are up, 'han ctl' sends images and orders, 'han sniff' captures \
+            the frames.
 
             Logs, sockets and flash files are in a folder that only this user can enter, and go \
             with the home; with --flash the flash files stay, and the next 'han up' with the same \
@@ -62,6 +63,12 @@ struct UpCommand: ParsableCommand {
     var without: [String] = []
 
     @Option(
+        help: ArgumentHelp(
+            "Put a node off the air that has not answered for so many seconds where the air waits "
+                + "for it.", valueName: "seconds"))
+    var patience: Double = AirServiceSettings().patience
+
+    @Option(
         help: ArgumentHelp("What to call it, in the home's own name's place.", valueName: "run"))
     var name: String?
 
@@ -70,6 +77,9 @@ struct UpCommand: ParsableCommand {
     var report = false
 
     func validate() throws {
+        guard patience > 0, patience <= 86_400 else {
+            throw ValidationError("--patience is a number of seconds, up to 86400.")
+        }
         if let name, !HomeRun.isName(name) {
             throw ValidationError(
                 "--name is up to 40 letters, digits, '-', '_' and '.', and does not begin with "
@@ -134,6 +144,7 @@ struct UpCommand: ParsableCommand {
         plan.flash = try flash.map { try Self.flashFolder(Self.absolute($0)) }
         plan.isDurable = durable
         plan.absent = Set(without)
+        plan.nodePatience = patience
         do {
             let view = HomeView(roster: roster)
             var isUp = false
@@ -154,14 +165,22 @@ struct UpCommand: ParsableCommand {
             }
         } catch let error as HomeError {
             if let signal = Interruption.signal { Interruption.end(by: signal) }
-            throw Failure(.unavailable, error.description)
+            throw Failure(Self.code(for: error), error.description)
         }
         if let signal = Interruption.signal { Interruption.end(by: signal) }
     }
 
+    /// That of the part that ended, where it says what is wrong.
+    private static func code(for error: HomeError) -> Failure.Code {
+        guard case .start(_, let code?) = error, let code = Failure.Code(rawValue: code),
+            code != .verdict
+        else { return .unavailable }
+        return code
+    }
+
     private static func words(for run: HomeRun) -> String {
         let names = run.parts.map(\.name).filter { $0 != "AIR" }
-        let rest = run.members.filter { !names.contains($0) }
+        let rest = run.members.map(\.name).filter { !names.contains($0) }
         return "the home '\(run.name)' is up: \(Words.list(names)) on the air at \(run.endpoint)"
             + (rest.isEmpty ? "" : "; it waits for \(Words.list(rest))")
     }

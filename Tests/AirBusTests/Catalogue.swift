@@ -126,7 +126,7 @@ enum Catalogue {
         "error": build {
             $0.error(
                 ErrorNotice(
-                    isFatal: false, request: 0, code: .unsupportedVersion,
+                    isFatal: true, request: 0, code: .unsupportedVersion,
                     text: "this air speaks version 1"))
         },
         "ended": build {

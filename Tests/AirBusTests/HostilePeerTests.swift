@@ -52,6 +52,13 @@ struct HostilePeerTests {
         for _ in 0..<9 { late.send([0xFF]) }
         #expect(late.dismissal() != nil)
         late.hello("X")
+        for _ in 0..<12 {
+            late.send(Self.hello, [])
+            late.send([UInt8](repeating: 2, count: 131_073))
+        }
+        let next = RawPeer(air.endpoints.node)
+        next.send([0xFF])
+        #expect(next.error()?.code == .malformed)
         air.join()
         #expect(air.finish() == LiveAir.undisturbed)
         #expect(LiveAir.undisturbed.count > 1_000)
@@ -311,6 +318,48 @@ struct HostilePeerTests {
         #expect(
             air.tape.lost.map { $0.values[0] } == [UInt64(RefusalReason.unanswered.rawValue)])
         #expect(air.log.all.contains { $0.hasPrefix("X is gone: no answer for") })
+    }
+
+    /// As it is already.
+    private static let link = ControlRequest.Body.link(a: 2, b: 3, rssi: -120, lossPerMillion: 0)
+
+    @Test("an order waits for a node as long as the air does, and is carried out")
+    func order() throws {
+        var settings = AirServiceSettings()
+        settings.patience = 3
+        let air = try LiveAir(settings)
+        air.join(["A", "B", "director"])
+        let member = RawPeer(air.endpoints.node)
+        member.hello("X")
+        #expect(member.welcome() != nil && member.turn() != nil)
+        // Longer than anything else may take to be answered.
+        let client = try ControlClient(endpoints: air.endpoints, patience: 1)
+        #expect(throws: Never.self) { try client.order(Self.link) }
+        #expect(air.finish() == LiveAir.undisturbed)
+        #expect(air.tape.lost.count == 1)
+    }
+
+    @Test("an order that is not answered in time is said to be open, not to have failed")
+    func openOrder() throws {
+        let air = try LiveAir()
+        air.join(["A", "B", "director"])
+        let member = RawPeer(air.endpoints.node)
+        member.hello("X")
+        #expect(member.welcome() != nil)
+        let turn = try #require(member.turn())
+        let client = try ControlClient(
+            endpoints: air.endpoints, patience: 120, orderPatience: 0.3)
+        // X owes an answer, so that no order can be carried out.
+        let error = #expect(throws: ControlError.self) {
+            try client.order(Self.link)
+        }
+        #expect(error?.description.contains("the order may still be carried out") == true)
+        #expect(error?.description.contains("has not answered within 1 s") == true)
+        // A question about how it stands is answered at once.
+        let status = try client.status()
+        #expect(status.state == .running && status.members.count == 4)
+        member.answer(turn)
+        #expect(air.finish() == LiveAir.undisturbed)
     }
 
     @Test("who never comes is named when the air's patience with its roster is over")

@@ -205,6 +205,110 @@ struct HomeTests {
         #expect(homes.remains == [])
     }
 
+    @Test("an order waits for a node that has stopped, until the home's patience with it is over")
+    func stopped() throws {
+        let homes = try RuntimeFolder()
+        let up = try homes.han(["up", "--detach", "--pace", "virtual", "--patience", "7"])
+        try #require(up.code == 0, "\(up.errors)")
+        kill(try #require(try homes.row("HCALCS").pid), SIGSTOP)
+        let order = try homes.han(["ctl", "link", "ESME", "CH", "--rssi", "-60"])
+        #expect(order.code == 0, "\(order.errors)")
+        #expect(try homes.row("HCALCS").state == "putOff")
+        let wrong = try homes.han(["up", "--patience", "0"])
+        #expect(wrong.code == 64 && wrong.errors.contains("--patience"))
+    }
+
+    @Test("an air that does not answer is silent, and so is every member, gone or not")
+    func silent() throws {
+        let homes = try RuntimeFolder()
+        let up = try homes.han(["up", "--detach", "--without", "PPMID"])
+        try #require(up.code == 0, "\(up.errors)")
+        let before = try homes.rows()
+        let pids = before.dropFirst().compactMap(\.pid)
+        #expect(pids.count == 4)
+        kill(try #require(before.first?.pid), SIGSTOP)
+        // They hear nothing from it, and end.
+        try homes.wait("the nodes have ended") { pids.filter(Self.isThere).isEmpty }
+        let rows = try homes.rows()
+        #expect(rows.map(\.role) == ["AIR", "CH", "ESME", "GSME", "PPMID", "HCALCS"])
+        #expect(rows.allSatisfy { $0.state == "silent" })
+        #expect(rows.map(\.eui64) == before.map(\.eui64))
+        #expect(rows.map(\.pid) == [before.first?.pid, nil, nil, nil, nil, nil])
+    }
+
+    @Test("a home's time goes on with the clock, though nothing happens in it")
+    func time() throws {
+        let homes = try RuntimeFolder()
+        let up = try homes.han(["up", "--detach", "--pace", "x0.001"])
+        try #require(up.code == 0, "\(up.errors)")
+        // A millisecond of it takes a second, and nobody has anything to do for hundreds of them.
+        let first = try homes.seconds()
+        try homes.wait("time goes on", seconds: 20) { try homes.seconds() > first }
+    }
+
+    /// The processes whose arguments name a folder, and the command of each.
+    private static func processes(of folder: String) -> [(pid: Int32, command: String)] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { name in
+            guard let pid = Int32(name), isThere(pid),
+                let line = try? String(contentsOfFile: "/proc/\(name)/cmdline", encoding: .utf8)
+            else { return nil }
+            let words = line.split(separator: "\0").map(String.init)
+            guard words.count > 1, words.contains(where: { $0.contains(folder) }) else {
+                return nil
+            }
+            return (pid, words[1])
+        }
+    }
+
+    /// A run with a process a member that waits for one of them.
+    private static func waitingRun(_ homes: RuntimeFolder) throws -> (run: Background, name: String)
+    {
+        let run = try Background(
+            ["run", "demo", "--transport", "zmq", "--without", "PPMID"],
+            environment: homes.environment)
+        try homes.wait("the air is there") {
+            run.errors.contains("the air is at")
+                && processes(of: homes.path).map(\.command).sorted()
+                    == ["air", "node", "node", "node", "node"]
+        }
+        return (run, try #require(homes.remains.first))
+    }
+
+    @Test("kill -9 of a scenario's run leaves nothing, and down leaves a run that lives alone")
+    func runKilled() throws {
+        let homes = try RuntimeFolder()
+        let (run, name) = try Self.waitingRun(homes)
+        #expect(name.hasPrefix("run-") && homes.remains == [name])
+        let down = try homes.han(["down", "--all"])
+        #expect(down.code == 0 && down.output.isEmpty)
+        #expect(homes.remains == [name])
+        kill(run.pid, SIGKILL)
+        try homes.wait("everybody is gone") {
+            homes.remains.isEmpty && Self.processes(of: homes.path).isEmpty
+        }
+    }
+
+    @Test("down clears what is left of a scenario's run whose air was killed too")
+    func runRemains() throws {
+        let homes = try RuntimeFolder()
+        for command in [["down"], ["up", "--detach"]] {
+            let (run, name) = try Self.waitingRun(homes)
+            // So that it does not see its air end.
+            kill(run.pid, SIGSTOP)
+            let air = try #require(Self.processes(of: homes.path).first { $0.command == "air" })
+            kill(air.pid, SIGKILL)
+            kill(run.pid, SIGKILL)
+            try homes.wait("the nodes have ended") { Self.processes(of: homes.path).isEmpty }
+            #expect(homes.remains == [name])
+            let result = try homes.han(command)
+            #expect(result.code == 0, "\(result.errors)")
+            #expect(!homes.remains.contains(name))
+            #expect(command == ["down"] || homes.remains == ["home-standard"])
+            #expect(command != ["down"] || result.output.contains("a killed run"))
+        }
+    }
+
     @Test("a signal ends a home in the foreground, which has shown what happened")
     func interrupted() throws {
         let homes = try RuntimeFolder()
@@ -226,8 +330,14 @@ struct HomeTests {
         try FileManager.default.createDirectory(atPath: flash, withIntermediateDirectories: true)
         try Data([1, 2, 3]).write(to: URL(filePath: flash + "/ESME.flash"))
         let up = try homes.han(["up", "--detach", "--flash", flash])
-        #expect(up.code == 69 && up.errors.contains("ESME ended with exit code"), "\(up.errors)")
+        #expect(up.code == 74 && up.errors.contains("ESME ended with exit code"), "\(up.errors)")
         #expect(up.errors.contains("ESME.flash"))
+        #expect(homes.remains == [])
+        // Nobody can write there, and it is the air that says so.
+        let out = try homes.han(["up", "--detach", "--out", "/proc/evidence"])
+        #expect(
+            out.code == 74 && out.errors.contains("AIR ended with exit code 74"), "\(out.errors)")
+        #expect(out.errors.contains("/proc/evidence"))
         #expect(homes.remains == [])
     }
 

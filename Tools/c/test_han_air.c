@@ -85,7 +85,7 @@ static void check_messages(void)
         CHECK(it.kind == HAN_TURN && it.number == (uint32_t)(name[9] - '1') / 2);
     } else if (is("error")) {
         AS(han_error, it, 25);
-        CHECK(it.kind == HAN_ERROR && it.flags == 0 && it.request == 0);
+        CHECK(it.kind == HAN_ERROR && it.flags == 1 && it.request == 0);
         CHECK(it.code == HAN_UNSUPPORTED_VERSION && it.text_length == 25);
     } else if (is("ended")) {
         AS(han_ended, it, 6);

@@ -35,7 +35,7 @@ EXPECTED = {
     "leave": air.Leave(),
     "welcome": WELCOME,
     "turn": air.Turn(7, SECOND, 42, air.Tick()),
-    "error": air.Error(False, 0, 3, "this air speaks version 1"),
+    "error": air.Error(True, 0, 3, "this air speaks version 1"),
     "ended": air.Ended(0, SECOND, 42, "passed"),
     "ping": air.Ping(),
     "frame": air.Frame(
