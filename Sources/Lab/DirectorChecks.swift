@@ -25,12 +25,14 @@ extension Director {
         let message =
             "not '\(milestone.rawValue)'\(offset > 0 ? " to byte \(offset)" : ""): "
             + late.map { standing(of: $0) }.joined(separator: ", ")
-        // A device that has found an image wanting does not come to like it, and one that has
-        // all of it gets no more.
+        // A device that has found an image wanting does not come to like it, one that has all of it
+        // gets no more, and what the hub has thrown away is offered to nobody.
         let last: ScenarioStep.Milestone = offset > 0 ? .verified : .rejected
+        let needsImage = [.downloading, .verified, .updated].contains(milestone)
         let isLost = late.contains { index in
-            attempt(of: index).map { $0.milestones.contains(last) || $0.outcome == .rejected }
-                ?? false
+            guard let attempt = attempt(of: index) else { return false }
+            return attempt.milestones.contains(last) || attempt.outcome == .rejected
+                || needsImage && attempt.hubDiscarded && !attempt.milestones.contains(.downloading)
         }
         return isLost ? failing(message, at: now) : message
     }

@@ -18,7 +18,13 @@ struct ImageCommand: ParsableCommand {
         do {
             return try FirmwareImage(parsing: bytes, form: form)
         } catch {
-            throw Failure(.data, "\(path): \(error)")
+            var hint = ""
+            if let form, let looks = (try? FirmwareImage(parsing: bytes, form: nil))?.form {
+                hint =
+                    "; it looks like the form \(looks.rawValue), and here it has to be "
+                    + form.rawValue
+            }
+            throw Failure(.data, "\(path): \(error)\(hint)")
         }
     }
 }

@@ -161,6 +161,11 @@ struct ImageCommandTests {
         #expect(elements.map { $0["size"] as? Int } == [300, 3, 16])
         #expect(report["integrity"] as? String == "including-tag-header")
         #expect(try RunHan.han(["image", "verify", "s.ota"], in: folder.path).code == 0)
+        let demo = try RunHan.han(["demo", "--image", "ESME=s.ota"], in: folder.path)
+        #expect(demo.code == 65)
+        #expect(
+            demo.errors.contains(
+                "it looks like the form standard, and here it has to be gbcs-signed"))
         var changed = try folder.read("s.ota")
         changed[100] ^= 1
         try folder.write(changed, as: "s.ota")

@@ -87,6 +87,11 @@ struct StepStories {
             [.expect(.discarded, devices: ["ESME"], reason: "imageTooLarge")],
             image: Homes.image(for: esme, size: 800_000))
         #expect(result.failure == nil)
+        // Nobody is ever offered it, so nobody has to wait for that.
+        let awaited = try run(
+            [.await(.verified, devices: ["ESME"])], image: Homes.image(for: esme, size: 800_000))
+        #expect(awaited.failure?.contains("not 'verified'") == true)
+        #expect(awaited.summary.virtualTime < .minutes(5))
     }
 
     @Test("a refusal can be what a scenario expects, for the reason that it names and no other")
