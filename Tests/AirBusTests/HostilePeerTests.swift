@@ -81,6 +81,7 @@ struct HostilePeerTests {
         stranger.send(Self.hello)
         #expect(stranger.welcome()?.index == 2)
         stranger.send { $0.leave() }
+        air.awaitLoss(of: "X")
         air.join()
         #expect(air.finish() == LiveAir.undisturbed)
     }
@@ -115,6 +116,7 @@ struct HostilePeerTests {
         again.send(Self.hello)
         #expect(again.welcome() != nil)
         again.send { $0.leave() }
+        air.awaitLoss(of: "X")
         air.join()
         #expect(air.finish() == LiveAir.undisturbed)
     }
@@ -134,6 +136,7 @@ struct HostilePeerTests {
         short.send(Self.hello)
         #expect(short.welcome() != nil)
         short.send { $0.leave() }
+        air.awaitLoss(of: "X")
         air.join()
         #expect(air.finish() == LiveAir.undisturbed)
     }

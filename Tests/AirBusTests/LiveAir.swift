@@ -74,6 +74,13 @@ final class LiveAir: @unchecked Sendable {
         }
     }
 
+    /// Waits until the air knows that a member is gone: its place is free.
+    func awaitLoss(of name: String) {
+        for _ in 0..<60_000 where !log.all.contains(where: { $0.hasPrefix("\(name) is gone") }) {
+            usleep(2_000)
+        }
+    }
+
     /// Lets the run end and waits for that: the evidence of A and B.
     func finish() -> [String] {
         mayEnd.set()
