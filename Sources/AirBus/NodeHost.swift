@@ -32,8 +32,7 @@ public final class NodeHost<N: Node> {
     private let tether: Tether?
     private let isStopped: () -> Bool
 
-    private let socket: Socket
-    private let monitor: Socket
+    private var link: WatchedSocket
     private var buffer: UnsafeMutableRawBufferPointer
     private var builder = MessageBuilder()
     private var out = Outbox()
@@ -45,9 +44,6 @@ public final class NodeHost<N: Node> {
     public var afterTurn: ((inout N, UInt64) -> Void)?
     /// Called once the air has let it on.
     public var joined: ((Welcome) -> Void)?
-    private var connected = false
-    /// The connection is gone; what came over it before that is still to be read.
-    private var isLost = false
     /// By the machine's clock, when a connection has to be there.
     private let connectBy = WallClock.seconds() + 10
 
@@ -66,35 +62,22 @@ public final class NodeHost<N: Node> {
         self.isStopped = isStopped
         openFlash = flash
         buffer = .allocate(byteCount: AirProtocol.messageLimit, alignment: 16)
-        socket = try Socket(.dealer, in: context)
-        socket.set(ZMQ_RCVTIMEO, Self.patience)
-        socket.set(ZMQ_IPV6, endpoints.isIPv6 ? 1 : 0)
-        // Another machine that falls silent is noticed within four seconds.
-        socket.set(ZMQ_HEARTBEAT_IVL, 1_000)
-        socket.set(ZMQ_HEARTBEAT_TIMEOUT, 4_000)
-        try keys?.applyAsClient(to: socket)
-        let events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED
-        let place = "inproc://monitor"
-        guard zmq_socket_monitor(socket.handle, place, events) == 0 else {
-            throw SocketError("watch a connection")
-        }
-        monitor = try Socket(.pair, in: context)
-        try monitor.connect(place)
-        try socket.connect(endpoints.node)
+        link = try WatchedSocket(.dealer, in: context)
+        link.socket.set(ZMQ_RCVTIMEO, Self.patience)
+        link.socket.set(ZMQ_IPV6, endpoints.isIPv6 ? 1 : 0)
+        try keys?.applyAsClient(to: link.socket)
+        try link.socket.connect(endpoints.node)
     }
 
-    deinit {
-        zmq_socket_monitor(socket.handle, nil, 0)
-        buffer.deallocate()
-    }
+    deinit { buffer.deallocate() }
 
     /// Until the run ends or something goes wrong. Throws what opening the flash throws.
     public func run() throws -> NodeEnd {
         builder.hello(hello)
-        socket.send(builder.message)
+        link.socket.send(builder.message)
         var received = 0
         while true {
-            guard let size = socket.receive(into: buffer, waits: true) else {
+            guard let size = link.socket.receive(into: buffer, waits: true) else {
                 if let end = idle() { return end }
                 continue
             }
@@ -104,9 +87,9 @@ public final class NodeHost<N: Node> {
                 if let end = idle() { return end }
             }
             // A node that never has to wait never looks at its connection.
-            connected = true
-            guard size <= buffer.count, !socket.hasMore else {
-                socket.discardRest(buffer)
+            link.isConnected = true
+            guard size <= buffer.count, !link.socket.hasMore else {
+                link.socket.discardRest(buffer)
                 return .garbled(WireError(.trailing, "message", at: min(size, buffer.count)))
             }
             let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<size])
@@ -117,24 +100,14 @@ public final class NodeHost<N: Node> {
     private func idle() -> NodeEnd? {
         if isStopped() || tether?.isBroken == true {
             builder.leave()
-            socket.send(builder.message)
+            link.socket.send(builder.message)
             // The word has to get out before the socket closes.
-            socket.set(ZMQ_LINGER, 200)
+            link.socket.set(ZMQ_LINGER, 200)
             return .stopped
         }
-        if isLost { return .connectionLost }
-        if !connected, WallClock.seconds() > connectBy { return .unreachable }
-        var event = (UInt16(0), Int32(0))
-        withUnsafeMutableBytes(of: &event) { bytes in
-            while let size = monitor.receive(into: bytes) {
-                let code = size >= 2 ? Int32(bytes.loadUnaligned(as: UInt16.self)) : 0
-                withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) {
-                    monitor.discardRest($0)
-                }
-                if code == ZMQ_EVENT_HANDSHAKE_SUCCEEDED { connected = true }
-                if code == ZMQ_EVENT_DISCONNECTED, connected { isLost = true }
-            }
-        }
+        if link.isLost { return .connectionLost }
+        if !link.isConnected, WallClock.seconds() > connectBy { return .unreachable }
+        link.look()
         return nil
     }
 
@@ -183,7 +156,7 @@ public final class NodeHost<N: Node> {
         if out.writesFlash { flash.carryOut(out, at: turn.time) }
         afterTurn?(&node!, turn.frames)
         builder.answer(turn: turn.number, nextDeadline: deadline, from: out)
-        socket.send(builder.message)
+        link.socket.send(builder.message)
     }
 
     private static func give(

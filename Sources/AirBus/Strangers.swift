@@ -1,5 +1,3 @@
-import Glibc
-
 /// Peers that are no members: how often each was turned down. Bounded; the oldest entry goes first,
 /// and whoever it was about is a stranger again.
 struct StrangerTable {
@@ -34,24 +32,5 @@ struct StrangerTable {
     private mutating func add(_ peer: PeerName, _ strikes: Int) {
         if entries.count == Self.limit { entries.removeFirst() }
         entries.append((peer, strikes))
-    }
-}
-
-/// What this process holds.
-enum ProcessMemory {
-    /// Resident bytes, or nil where /proc does not tell.
-    static var resident: Int? {
-        let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
-            let count = read(file, buffer.baseAddress, buffer.count)
-            guard count > 0 else { return nil }
-            let words = buffer[..<count].split(separator: UInt8(ascii: " "))
-            guard words.count > 1 else { return nil }
-            return Int(String(decoding: words[1], as: UTF8.self)).map {
-                $0 * Int(sysconf(Int32(_SC_PAGESIZE)))
-            }
-        }
     }
 }

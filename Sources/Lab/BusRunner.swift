@@ -63,6 +63,7 @@ public final class BusRunner {
                 name, nodeArguments(name) + ["--air", endpoint], log: "\(place.path)/\(name).log")
         }
         let processes = children.running
+        try leaveWord(of: processes, in: place, endpoint)
         var (now, frames, hasBegun) = (Instant.zero, UInt64(0), false)
         let witness = DirectorWitness(observer: observer)
         let host = try NodeHost<ObservedDirector>(
@@ -114,12 +115,36 @@ public final class BusRunner {
             summary.failure = reason
         }
         summary.processes = processes.map { child in
-            let member = roster.members.first { $0.name == child.name }
-            return Summary.Process(
-                role: member?.role ?? "AIR", eui64: member?.eui64, processID: child.pid)
+            Summary.Process(
+                role: Self.role(of: child, roster),
+                eui64: roster.members.first { $0.name == child.name }?.eui64,
+                processID: child.pid)
         }
         try folder?.write(Array(summary.json.utf8), to: .summary)
         return RunResult(summary: summary, isInterrupted: isInterrupted, folder: folder)
+    }
+
+    /// Who has been started, for whoever clears up if this process is killed: a process that is
+    /// stopped does not see that.
+    private func leaveWord(
+        of processes: [Child], in place: HomeFolder, _ endpoint: String
+    ) throws {
+        guard let own = ProcessIdentity(running: getpid()) else { return }
+        var run = HomeRun(
+            name: scenario.name, home: scenario.home, pace: "virtual",
+            start: scenario.start.secondsSince2000, endpoint: endpoint, supervisor: own, members: []
+        )
+        run.parts = processes.compactMap { child in
+            ProcessIdentity(running: child.pid).map {
+                HomeRun.Part(
+                    name: child.name, role: Self.role(of: child, roster), eui64: nil, process: $0)
+            }
+        }
+        try run.write(to: place.path)
+    }
+
+    private static func role(of child: Child, _ roster: Roster) -> String {
+        roster.members.first { $0.name == child.name }?.role ?? "AIR"
     }
 
     private func evidence(in folder: OutputFolder?) -> [String] {

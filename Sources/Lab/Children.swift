@@ -26,7 +26,7 @@ public final class Children {
     /// Those that have ended and were not started again.
     public private(set) var ended: [End] = []
     private var untold: [End] = []
-    private let executable: String
+    private let launcher: ProcessLauncher
     private let readEnd: Int32
     private let writeEnd: Int32
 
@@ -35,19 +35,8 @@ public final class Children {
 
     /// - Parameter program: what is started; nil is this very program.
     public init(of program: String? = nil) throws(ChildError) {
-        guard let path = realpath(program ?? "/proc/self/exe", nil) else {
-            throw ChildError(
-                program.map { "'\($0)' cannot be found" }
-                    ?? "/proc is not mounted, so han cannot find itself to start its parts")
-        }
-        executable = String(cString: path)
-        free(path)
-        var ends: (Int32, Int32) = (-1, -1)
-        let result = withUnsafeMutableBytes(of: &ends) {
-            pipe($0.bindMemory(to: Int32.self).baseAddress)
-        }
-        guard result == 0 else { throw ChildError("no pipe: \(String(cString: strerror(errno)))") }
-        (readEnd, writeEnd) = ends
+        launcher = try ProcessLauncher(of: program)
+        (readEnd, writeEnd) = try ProcessLauncher.pipe()
     }
 
     deinit {
@@ -55,55 +44,24 @@ public final class Children {
         close(writeEnd)
     }
 
-    /// Starts this program with other arguments, in a process group of its own, so that a Ctrl-C
-    /// at the terminal reaches its keeper first.
+    /// Starts the program with these arguments and the tether.
     @discardableResult
     public func start(_ name: String, _ arguments: [String], log: String) throws(ChildError)
         -> Child
     {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        posix_spawn_file_actions_adddup2(&actions, readEnd, Self.tetherDescriptor)
-        Self.keepToItself()
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP) | Int16(POSIX_SPAWN_SETSIGMASK))
-        var words = ([executable] + arguments + ["--tether", "\(Self.tetherDescriptor)"])
-            .map { strdup($0) }
-        words.append(nil)
-        defer { words.forEach { free($0) } }
-        var pid: pid_t = 0
-        let code = posix_spawn(&pid, executable, &actions, &attributes, words, environ)
-        guard code == 0 else {
-            throw ChildError("'\(name)' cannot be started: \(String(cString: strerror(code)))")
+        let tether = ["--tether", "\(Self.tetherDescriptor)"]
+        let pid = try launcher.start("'\(name)'", arguments + tether, .ownGroup) { actions in
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+            posix_spawn_file_actions_addopen(
+                &actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+            posix_spawn_file_actions_adddup2(&actions, 1, 2)
+            posix_spawn_file_actions_adddup2(&actions, readEnd, Self.tetherDescriptor)
         }
         let child = Child(name: name, pid: pid, log: log)
         running.append(child)
         // One that is started again: how it ended before is over.
         ended.removeAll { $0.child.name == name }
         return child
-    }
-
-    /// Nothing that this process has open is a child's business, and a lock must not outlive it.
-    static func keepToItself() {
-        guard let folder = opendir("/proc/self/fd") else { return }
-        defer { closedir(folder) }
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(cString: $0.bindMemory(to: CChar.self).baseAddress!)
-            }
-            if let number = Int32(name), number > 2 { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
-        }
     }
 
     /// Notes who has ended since the last time; whether anybody has.

@@ -10,44 +10,20 @@ public enum Daemon {
     public static func start(
         _ arguments: [String], isStopped: () -> Bool
     ) throws(ChildError) -> String? {
-        guard let path = realpath("/proc/self/exe", nil) else {
-            throw ChildError("/proc is not mounted, so han cannot find itself to stay behind")
+        let launcher = try ProcessLauncher()
+        let ends = try ProcessLauncher.pipe()
+        defer { close(ends.read) }
+        do {
+            defer { close(ends.write) }
+            _ = try launcher.start("han", arguments, .ownSession) { actions in
+                for descriptor in Int32(0)...2 {
+                    posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
+                }
+                // Where both numbers are the same, this also takes the mark off that closes it.
+                posix_spawn_file_actions_adddup2(&actions, ends.write, reportDescriptor)
+            }
         }
-        let executable = String(cString: path)
-        free(path)
-        var ends: (Int32, Int32) = (-1, -1)
-        let made = withUnsafeMutableBytes(of: &ends) {
-            pipe($0.bindMemory(to: Int32.self).baseAddress)
-        }
-        guard made == 0 else { throw ChildError("no pipe: \(String(cString: strerror(errno)))") }
-        defer { close(ends.0) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        for descriptor in Int32(0)...2 {
-            posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
-        }
-        // Where both numbers are the same, this also takes the mark off that closes it.
-        posix_spawn_file_actions_adddup2(&actions, ends.1, reportDescriptor)
-        Children.keepToItself()
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        // POSIX_SPAWN_SETSID, which the importer does not see.
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK) | 0x80)
-        var words = ([executable] + arguments).map { strdup($0) }
-        words.append(nil)
-        defer { words.forEach { free($0) } }
-        var pid: pid_t = 0
-        let code = posix_spawn(&pid, executable, &actions, &attributes, words, environ)
-        close(ends.1)
-        guard code == 0 else {
-            throw ChildError("han cannot be started: \(String(cString: strerror(code)))")
-        }
-        return line(from: ends.0, isStopped: isStopped)
+        return line(from: ends.read, isStopped: isStopped)
     }
 
     private static func line(from descriptor: Int32, isStopped: () -> Bool) -> String? {

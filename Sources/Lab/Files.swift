@@ -86,16 +86,41 @@ public enum Files {
         return Array(bytes.prefix(count))
     }
 
-    /// Replaces the content of a file at once: whoever reads it finds the old or the new.
-    public static func replace(_ bytes: [UInt8], at path: String) throws(FileError) {
-        let partial = path + ".part"
-        try write(bytes, to: partial)
-        guard rename(partial, path) == 0 else { throw writeError(path) }
+    /// Replaces the content of a file at once: whoever reads it finds the old or the new, which has
+    /// `mode` from the first moment. `isSafe` has the disk confirm it.
+    public static func replace(
+        _ bytes: [UInt8], at path: String, mode: mode_t = 0o644, isSafe: Bool = false
+    ) throws(FileError) {
+        // Two processes may be about the same file; neither takes the other's for its own.
+        let partial = "\(path).\(getpid()).part"
+        unlink(partial)
+        do throws(FileError) {
+            try write(
+                bytes, to: partial, how: O_CREAT | O_EXCL, mode: mode, isSafe: isSafe)
+            guard rename(partial, path) == 0 else { throw writeError(path) }
+        } catch {
+            unlink(partial)
+            throw error
+        }
+        guard isSafe else { return }
+        let slash = path.lastIndex(of: "/")
+        let folder = open(
+            slash.map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        // Some file systems cannot; then the name is as safe as they make it.
+        fsync(folder)
+        close(folder)
     }
 
     /// Replaces the content of a file, or makes it.
     public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        try write(bytes, to: path, how: O_CREAT | O_TRUNC, mode: 0o644, isSafe: false)
+    }
+
+    private static func write(
+        _ bytes: [UInt8], to path: String, how: Int32, mode: mode_t, isSafe: Bool
+    ) throws(FileError) {
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC | how, mode)
         guard descriptor >= 0 else { throw writeError(path) }
         var written = 0
         while written < bytes.count {
@@ -109,6 +134,11 @@ public enum Files {
                 throw error
             }
             written += count
+        }
+        guard !isSafe || fsync(descriptor) == 0 else {
+            let error = writeError(path)
+            close(descriptor)
+            throw error
         }
         guard close(descriptor) == 0 else { throw writeError(path) }
     }

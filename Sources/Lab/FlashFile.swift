@@ -13,7 +13,10 @@ public enum FlashFile {
         func failed(_ what: String) -> FileError {
             .unwritable(path, reason: "\(what): \(String(cString: strerror(errno)))")
         }
-        if access(path, F_OK) != 0 { try make(path, geometry.size) }
+        if access(path, F_OK) != 0 {
+            let erased = [UInt8](repeating: 0xFF, count: geometry.size)
+            try Files.replace(erased, at: path, mode: 0o600, isSafe: true)
+        }
         let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { throw failed("opening it") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
@@ -68,35 +71,5 @@ public enum FlashFile {
         return FlashMemory(
             geometry: geometry,
             mapped: UnsafeMutableRawBufferPointer(start: base, count: geometry.size))
-    }
-
-    private static func make(_ path: String, _ size: Int) throws {
-        let partial = path + ".part"
-        unlink(partial)
-        let descriptor = Glibc.open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw FileError.unwritable(partial, reason: String(cString: strerror(errno)))
-        }
-        defer { close(descriptor) }
-        let page = [UInt8](repeating: 0xFF, count: 64 * 1024)
-        var left = size
-        while left > 0 {
-            let count = write(descriptor, page, min(left, page.count))
-            guard count > 0 else {
-                unlink(partial)
-                throw FileError.unwritable(partial, reason: String(cString: strerror(errno)))
-            }
-            left -= count
-        }
-        guard fsync(descriptor) == 0, rename(partial, path) == 0 else {
-            throw FileError.unwritable(path, reason: String(cString: strerror(errno)))
-        }
-        let slash = path.lastIndex(of: "/")
-        let folder = Glibc.open(
-            slash.map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return }
-        defer { close(folder) }
-        // Some file systems cannot; then the name is as safe as they make it.
-        fsync(folder)
     }
 }

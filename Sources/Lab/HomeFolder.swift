@@ -58,24 +58,25 @@ public final class HomeFolder {
         return folder
     }
 
-    /// Removes the folders of scenarios' runs whose runner was killed, and its air with it, and
-    /// leaves those of runs that go on; how many it removed.
+    /// Removes the folders of scenarios' runs whose runner was killed, and its air with it; ends
+    /// what still runs of them. Leaves those of runs that go on. How many it removed.
     @discardableResult
     public static func clearRuns() throws(ChildError) -> Int {
         let root = try PrivateFolder.root().path
         var count = 0
         for name in PrivateFolder.names(in: root) where name.hasPrefix(runPrefix + "-") {
             guard let folder = takeExisting("\(root)/\(name)") else { continue }
+            folder.clear()
             folder.remove()
             count += 1
         }
         return count
     }
 
-    /// Ends what an earlier run has left running, and removes its files.
+    /// Ends what a run has left running, but for this process, and removes its files.
     public func clear() {
         if let run = HomeRun.read(path) {
-            ProcessIdentity.end(run.parts.map(\.process))
+            ProcessIdentity.end(run.parts.map(\.process).filter { $0.pid != getpid() })
         }
         PrivateFolder.removeContents(of: path, keeping: Self.lockName)
     }

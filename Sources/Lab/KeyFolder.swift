@@ -119,24 +119,8 @@ public enum KeyFolder {
         return found
     }
 
-    /// Writes the whole file or nothing, and never with more rights than `mode` for a moment.
     private static func write(_ text: String, to path: String, mode: mode_t) throws {
-        func failed() -> FileError {
-            .unwritable(path, reason: String(cString: strerror(errno)))
-        }
-        let partial = path + ".part"
-        unlink(partial)
-        let file = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard file >= 0 else { throw failed() }
-        defer { close(file) }
-        let bytes = Array(text.utf8)
-        guard Glibc.write(file, bytes, bytes.count) == bytes.count, fchmod(file, mode) == 0,
-            fsync(file) == 0, rename(partial, path) == 0
-        else {
-            let error = failed()
-            unlink(partial)
-            throw error
-        }
+        try Files.replace(Array(text.utf8), at: path, mode: mode, isSafe: true)
     }
 }
 

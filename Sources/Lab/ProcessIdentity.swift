@@ -29,14 +29,6 @@ public struct ProcessIdentity: Codable, Hashable, Sendable {
     /// Sends a signal to this process, and to no other that has its number by now.
     public func send(_ signal: Int32) { if isRunning { kill(pid, signal) } }
 
-    /// Its resident memory in bytes; nil if it is gone.
-    public static func residentMemory(of pid: Int32) -> UInt64? {
-        guard let bytes = try? Files.readVirtual("/proc/\(pid)/statm") else { return nil }
-        let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-        guard fields.count > 1, let pages = UInt64(fields[1]) else { return nil }
-        return pages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
-    }
-
     /// Ends processes: by request, and after `seconds` for certain.
     public static func end(_ processes: [ProcessIdentity], seconds: Double = 3) {
         for process in processes { process.send(SIGTERM) }

@@ -30,28 +30,7 @@ struct AirCommand: ParsableCommand {
             """, completion: .custom { _, _, prefix in Completions.homes(prefix) })
     var home = ["standard"]
 
-    @Option(
-        help: ArgumentHelp(
-            "How time runs: real, virtual (as fast as every node answers), or xN for N times as "
-                + "fast as real.", valueName: "pace"))
-    var pace: PaceArgument = PaceArgument(.real)
-
-    @Option(
-        parsing: .unconditional, help: "The number that everything random comes from.",
-        transform: CodeArgument.read)
-    var seed: CodeArgument<UInt64>?
-
-    @Option(
-        help: ArgumentHelp(
-            "Leave trace.pcapng, events.jsonl and zigbee_pc_keys in this folder.",
-            valueName: "dir"), completion: .directory)
-    var out: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Put a node off the air that has not answered for so many seconds where the air waits "
-                + "for it.", valueName: "seconds"))
-    var patience: Double = AirServiceSettings().patience
+    @OptionGroup var options: AirOptions
 
     @Option(
         help: ArgumentHelp(
@@ -85,16 +64,18 @@ struct AirCommand: ParsableCommand {
     var tether: CodeArgument<UInt32>?
 
     func validate() throws {
-        guard patience > 0, patience <= 86_400 else {
-            throw ValidationError("--patience is a number of seconds, up to 86400.")
-        }
-        guard home.count == 1 || out == nil else {
+        guard home.count == 1 || options.out == nil else {
             throw ValidationError("--out takes the evidence of one home: give --home once.")
         }
     }
 
     func run() throws {
-        defer { clear.map { HomeFolder.takeExisting($0)?.remove() } }
+        defer {
+            if let folder = clear.flatMap({ HomeFolder.takeExisting($0) }) {
+                folder.clear()
+                folder.remove()
+            }
+        }
         let endpoints = try AirEndpoints.reading(bind)
         guard endpoints.isIPC || endpoints.isLoopback || keys != nil else {
             throw Failure(
@@ -125,17 +106,19 @@ struct AirCommand: ParsableCommand {
         do {
             folder =
                 try evidence.map { OutputFolder(existing: $0) }
-                ?? out.map { path throws(EvidenceError) in try OutputFolder(preparing: path) }
+                ?? options.out.map { path throws(EvidenceError) in try OutputFolder(preparing: path)
+                }
             defer { folder?.release() }
             let plans = homes.map { home in
                 var plan = AirPlan(
                     cast: HomeCast(home, last: story == nil ? "bench" : "director"),
                     start: story?.scenario.start
-                        ?? start.map { UTCTime(secondsSince2000: $0.value) } ?? pace.start,
-                    seed: Seed(seed?.value ?? story?.scenario.seed ?? 1), pace: pace.pace,
+                        ?? start.map { UTCTime(secondsSince2000: $0.value) } ?? options.pace.start,
+                    seed: Seed(options.seed?.value ?? story?.scenario.seed ?? 1),
+                    pace: options.pace.pace,
                     steps: story?.scenario.steps.map(\.title))
                 plan.folder = folder
-                plan.settings.patience = patience
+                plan.settings.patience = options.patience
                 plan.settings.joinPatience = joinPatience
                 plan.settings.awaited = Set(awaited)
                 plan.settings.memoryLimit = 1 << 30

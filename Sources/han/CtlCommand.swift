@@ -89,19 +89,32 @@ struct OrderArguments: ParsableArguments {
     }
 }
 
-struct CtlQueryCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "query", abstract: "Have a device ask its OTA server for its next image now.")
+/// The member that an order is for.
+struct MemberArgument: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp("The hub or the device.", valueName: "member"),
+        completion: .custom { _, _, prefix in Completions.members(prefix) })
+    var name: String
+}
 
+/// The device that an order is for.
+struct DeviceArgument: ParsableArguments {
     @Argument(
         help: ArgumentHelp("The device.", valueName: "member"),
         completion: .custom { _, _, prefix in Completions.members(prefix) })
     var name: String
+}
+
+struct CtlQueryCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "query", abstract: "Have a device ask its OTA server for its next image now.")
+
+    @OptionGroup var device: DeviceArgument
     @OptionGroup var arguments: OrderArguments
 
     func run() throws {
-        try arguments.give("\(name) is to ask for its next image") {
-            .order(.queryNextImage, to: try $0.device(name).index)
+        try arguments.give("\(device.name) is to ask for its next image") {
+            .order(.queryNextImage, to: try $0.device(device.name).index)
         }
     }
 }
@@ -110,15 +123,12 @@ struct CtlCancelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cancel", abstract: "Have a device end the download under way.")
 
-    @Argument(
-        help: ArgumentHelp("The device.", valueName: "member"),
-        completion: .custom { _, _, prefix in Completions.members(prefix) })
-    var name: String
+    @OptionGroup var device: DeviceArgument
     @OptionGroup var arguments: OrderArguments
 
     func run() throws {
-        try arguments.give("\(name) is to end its download") {
-            .order(.cancelDownload, to: try $0.device(name).index)
+        try arguments.give("\(device.name) is to end its download") {
+            .order(.cancelDownload, to: try $0.device(device.name).index)
         }
     }
 }
@@ -128,15 +138,12 @@ struct CtlReadCommand: ParsableCommand {
         commandName: "read", abstract: "Have the hub read a device's firmware version.",
         discussion: "The hub says what it read in events.jsonl: versionRead or versionNotRead.")
 
-    @Argument(
-        help: ArgumentHelp("The device.", valueName: "member"),
-        completion: .custom { _, _, prefix in Completions.members(prefix) })
-    var name: String
+    @OptionGroup var device: DeviceArgument
     @OptionGroup var arguments: OrderArguments
 
     func run() throws {
-        try arguments.give("the hub is to read the version of \(name)") {
-            .wan(.readVersion(device: try $0.device(name).eui64 ?? .unknown))
+        try arguments.give("the hub is to read the version of \(device.name)") {
+            .wan(.readVersion(device: try $0.device(device.name).eui64 ?? .unknown))
         }
     }
 }
@@ -177,18 +184,15 @@ struct CtlPowerCommand: ParsableCommand {
         case off
     }
 
-    @Argument(
-        help: ArgumentHelp("The hub or the device.", valueName: "member"),
-        completion: .custom { _, _, prefix in Completions.members(prefix) })
-    var name: String
+    @OptionGroup var member: MemberArgument
 
     @Argument(help: "on or off.")
     var power: Switch
     @OptionGroup var arguments: OrderArguments
 
     func run() throws {
-        try arguments.give("the power of \(name) is switched \(power.rawValue)") {
-            .power(of: try $0.member(name).index, on: power == .on)
+        try arguments.give("the power of \(member.name) is switched \(power.rawValue)") {
+            .power(of: try $0.member(member.name).index, on: power == .on)
         }
     }
 }
@@ -278,13 +282,11 @@ struct CtlStartCommand: ParsableCommand {
         abstract: "Start the process of a member again that has ended or was killed.",
         discussion: "It finds its flash as it was. Returns once the air has let it on.")
 
-    @Argument(
-        help: ArgumentHelp("The hub or the device.", valueName: "member"),
-        completion: .custom { _, _, prefix in Completions.members(prefix) })
-    var name: String
+    @OptionGroup var member: MemberArgument
     @OptionGroup var arguments: OrderArguments
 
     func run() throws {
+        let name = member.name
         let bench = try Bench(arguments.home)
         guard let run = bench.run else {
             throw Failure(.usage, "--air: only 'han up' can start the process of a member again")

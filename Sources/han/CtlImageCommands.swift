@@ -127,10 +127,7 @@ struct CtlActivateCommand: ParsableCommand {
             --image, or of the image that 'han ctl send' sent it last.
             """)
 
-    @Argument(
-        help: ArgumentHelp("The hub or the device.", valueName: "member"),
-        completion: .custom { _, _, prefix in Completions.members(prefix) })
-    var name: String
+    @OptionGroup var place: MemberArgument
 
     @Option(help: ArgumentHelp("SHA-256 of the manufacturer image, in hex.", valueName: "hash"))
     var hash: String?
@@ -149,14 +146,15 @@ struct CtlActivateCommand: ParsableCommand {
 
     func run() throws {
         let bench = try Bench(arguments.home)
-        let member = try bench.member(name)
+        let member = try bench.member(place.name)
         let digest = try digest(bench, member)
         let time = try bench.order(
             member.role == "CH"
                 ? .wan(.activateHub(hash: digest))
                 : .order(.activate(hash: digest), to: member.index))
         try Bench.tell(
-            time, "\(name) is to activate the image with the hash \(digest)", json: arguments.json)
+            time, "\(place.name) is to activate the image with the hash \(digest)",
+            json: arguments.json)
     }
 
     private func digest(_ bench: Bench, _ member: RunStatus.Member) throws -> Digest256 {
@@ -168,13 +166,13 @@ struct CtlActivateCommand: ParsableCommand {
         }
         if let image { return try SendableImage.read(image, for: [member]).hash }
         guard let run = bench.run,
-            let sent = SentImages.read(try HomeRun.folder(of: run.name)).images[name],
+            let sent = SentImages.read(try HomeRun.folder(of: run.name)).images[place.name],
             let digest = Hex.bytes(sent.hash).flatMap({ Digest256($0) })
         else {
             throw Failure(
                 .usage,
-                "'han ctl send' has sent nothing for \(name) yet; say with --image or --hash what "
-                    + "it is to activate")
+                "'han ctl send' has sent nothing for \(place.name) yet; say with --image or --hash "
+                    + "what it is to activate")
         }
         return digest
     }

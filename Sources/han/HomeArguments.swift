@@ -11,6 +11,20 @@ struct HomeArguments: ParsableArguments {
         completion: .custom { _, _, prefix in Completions.runs(prefix) })
     var home: String?
 
+    @OptionGroup var named: NamedAirArguments
+
+    func validate() throws {
+        guard home == nil || named.air == nil else {
+            throw ValidationError("--home and --air both say which air; give one of them.")
+        }
+    }
+
+    /// The home and how its air is reached; no home if the air was named itself.
+    func find() throws -> (run: HomeRun?, reach: AirReach) { try named.find(orHome: home) }
+}
+
+/// An air that is named itself, and what lets one in.
+struct NamedAirArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "An air that 'han up' has not started: ipc://PATH or tcp://HOST:PORT.",
@@ -19,15 +33,10 @@ struct HomeArguments: ParsableArguments {
 
     @OptionGroup var peerKeys: PeerKeysArgument
 
-    func validate() throws {
-        guard home == nil || air == nil else {
-            throw ValidationError("--home and --air both say which air; give one of them.")
-        }
-        try peerKeys.check(air)
-    }
+    func validate() throws { try peerKeys.check(air) }
 
-    /// The home and how its air is reached; no home if the air was named itself.
-    func find() throws -> (run: HomeRun?, reach: AirReach) {
+    /// This air, or that of a home that is up; with how it is reached.
+    func find(orHome home: String?) throws -> (run: HomeRun?, reach: AirReach) {
         let run = try air == nil ? HomeRun.find(home) : nil
         var reach = try AirReach(air ?? run?.endpoint ?? "", peerKeys)
         reach.airPatience = run?.patience

@@ -71,7 +71,7 @@ struct PsCommand: ParsableCommand {
         var first = Row(
             home: run.name, role: "AIR", name: "AIR", eui64: nil, pid: air?.process.pid,
             state: status.state.name,
-            memory: air.flatMap { ProcessIdentity.residentMemory(of: $0.process.pid) })
+            memory: air.flatMap { ProcessMemory.resident(of: $0.process.pid) })
         first.time = status.time.inSeconds
         first.frames = status.frames
         return [first]
@@ -80,7 +80,7 @@ struct PsCommand: ParsableCommand {
                 var row = Row(
                     home: run.name, role: member.role, name: member.name,
                     eui64: member.eui64?.description, pid: pid, state: member.state.name,
-                    memory: pid.flatMap { ProcessIdentity.residentMemory(of: $0) })
+                    memory: pid.flatMap { ProcessMemory.resident(of: $0) })
                 if member.firmware != 0 { row.firmware = Words.version(member.firmware) }
                 if member.size > 0 {
                     row.download = Download(offset: member.offset, size: member.size)
@@ -98,7 +98,7 @@ struct PsCommand: ParsableCommand {
             return Row(
                 home: run.name, role: member.role, name: member.name, eui64: member.eui64,
                 pid: pid, state: "silent",
-                memory: pid.flatMap { ProcessIdentity.residentMemory(of: $0) })
+                memory: pid.flatMap { ProcessMemory.resident(of: $0) })
         }
     }
 

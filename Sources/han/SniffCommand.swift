@@ -24,13 +24,7 @@ struct SniffCommand: ParsableCommand {
         completion: .custom { _, _, prefix in Completions.runs(prefix) })
     var home: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "An air that 'han up' has not started: ipc://PATH or tcp://HOST:PORT.",
-            valueName: "endpoint"))
-    var air: String?
-
-    @OptionGroup var peerKeys: PeerKeysArgument
+    @OptionGroup var named: NamedAirArguments
 
     @Option(
         help: ArgumentHelp(
@@ -39,16 +33,14 @@ struct SniffCommand: ParsableCommand {
     var out = "-"
 
     func validate() throws {
-        guard home == nil || air == nil else {
+        guard home == nil || named.air == nil else {
             throw ValidationError("A home and --air both say which air; give one of them.")
         }
-        try peerKeys.check(air)
         guard out != "" else { throw ValidationError("--out needs the name of a file, or '-'.") }
     }
 
     func run() throws {
-        let run = try air == nil ? HomeRun.find(home) : nil
-        let reach = try AirReach(air ?? run?.endpoint ?? "", peerKeys)
+        let (run, reach) = try named.find(orHome: home)
         if out == "-", isatty(STDOUT_FILENO) == 1 {
             throw Failure(
                 .usage, "a capture is nothing for a terminal; name a file with --out, or pipe it")

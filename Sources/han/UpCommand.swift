@@ -27,25 +27,10 @@ struct UpCommand: ParsableCommand {
         completion: .custom { _, _, prefix in Completions.homes(prefix) })
     var home = "standard"
 
-    @Option(
-        help: ArgumentHelp(
-            "How time runs: real, virtual (as fast as every node answers), or xN for N times as "
-                + "fast as real.", valueName: "pace"))
-    var pace: PaceArgument = PaceArgument(.real)
-
     @Flag(help: "Return as soon as everybody has joined, and leave the home running.")
     var detach = false
 
-    @Option(
-        parsing: .unconditional, help: "The number that everything random comes from.",
-        transform: CodeArgument.read)
-    var seed: CodeArgument<UInt64>?
-
-    @Option(
-        help: ArgumentHelp(
-            "Leave trace.pcapng, events.jsonl and zigbee_pc_keys in this folder.",
-            valueName: "dir"), completion: .directory)
-    var out: String?
+    @OptionGroup var air: AirOptions
 
     @Option(
         help: ArgumentHelp(
@@ -63,12 +48,6 @@ struct UpCommand: ParsableCommand {
     var without: [String] = []
 
     @Option(
-        help: ArgumentHelp(
-            "Put a node off the air that has not answered for so many seconds where the air waits "
-                + "for it.", valueName: "seconds"))
-    var patience: Double = AirServiceSettings().patience
-
-    @Option(
         help: ArgumentHelp("What to call it, in the home's own name's place.", valueName: "run"))
     var name: String?
 
@@ -77,9 +56,6 @@ struct UpCommand: ParsableCommand {
     var report = false
 
     func validate() throws {
-        guard patience > 0, patience <= 86_400 else {
-            throw ValidationError("--patience is a number of seconds, up to 86400.")
-        }
         if let name, !HomeRun.isName(name) {
             throw ValidationError(
                 "--name is up to 40 letters, digits, '-', '_' and '.', and does not begin with "
@@ -138,13 +114,13 @@ struct UpCommand: ParsableCommand {
         }
         var plan = HomePlan(
             name: name ?? Self.runName(home.name), home: Self.fullPath(self.home),
-            members: members, pace: pace.text, start: pace.start)
-        plan.seed = seed?.value
-        plan.evidence = out.map { Self.absolute($0) }
+            members: members, pace: air.pace.text, start: air.pace.start)
+        plan.seed = air.seed?.value
+        plan.evidence = air.out.map { Self.absolute($0) }
         plan.flash = try flash.map { try Self.flashFolder(Self.absolute($0)) }
         plan.isDurable = durable
         plan.absent = Set(without)
-        plan.nodePatience = patience
+        plan.nodePatience = air.patience
         do {
             let view = HomeView(roster: roster)
             var isUp = false

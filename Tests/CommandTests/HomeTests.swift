@@ -72,7 +72,7 @@ struct HomeTests {
         let down = try homes.han(["down"])
         #expect(down.code == 0, "\(down.errors)")
         #expect(homes.remains == [])
-        #expect(pids.filter(Self.isThere) == [])
+        #expect(Self.processes(of: homes.path).isEmpty)
     }
 
     @Test("an update survives that its device and then its hub are killed in the middle")
@@ -164,7 +164,7 @@ struct HomeTests {
         #expect(pids.count == 6)
         kill(try homes.supervisor(of: "standard"), SIGKILL)
         try homes.wait("everybody is gone") {
-            homes.remains.isEmpty && pids.filter(Self.isThere).isEmpty
+            homes.remains.isEmpty && Self.processes(of: homes.path).isEmpty
         }
     }
 
@@ -173,11 +173,10 @@ struct HomeTests {
         let homes = try RuntimeFolder()
         let up = try homes.han(["up", "--detach"])
         try #require(up.code == 0, "\(up.errors)")
-        let pids = try homes.rows().compactMap(\.pid)
         let air = try #require(try homes.row("AIR").pid)
         kill(air, SIGKILL)
         kill(try homes.supervisor(of: "standard"), SIGKILL)
-        try homes.wait("the nodes have ended") { pids.filter(Self.isThere).isEmpty }
+        try homes.wait("the nodes have ended") { Self.processes(of: homes.path).isEmpty }
         #expect(homes.remains == ["home-standard"])
         let shown = try homes.han(["ps"])
         #expect(shown.code == 0 && shown.errors.contains("'han down standard' clears"))
@@ -228,7 +227,7 @@ struct HomeTests {
         #expect(pids.count == 4)
         kill(try #require(before.first?.pid), SIGSTOP)
         // They hear nothing from it, and end.
-        try homes.wait("the nodes have ended") { pids.filter(Self.isThere).isEmpty }
+        try homes.wait("the nodes have ended") { Self.processes(of: homes.path).count == 1 }
         let rows = try homes.rows()
         #expect(rows.map(\.role) == ["AIR", "CH", "ESME", "GSME", "PPMID", "HCALCS"])
         #expect(rows.allSatisfy { $0.state == "silent" })
@@ -289,6 +288,25 @@ struct HomeTests {
         }
     }
 
+    @Test("a process that was stopped does not outlive the run that was killed")
+    func stoppedProcess() throws {
+        let homes = try RuntimeFolder()
+        let (run, name) = try Self.waitingRun(homes)
+        let node = try #require(Self.processes(of: homes.path).first { $0.command == "node" })
+        kill(node.pid, SIGSTOP)
+        kill(run.pid, SIGKILL)
+        // Its air sees to it; without the air, down does.
+        try homes.wait("everybody is gone") {
+            homes.remains.isEmpty && Self.processes(of: homes.path).isEmpty
+        }
+        let (second, other) = try Self.waitingRun(homes)
+        #expect(other != name)
+        for process in Self.processes(of: homes.path) { kill(process.pid, SIGSTOP) }
+        kill(second.pid, SIGKILL)
+        #expect(try homes.han(["down"]).code == 0)
+        #expect(homes.remains.isEmpty && Self.processes(of: homes.path).isEmpty)
+    }
+
     @Test("down clears what is left of a scenario's run whose air was killed too")
     func runRemains() throws {
         let homes = try RuntimeFolder()
@@ -319,7 +337,7 @@ struct HomeTests {
         kill(up.pid, SIGTERM)
         #expect(try up.code() == 143)
         #expect(homes.remains == [])
-        #expect(pids.count == 6 && pids.filter(Self.isThere) == [])
+        #expect(pids.count == 6 && Self.processes(of: homes.path).isEmpty)
     }
 
     @Test("a home that cannot come up says why, and leaves nothing")

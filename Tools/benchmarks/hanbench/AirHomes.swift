@@ -84,15 +84,74 @@ struct AirHomes {
         return try build(payload: imageSize - build(payload: 1).count + 1)
     }
 
+    /// Heap allocations a turn while one home downloads, of all but libzmq.
+    struct Allocations {
+        /// Of both nodes together.
+        var nodes: Double
+        var air: Double
+    }
+
+    /// Counts the allocations of the processes of one home.
+    func countAllocations(_ counts: AllocationCounts) throws -> Allocations {
+        try counts.counting {
+            try withHomes(1) { bench in
+                try deliver(to: 1, bench.control)
+                try awaitDownloads(bench)
+                let pids = [bench.air] + bench.nodes
+                // To ask the air anything is no part of a frame's way.
+                let first = try bench.control.status()
+                let before = try pids.map { try counts.read($0) }
+                usleep(UInt32(Self.window * 1e6))
+                let after = try pids.map { try counts.read($0) }
+                let last = try bench.control.status()
+                guard Self.areDownloading(last, of: image), last.turns > first.turns else {
+                    throw BenchmarkError(
+                        "the download was over before its allocations were counted")
+                }
+                // What counts has counted the processes' starts, and libzmq's messages.
+                guard before.allSatisfy({ $0.own > 100 }),
+                    zip(before, after).allSatisfy({ $0.libzmq < $1.libzmq })
+                else { throw BenchmarkError("allocations were not counted") }
+                let turns = Double(last.turns - first.turns)
+                let made = zip(before, after).map { Double($1.own - $0.own) / turns }
+                return Allocations(nodes: made[1...].reduce(0, +), air: made[0])
+            }
+        }
+    }
+
+    /// The processes of some homes on one air.
+    private struct Bench {
+        let watch: Watch
+        let control: ControlClient
+        let air: pid_t
+        let nodes: [pid_t]
+        let log: String
+    }
+
     /// Runs so many of the homes on one air.
     func run(_ count: Int, toTheEnd: Bool = false) throws -> Outcome {
+        try withHomes(count) { bench in
+            try deliver(to: count, bench.control)
+            let outcome = try follow(toTheEnd: toTheEnd, bench)
+            try bench.control.order(.end)
+            for child in bench.watch.children.running {
+                bench.watch.children.wait(for: child.name, seconds: 30)
+            }
+            if let bad = bench.watch.children.ended.first(where: { !$0.isWell }) {
+                throw BenchmarkError("\(bad.child.name) \(bad.words)")
+            }
+            return try account(bench.log, outcome)
+        }
+    }
+
+    private func withHomes<T>(_ count: Int, _ body: (Bench) throws -> T) throws -> T {
         let place = try PrivateFolder.root().makeUnique("bench")
         defer { place.remove() }
         let children = try Children(of: program)
         defer { children.end() }
         let endpoint = "ipc://\(place.path)/air"
         let log = "\(place.path)/AIR.log"
-        try children.start(
+        let air = try children.start(
             "AIR",
             ["air", "--bind", endpoint, "--pace", "virtual"]
                 + files[..<count].flatMap { ["--home", $0] }, log: log)
@@ -115,14 +174,8 @@ struct AirHomes {
             let status = try control.status()
             return status.state == .running && status.time >= .zero + .seconds(120)
         }
-        try deliver(to: count, control)
-        let outcome = try follow(count, toTheEnd: toTheEnd, control, watch, nodes)
-        try control.order(.end)
-        for child in children.running { children.wait(for: child.name, seconds: 30) }
-        if let bad = children.ended.first(where: { !$0.isWell }) {
-            throw BenchmarkError("\(bad.child.name) \(bad.words)")
-        }
-        return try account(log, outcome)
+        return try body(
+            Bench(watch: watch, control: control, air: air.pid, nodes: nodes, log: log))
     }
 
     /// Sends every hub its image, all of them the same part at a time: they are to begin together.
@@ -146,42 +199,49 @@ struct AirHomes {
 
     /// Counts turns from when all have begun their downloads to when the first has ended, or for
     /// `window` seconds.
-    private func follow(
-        _ count: Int, toTheEnd: Bool, _ control: ControlClient, _ watch: Watch, _ nodes: [pid_t]
-    ) throws -> Outcome {
-        func downloads(_ status: RunStatus) -> [RunStatus.Member] {
-            status.members.filter { $0.role == "ESME" }
-        }
-        try watch.wait("all download") {
-            let idle = try downloads(control.status()).filter { $0.offset == 0 }
-            // Whoever heard of its image too early, or not at all, would ask a day later.
-            for esme in idle { try control.order(.order(.queryNextImage, to: esme.index)) }
-            return idle.isEmpty
-        }
-        let size = UInt32(image.count)
+    private func follow(toTheEnd: Bool, _ bench: Bench) throws -> Outcome {
+        try awaitDownloads(bench)
+        let (control, size) = (bench.control, UInt32(image.count))
         let first = try control.status()
         let began = seconds()
         var (last, ended) = (first, began)
         repeat {
             usleep(50_000)
             let status = try control.status()
-            guard downloads(status).allSatisfy({ $0.offset > 0 && $0.offset < size }) else { break }
+            guard Self.areDownloading(status, of: image) else { break }
             (last, ended) = (status, seconds())
         } while ended - began < Self.window
         guard ended > began, last.turns > first.turns else {
             throw BenchmarkError("the downloads were over before anything was measured")
         }
         var memory = NodeMemory()
-        for pid in nodes { memory.add(try NodeMemory(of: pid)) }
+        for pid in bench.nodes { memory.add(try NodeMemory(of: pid)) }
         if toTheEnd {
             // An image that its device turned down would have no offset any more.
-            try watch.wait("all have verified") {
-                try downloads(control.status()).allSatisfy { $0.offset == size }
+            try bench.watch.wait("all have verified") {
+                try Self.downloads(control.status()).allSatisfy { $0.offset == size }
             }
         }
         return Outcome(
             rate: Double(last.turns - first.turns) / (ended - began), memory: memory, turns: 0,
             acknowledgements: 0)
+    }
+
+    private static func downloads(_ status: RunStatus) -> [RunStatus.Member] {
+        status.members.filter { $0.role == "ESME" }
+    }
+
+    private static func areDownloading(_ status: RunStatus, of image: [UInt8]) -> Bool {
+        downloads(status).allSatisfy { $0.offset > 0 && $0.offset < UInt32(image.count) }
+    }
+
+    private func awaitDownloads(_ bench: Bench) throws {
+        try bench.watch.wait("all download") {
+            let idle = try Self.downloads(bench.control.status()).filter { $0.offset == 0 }
+            // Whoever heard of its image too early, or not at all, would ask a day later.
+            for esme in idle { try bench.control.order(.order(.queryNextImage, to: esme.index)) }
+            return idle.isEmpty
+        }
     }
 
     /// Adds what the air's log says of the first home.

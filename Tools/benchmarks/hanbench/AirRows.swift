@@ -7,6 +7,8 @@ struct AirRows {
     let program: String
     /// Bare libzmq, with its two pairs of socket types; without it no row that needs it.
     var pingPong: [ReferenceProgram]
+    /// What counts the allocations of processes; without it no such row.
+    var counting: String?
     let rounds: Int
 
     /// Homes that share an air in the row `homes`.
@@ -34,6 +36,11 @@ struct AirRows {
             memory.add(one.memory)
             memory.add(many.memory)
         }
+        let allocations = try counting.map { library in
+            say("allocations")
+            return try homes.countAllocations(
+                AllocationCounts(library: library, folder: scratch.path + "/allocations"))
+        }
         let perFrame = Double(whole.turns) / Double(whole.acknowledgements)
         let megabyte = 1024.0
         return [
@@ -54,6 +61,18 @@ struct AirRows {
                 name: "node-anonymous", ours: memory.anonymous / megabyte, reference: nil,
                 ratio: memory.anonymous / megabyte, target: 8, better: .lower,
                 title: "MB anonymous, the largest node process"),
+            allocations.map {
+                Row(
+                    name: "node-allocations", ours: $0.nodes, reference: nil, ratio: $0.nodes,
+                    target: 0, better: .lower,
+                    title: "heap allocations a turn after warm-up, both nodes")
+            },
+            allocations.map {
+                Row(
+                    name: "air-allocations", ours: $0.air, reference: nil, ratio: $0.air,
+                    target: 0, better: .lower,
+                    title: "heap allocations a turn after warm-up, the air")
+            },
         ].compactMap(\.self)
     }
 }

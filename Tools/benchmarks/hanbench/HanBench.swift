@@ -35,6 +35,9 @@ struct HanBench: ParsableCommand {
     @Option(help: "The program that does round trips with libzmq alone; without it no such row.")
     var pingpong: String?
 
+    @Option(help: "The library that counts allocations; without it no such row.")
+    var counting: String?
+
     @Option(help: "Only run the download this often and measure nothing: for a profiler.")
     var profile: Int?
 
@@ -67,7 +70,9 @@ struct HanBench: ParsableCommand {
             let pairs = pingpong.map { program in
                 ["pair", "router"].map { ReferenceProgram(arguments: [program, $0, "20000"]) }
             }
-            rows = try AirRows(program: han, pingPong: pairs ?? [], rounds: rounds).measure()
+            rows = try AirRows(
+                program: han, pingPong: pairs ?? [], counting: counting, rounds: rounds
+            ).measure()
         }
         print(json ? try Report.json(rows) : Report.table(rows))
     }
