@@ -332,6 +332,10 @@ public final class Air {
             return false
         case .wan(let message): input = .wan(message)
         case .order(let order): input = .order(order)
+        case .report(let order, let sender, let sentAt, let written):
+            let cut = mailboxes[sender].cutAt
+            guard cut < sentAt || cut >= written else { return false }
+            input = .order(order)
         case .observed(let event): input = .observed(event)
         }
         return mailboxes[node].isOn
@@ -388,6 +392,14 @@ public final class Air {
             flash[node].program(count, at: address, now: now)
         case .erase(let page): flash[node].erase(page: page, now: now)
         case .wan(let index): sendOverWAN(out.messages[index], from: node)
+        case .order(Order.bench, let index):
+            // Not before what the node has written until now.
+            let written = max(now, flash[node].busyUntil)
+            for observer in observers where observer != node {
+                post(
+                    .report(out.orders[index], from: node, sentAt: now, written: written),
+                    to: observer, at: written + settings.benchLatency, from: node)
+            }
         case .order(let target, let index):
             guard Int(target) < members.count else { return }
             post(

@@ -187,6 +187,8 @@ extension AirService {
             case .updateNetworkKey: (.updateNetworkKey, Int(target), nil)
             case .addDevice(let device, _): (.addDevice, Int(target), device)
             case .removeDevice(let device): (.removeDevice, Int(target), device)
+            case .message: (.message, Int(target), nil)
+            case .changeSupplier: (.changeSupplier, Int(target), nil)
             }
         case .power(let target, let on): (on ? .powerOn : .powerOff, Int(target), nil)
         case .link(let a, let b, _, _):

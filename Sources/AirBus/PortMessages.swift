@@ -64,7 +64,19 @@ extension MessageBuilder {
         case .removeDevice(let device):
             put(7 as UInt8)
             put(device)
+        case .message(let bytes):
+            put(8 as UInt8)
+            put(counted: bytes)
+        case .changeSupplier(let anchor):
+            put(9 as UInt8)
+            put(counted: anchor)
         }
+    }
+
+    private mutating func put(counted bytes: [UInt8]) {
+        guard bytes.count <= AirProtocol.chunkLimit else { return overflow() }
+        put(UInt16(bytes.count))
+        bytes.withUnsafeBytes { put($0) }
     }
 }
 
@@ -117,8 +129,15 @@ extension ByteReader {
         case 5: return .updateNetworkKey
         case 6: return .addDevice(try eui64("device"), linkKey: try key("link key"))
         case 7: return .removeDevice(try eui64("device"))
+        case 8: return .message(try counted("message"))
+        case 9: return .changeSupplier(anchor: try counted("trust anchor"))
         default: throw WireError(.invalid, "order", at: start)
         }
+    }
+
+    private mutating func counted(_ field: StaticString) throws(WireError) -> [UInt8] {
+        let bytes = try take(Int(try u16("length")), field)
+        return bytes.withUnsafeBufferPointer(Array.init)
     }
 
     /// What two members hear of each other: rssi in dBm, loss in millionths.

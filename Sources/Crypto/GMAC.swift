@@ -14,7 +14,7 @@ public enum GMAC {
         var count: Int32 = 0
         // Twelve bytes are the mode's own length of IV.
         let isMade =
-            EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), nil, key.bytes, iv) == 1
+            EVP_EncryptInit_ex(context, Algorithms.aes128GCM, nil, key.bytes, iv) == 1
             && EVP_EncryptUpdate(context, nil, &count, message, Int32(message.count)) == 1
             && EVP_EncryptFinal_ex(context, &tag, &count) == 1
             && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, &tag) == 1

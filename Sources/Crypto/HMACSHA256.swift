@@ -6,7 +6,7 @@ enum HMACSHA256 {
     static func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
         var tag = [UInt8](repeating: 0, count: 32)
         let made = HMAC(
-            EVP_sha256(), key, Int32(key.count), message, message.count, &tag, nil)
+            Algorithms.sha256, key, Int32(key.count), message, message.count, &tag, nil)
         precondition(made != nil, "libcrypto cannot compute HMAC-SHA-256")
         return tag
     }

@@ -1,7 +1,8 @@
 import COpenSSL
 
-/// A key that libcrypto read from a file; owns it.
-final class LoadedKey {
+/// A key in libcrypto; owns it. It is never changed once it is made, and libcrypto lets several
+/// threads read a key.
+final class LoadedKey: @unchecked Sendable {
     let key: OpaquePointer
     init(owning key: OpaquePointer) { self.key = key }
     deinit { EVP_PKEY_free(key) }

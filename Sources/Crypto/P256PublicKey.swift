@@ -6,12 +6,30 @@ extension P256 {
     public struct PublicKey: Hashable, Sendable {
         /// The point uncompressed: 04, x, y (65 bytes; SEC 1 2.3.3, ANSI X9.63).
         public let x963: [UInt8]
+        /// The same point as libcrypto wants it, which takes longer to make than a signature to
+        /// verify. Copies of the key share it.
+        private let loaded: LoadedKey
 
         /// Throws `KeyError.badPoint` unless `bytes` are 04, x, y of a point on the curve.
         public init(x963 bytes: [UInt8]) throws(KeyError) {
             guard P256.isPoint(bytes) else { throw .badPoint }
-            x963 = bytes
+            self.init(onCurve: bytes)
         }
+
+        /// `bytes` must be 04, x, y of a point on the curve.
+        private init(onCurve bytes: [UInt8]) {
+            guard let key = Self.load(bytes) else {
+                preconditionFailure("libcrypto refuses a point of P-256")
+            }
+            x963 = bytes
+            loaded = key
+        }
+
+        public static func == (one: PublicKey, other: PublicKey) -> Bool {
+            one.x963 == other.x963
+        }
+
+        public func hash(into hasher: inout Hasher) { hasher.combine(x963) }
 
         /// The key that an X.509 certificate in DER or PEM is for (the first one of a PEM chain).
         /// Neither the issuer's signature nor the dates are looked at.
@@ -42,7 +60,7 @@ extension P256 {
 
         /// The public half of `scalar`, which must be in range.
         init(ofScalar scalar: [UInt8]) {
-            x963 = P256.point(times: scalar)
+            self.init(onCurve: P256.point(times: scalar))
         }
 
         /// The SubjectPublicKeyInfo in DER: id-ecPublicKey, prime256v1 (RFC 5480 2), 91 bytes.
@@ -57,8 +75,9 @@ extension P256 {
         public func verify(_ signature: Signature, digest: Digest256) -> Bool {
             defer { ERR_clear_error() }
             guard let encoded = Self.der(of: signature) else { return false }
-            guard let loaded = loaded(), let context = EVP_PKEY_CTX_new(loaded.key, nil) else {
-                preconditionFailure("libcrypto refuses a point of P-256")
+            // Of its own for each verification, because a context belongs to one thread.
+            guard let context = EVP_PKEY_CTX_new(loaded.key, nil) else {
+                fatalError("memory ran out")
             }
             defer { EVP_PKEY_CTX_free(context) }
             let message = digest.bytes
@@ -77,18 +96,18 @@ extension P256 {
         }
 
         /// The key as libcrypto wants it, straight from the point: its parser of
-        /// SubjectPublicKeyInfo takes longer than the verification itself.
-        private func loaded() -> LoadedKey? {
+        /// SubjectPublicKeyInfo takes longer still.
+        private static func load(_ bytes: [UInt8]) -> LoadedKey? {
             guard let context = EVP_PKEY_CTX_new_from_name(nil, "EC", nil) else { return nil }
             defer { EVP_PKEY_CTX_free(context) }
-            var (curve, point) = (Array("prime256v1".utf8CString), x963)
+            var (curve, point) = (Array("prime256v1".utf8CString), bytes)
             let key = curve.withUnsafeMutableBufferPointer { curve in
                 point.withUnsafeMutableBufferPointer { point in
                     var parameters = [
                         OSSL_PARAM_construct_utf8_string(
-                            Self.name(Self.groupName), curve.baseAddress, 0),
+                            name(groupName), curve.baseAddress, 0),
                         OSSL_PARAM_construct_octet_string(
-                            Self.name(Self.pointName), point.baseAddress, point.count),
+                            name(pointName), point.baseAddress, point.count),
                         OSSL_PARAM_construct_end(),
                     ]
                     // EVP_PKEY_PUBLIC_KEY, a macro that Swift does not import.

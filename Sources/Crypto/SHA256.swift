@@ -14,7 +14,7 @@ public enum SHA256 {
 
     private static func digest(of bytes: UnsafeRawBufferPointer) -> Digest256 {
         Digest256(filledBy: { out in
-            EVP_Digest(bytes.baseAddress, bytes.count, out, nil, EVP_sha256(), nil) == 1
+            EVP_Digest(bytes.baseAddress, bytes.count, out, nil, Algorithms.sha256, nil) == 1
         })
     }
 }
@@ -52,7 +52,8 @@ public final class SHA256Hasher {
     }
 
     private func restart() {
-        precondition(EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1, "libcrypto lacks SHA-256")
+        precondition(
+            EVP_DigestInit_ex(context, Algorithms.sha256, nil) == 1, "libcrypto lacks SHA-256")
     }
 }
 

@@ -17,11 +17,17 @@ public struct HubIdentity: Sendable {
     public var deviceLog: [DeviceLogEntry]
     /// The date and time of virtual time zero.
     public var start: UTCTime
+    /// The hub as two entities, CHF and GPF; nil for one that takes no part in GBCS messages.
+    public var chf: MessageIdentity?
+    public var gpf: MessageIdentity?
 
     public init(
         eui64: EUI64, firmware: UInt32, signer: P256.PublicKey?, channels: [UInt8],
-        deviceLog: [DeviceLogEntry], start: UTCTime
+        deviceLog: [DeviceLogEntry], start: UTCTime, chf: MessageIdentity? = nil,
+        gpf: MessageIdentity? = nil
     ) {
+        self.chf = chf
+        self.gpf = gpf
         self.eui64 = eui64
         self.firmware = firmware
         self.signer = signer
@@ -52,6 +58,9 @@ public struct CommunicationsHub: Node {
         static let firmware: UInt8 = 1
         static let network: UInt8 = 2
         static let deviceLog: UInt8 = 3
+        /// Three of `MessageApplication` each.
+        static let chf: UInt8 = 4
+        static let gpf: UInt8 = 7
         /// One for each image slot, up to 0x80.
         static let firstSlot: UInt8 = 0x40
     }
@@ -96,6 +105,10 @@ public struct CommunicationsHub: Node {
     /// When a PPMID that was told to wait is told more.
     var nextTelling = Instant.distantFuture
     var notifier = ImageNotifier()
+    var chf: MessageApplication?
+    var gpf: MessageApplication?
+    /// Of each device's latest images.
+    var endings: [TransferEnding] = []
 
     public init(profile: HubProfile, identity: HubIdentity, crypto: CryptoEngine, seed: Seed) {
         self.profile = profile
@@ -123,6 +136,16 @@ public struct CommunicationsHub: Node {
         firmware = FirmwareState(running: identity.firmware)
         store = Array(repeating: nil, count: profile.imageSlots + 1)
         clients.reserveCapacity(profile.deviceLogLimit)
+        chf = identity.chf.map {
+            MessageApplication(
+                $0, as: .communicationsHubFunction, firmware: identity.firmware,
+                settings: profile.messages, records: .init(from: Record.chf))
+        }
+        gpf = identity.gpf.map {
+            MessageApplication(
+                $0, as: .gasProxyFunction, firmware: identity.firmware,
+                settings: profile.messages, records: .init(from: Record.gpf))
+        }
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -155,9 +178,12 @@ public struct CommunicationsHub: Node {
             if phase == .running { add(device, key, at: now, into: &out) }
         case .order(.removeDevice(let device)):
             if phase == .running { remove(device, at: now, into: &out) }
+        case .order(.message(let bytes)):
+            if phase == .running { heedMessage(bytes, at: now, into: &out) }
         case .order, .observed: break
         }
         settle(at: now, into: &out)
+        while let message = takeMessage() { out.send(.message(message), to: Order.bench) }
         reckonDeadline()
     }
 
@@ -171,7 +197,7 @@ public struct CommunicationsHub: Node {
             case .booting: timer
             case .running:
                 min(
-                    min(stack.reckonDeadline(), nextRead),
+                    min(stack.reckonDeadline(), min(nextRead, pendingDeadline)),
                     min(min(nextPage, nextTelling), notifier.deadline))
             }
     }
@@ -183,6 +209,8 @@ public struct CommunicationsHub: Node {
         if let bytes = journal[Record.firmware], let saved = try? FirmwareState(parsing: bytes) {
             firmware = saved
         }
+        chf?.restore(from: journal)
+        gpf?.restore(from: journal)
         capabilities = profile.capabilities(at: firmware.running) ?? HubCapabilities(delivers: [])
         for slot in store.indices {
             guard let bytes = journal[Record.firstSlot + UInt8(slot)] else { continue }
@@ -217,6 +245,7 @@ public struct CommunicationsHub: Node {
             if nextPage <= now { sendPages(at: now, into: &out) }
             if nextTelling <= now { tellWhenToUpgrade(at: now, into: &out) }
             if notifier.deadline <= now { notifyAnew(at: now, into: &out) }
+            if pendingDeadline <= now { runPending(at: now, into: &out) }
         }
     }
 
@@ -238,14 +267,16 @@ public struct CommunicationsHub: Node {
         for entry in deviceLog.entries {
             stack.setLinkKey(entry.linkKey, partner: entry.eui64)
         }
+        startMessages(at: now, into: &out)
     }
 
     /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its
     /// key.
-    private mutating func add(
+    mutating func add(
         _ device: EUI64, _ key: Key128, at now: Instant, into out: inout Outbox
     ) {
         let type = deviceLog[device]?.type ?? identity.type(of: device)
+        let isNew = deviceLog[device] == nil
         let entry = type.map { DeviceLogEntry(eui64: device, type: $0, linkKey: key) }
         guard let entry, deviceLog.put(entry, limit: profile.deviceLogLimit) else {
             let reason: RefusalReason = type == nil ? .none : .deviceLogFull
@@ -256,16 +287,18 @@ public struct CommunicationsHub: Node {
         stack.admitDevice(device, key: deviceLog[device]?.linkKey ?? key, into: &out)
         stack.extendJoining(profile.permitJoining, at: now, into: &out)
         out.note(.deviceLogged, device.rawValue)
+        if isNew { reportDeviceLog(at: now, into: &out) }
     }
 
     /// Strikes a device off the device log (GBCS CCS02) and has it leave the network.
-    private mutating func remove(_ device: EUI64, at now: Instant, into out: inout Outbox) {
+    mutating func remove(_ device: EUI64, at now: Instant, into out: inout Outbox) {
         guard deviceLog.remove(device) else { return }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         pendingReads.removeAll { $0.device == device }
         stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
         stack.removeDevice(device, at: now, into: &out)
+        reportDeviceLog(at: now, into: &out)
     }
 
     private mutating func saveNetwork(_ out: inout Outbox) {

@@ -15,6 +15,8 @@ struct FirmwareState: Sendable, Equatable {
         var hash: Digest256
         /// Which of a hub's two slots for its own images it is in; a device has one.
         var place: UInt8 = 0
+        /// The supplier whose signature it bears, of a device that knows whose key that is.
+        var signer: EUI64?
 
         /// ImageStamp of the image once it runs: the hash's first four bytes, little-endian
         /// (assumption: ZCL leaves the stamp to the maker).
@@ -25,13 +27,31 @@ struct FirmwareState: Sendable, Equatable {
     /// ImageStamp of what runs.
     var stamp: UInt32
     var held: Held?
+    /// Nil for the firmware that the node left the factory with.
+    var image: Running?
+
+    /// The image that runs.
+    struct Running: Sendable, Equatable {
+        var hash: Digest256
+        /// Bytes of it in flash, in the same place as before; 0 once another image takes that.
+        var size: UInt32
+        var place: UInt8
+    }
+
+    /// What runs once the held image is activated.
+    static func activating(_ held: Held) -> FirmwareState {
+        var state = FirmwareState(running: held.image.version, stamp: held.stamp)
+        state.image = Running(hash: held.hash, size: held.size, place: held.place)
+        return state
+    }
 
     /// The most that `bytes` has.
-    static let size = 55
+    static let size = 101
 
     /// Layout, little-endian: running u32, stamp u32, held u8 (0 for no, 1 in the first place, 2
     /// in the second); if it is: manufacturer u16, image type u16, version u32, size u32, stack
-    /// version u16, hash 32.
+    /// version u16, hash 32, signer u64 (0 for none); then what runs, u8; if it is known: hash 32,
+    /// size u32, place u8.
     var bytes: [UInt8] {
         var builder = ByteBuilder()
         builder.put(UInt64(running), 4)
@@ -42,6 +62,13 @@ struct FirmwareState: Sendable, Equatable {
             builder.put(UInt64(held.size), 4)
             builder.put(UInt64(held.stackVersion), 2)
             builder.put(held.hash.bytes)
+            builder.put(held.signer?.rawValue ?? 0, 8)
+        }
+        builder.put(image == nil ? 0 : 1, 1)
+        if let image {
+            builder.put(image.hash.bytes)
+            builder.put(UInt64(image.size), 4)
+            builder.put(UInt64(image.place), 1)
         }
         return builder.bytes
     }
@@ -56,17 +83,26 @@ struct FirmwareState: Sendable, Equatable {
         running = try reader.u32("running version")
         stamp = try reader.u32("image stamp")
         let place = try reader.u8("held")
-        guard 1...2 ~= place else { return }
+        if 1...2 ~= place { held = try Self.held(from: &reader, place: place - 1) }
+        guard try reader.u8("image") == 1 else { return }
+        let hash = try reader.digest("hash")
+        image = Running(
+            hash: hash, size: try reader.u32("size"), place: try reader.u8("place"))
+    }
+
+    private static func held(
+        from reader: inout ByteReader, place: UInt8
+    ) throws(WireError) -> Held {
         let image = ImageIdentity(
             manufacturer: try reader.u16("manufacturer"), imageType: try reader.u16("image type"),
             version: try reader.u32("version"))
         let size = try reader.u32("size")
         let stackVersion = try reader.u16("stack version")
-        var hash: [UInt8] = []
-        for _ in 0..<32 { hash.append(try reader.u8("hash")) }
-        guard let digest = Digest256(hash) else { return }
-        held = Held(
-            image: image, size: size, stackVersion: stackVersion, hash: digest, place: place - 1)
+        let hash = try reader.digest("hash")
+        let signer = try reader.u64("signer")
+        return Held(
+            image: image, size: size, stackVersion: stackVersion, hash: hash, place: place,
+            signer: signer == 0 ? nil : EUI64(signer))
     }
 }
 
@@ -107,6 +143,16 @@ struct DownloadState: Sendable, Equatable {
         size = try reader.u32("size")
         offset = try reader.u32("offset")
         blocks = try reader.u32("blocks")
+    }
+}
+
+extension ByteReader {
+    mutating func digest(_ field: StaticString) throws(WireError) -> Digest256 {
+        let start = offset
+        var bytes: [UInt8] = []
+        for _ in 0..<32 { bytes.append(try u8(field)) }
+        guard let digest = Digest256(bytes) else { throw WireError(.invalid, field, at: start) }
+        return digest
     }
 }
 

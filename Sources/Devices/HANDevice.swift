@@ -15,11 +15,14 @@ public struct DeviceIdentity: Sendable {
     public var supplier: P256.PublicKey?
     /// The channels it scans.
     public var channels: [UInt8]
+    /// Nil for a device that takes no part in GBCS messages.
+    public var messages: MessageIdentity?
 
     public init(
         eui64: EUI64, linkKey: Key128, firmware: UInt32, supplier: P256.PublicKey?,
-        channels: [UInt8]
+        channels: [UInt8], messages: MessageIdentity? = nil
     ) {
+        self.messages = messages
         self.eui64 = eui64
         self.linkKey = linkKey
         self.firmware = firmware
@@ -49,9 +52,9 @@ public struct HANDevice: Node {
         static let download: UInt8 = 3
         /// One byte: 1 while the device leaves its network, so that a power cut does not undo it.
         static let leaving: UInt8 = 4
+        /// Three of `MessageApplication`.
+        static let messages: UInt8 = 5
     }
-
-    static let journalPages = 2
 
     public let profile: DeviceProfile
     public let identity: DeviceIdentity
@@ -70,6 +73,11 @@ public struct HANDevice: Node {
     var zclSequence: UInt8 = 0
     var basic: ZCLBasic
     var clock: TimeClient
+    var messages: MessageApplication?
+    /// When what was to be activated later is due.
+    var messageDeadline = Instant.distantFuture
+    /// What runs was found spoilt at power on, and nobody has been told yet.
+    var isImageSpoilt = false
     /// Memory for the stack's snapshots, which are written often.
     private var snapshot = ByteBuilder()
     /// The download slot is erased from the start of the present file up to here.
@@ -97,7 +105,7 @@ public struct HANDevice: Node {
         configuration.network = profile.network
         stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)
         journal = Journal(
-            firstPage: 0, pagesPerArea: Self.journalPages, geometry: profile.flash)
+            firstPage: 0, pagesPerArea: profile.journalPages, geometry: profile.flash)
         firmware = FirmwareState(running: identity.firmware, stamp: profile.factoryStamp)
         basic = ZCLBasic(isMainsPowered: profile.isMainsPowered)
         clock = TimeClient(
@@ -109,6 +117,11 @@ public struct HANDevice: Node {
                 version: identity.firmware),
             hardwareVersion: profile.hardwareVersion, seed: own)
         client.keepsUnfinished = profile.resume != .fromZero
+        messages = identity.messages.map {
+            MessageApplication(
+                $0, as: profile.type.messageEntity, firmware: identity.firmware,
+                settings: profile.messages, records: .init(from: Record.messages))
+        }
     }
 
     private static func endpoint(
@@ -140,6 +153,7 @@ public struct HANDevice: Node {
         case .energy, .wan, .observed: break
         }
         settle(at: now, into: &out)
+        while let message = takeMessage() { out.send(.message(message), to: Order.bench) }
         reckonDeadline()
     }
 
@@ -154,7 +168,7 @@ public struct HANDevice: Node {
             case .leaving, .activating: min(timer, stack.reckonDeadline())
             case .running:
                 min(
-                    min(timer, stack.reckonDeadline()),
+                    min(min(timer, messageDeadline), stack.reckonDeadline()),
                     min(
                         min(hasOTAClient ? client.nextDeadline : .distantFuture, clockDeadline),
                         sleeper.nextDeadline))
@@ -168,6 +182,7 @@ public struct HANDevice: Node {
         if let bytes = journal[Record.firmware], let saved = try? FirmwareState(parsing: bytes) {
             firmware = saved
         }
+        messages?.restore(from: journal)
         hasOTAClient = profile.capabilities(at: firmware.running)?.hasOTAClient ?? false
         stack.setEndpoints([Self.endpoint(of: profile, hasOTAClient: hasOTAClient)])
         client.finished(running: firmware.running, at: now)
@@ -199,6 +214,7 @@ public struct HANDevice: Node {
                 client.hasten(at: now, by: profile.sleep?.maximumAwake ?? .zero)
             }
         }
+        if messageDeadline <= now { runPending(at: now, into: &out) }
         guard timer <= now else { return }
         timer = .distantFuture
         switch phase {
@@ -243,6 +259,7 @@ public struct HANDevice: Node {
         phase = .running
         out.note(.booted)
         if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
+        startMessages(into: &out)
         let isRestored =
             journal[Record.network].map { (try? stack.restore($0)) != nil } ?? false
         if isRestored, journal[Record.leaving]?.first == 1 {
@@ -355,6 +372,10 @@ public struct HANDevice: Node {
             sleeper.wakeNow(at: now)
         case .cancelDownload:
             if client.cancel(at: now) { sleeper.wakeNow(at: now) }
+        case .message(let bytes): heedMessage(bytes, at: now, into: &out)
+        case .changeSupplier(let bytes):
+            guard let anchor = try? TrustAnchor(parsing: bytes) else { return }
+            changeSupplier(anchor, at: now, into: &out)
         case .permitJoining, .updateNetworkKey, .addDevice, .removeDevice: break
         }
     }

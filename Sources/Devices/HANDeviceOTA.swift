@@ -253,6 +253,7 @@ extension HANDevice {
         blocksSinceSave = 0
         lastProgress = offset
         firmware.held = nil
+        firmware.image?.size = 0
         journal.write(Record.firmware, firmware.bytes, &out)
         if offset == 0 { forgetDownload(&out) }
         out.note(
@@ -317,7 +318,7 @@ extension HANDevice {
         case .success(let checked):
             let held = FirmwareState.Held(
                 image: image, size: client.size, stackVersion: checked.stackVersion,
-                hash: checked.hash)
+                hash: checked.hash, signer: messages?.supplier?.party)
             if firstPart == nil { firstPart = held }
             let isLast = client.partsDone == profile.ota.furtherImageTypes.count
             firmware.held = isLast ? firstPart : nil
@@ -325,12 +326,17 @@ extension HANDevice {
             out.note(
                 .otaVerified, UInt64(image.version), UInt64(client.blocks), words.0, words.1,
                 words.2, words.3)
+            if isLast {
+                reportReceipt(
+                    isVerified: true, hash: (firmware.held ?? held).hash, at: now, into: &out)
+            }
             client.finishedChecking(.success, stackVersion: checked.stackVersion, at: now)
         case .failure(let refusal):
             firmware.held = nil
             out.note(
                 .otaRejected, UInt64(image.version), UInt64(refusal.reason.rawValue),
                 UInt64(client.blocks))
+            reportReceipt(isVerified: false, hash: receiptHash(bytes), at: now, into: &out)
             client.finishedChecking(.invalidImage, at: now)
         }
         journal.write(Record.firmware, firmware.bytes, &out)
@@ -340,7 +346,7 @@ extension HANDevice {
     private func expectation(of image: ImageIdentity) -> ImageExpectation {
         ImageExpectation(
             image: image, hardwareVersion: profile.hardwareVersion, type: profile.type,
-            signer: identity.supplier)
+            signer: imageSigner)
     }
 
     /// A device-specific file must be what was offered, and name this device (ZCL 11.4.2.13). What
@@ -375,25 +381,41 @@ extension HANDevice {
         }
     }
 
-    mutating func activateOnOrder(_ hash: Digest256, at now: Instant, into out: inout Outbox) {
+    /// Puts the image with this hash into use, if it is held and came from `party`, or on the
+    /// bench's word from the present supplier (GBCS 11.5).
+    @discardableResult
+    mutating func activateOnOrder(
+        _ hash: Digest256, by party: EUI64? = nil, at now: Instant, into out: inout Outbox
+    ) -> ActivationResult {
+        if party != nil {
+            let words = hash.words
+            out.note(.activationOrdered, words.0, words.1, words.2, words.3)
+        }
         let refusal: RefusalReason? =
             if !profile.ota.activationByOrderOnly {
                 .notByOrder
             } else if let held = firmware.held {
-                held.hash == hash ? nil : .hashMismatch
+                held.hash != hash
+                    ? .hashMismatch : isOthers(held, party) ? .otherSupplier : nil
             } else {
                 .noImageHeld
             }
         if let refusal {
             out.note(.activationRefused, UInt64(refusal.rawValue), UInt64(firmware.running))
-        } else {
-            activate(at: now, into: &out)
+            return switch refusal {
+            case .noImageHeld: .noImageHeld
+            case .hashMismatch: .hashMismatch
+            default: .activationFailure
+            }
         }
+        return activate(at: now, into: &out) ? .success : .activationFailure
     }
 
-    /// Writes the new version as the one that runs, in one journal record, and restarts.
-    mutating func activate(at now: Instant, into out: inout Outbox) {
-        guard let held = firmware.held else { return }
+    /// Writes the new version as the one that runs, in one journal record, and restarts. False if
+    /// the image held is spoilt.
+    @discardableResult
+    mutating func activate(at now: Instant, into out: inout Outbox) -> Bool {
+        guard let held = firmware.held else { return false }
         // What is put into use is what was checked, or nothing (GBCS 11.5).
         guard
             case .success(let checked) = expectation(of: held.image)
@@ -406,16 +428,18 @@ extension HANDevice {
                 .activationRefused, UInt64(RefusalReason.activationFailure.rawValue),
                 UInt64(held.image.version))
             client.finished(running: firmware.running, at: now)
-            return
+            if profile.type == .ppmid { reportActivation(result: 1, at: now, into: &out) }
+            return false
         }
         let old = firmware.running
-        firmware = FirmwareState(running: held.image.version, stamp: held.stamp)
+        firmware = .activating(held)
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
         // Half a second, so that what has just come is acknowledged and what is queued gets out.
         out.note(.restarting, UInt64(profile.farewell.microseconds))
         phase = .activating
         timer = now + profile.farewell
+        return true
     }
 
     // MARK: - Sleep

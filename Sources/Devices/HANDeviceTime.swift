@@ -74,6 +74,7 @@ extension HANDevice {
         case .set(let utc):
             out.note(
                 .clockSet, UInt64(utc.secondsSince2000), UInt64(zcl.message.sourceEndpoint))
+            messagesAfterClock(at: now, into: &out)
         case .unknown: break
         case .unexpected: out.drop(.zclUnexpected, from: zcl.message.source)
         }

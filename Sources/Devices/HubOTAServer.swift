@@ -205,12 +205,24 @@ extension CommunicationsHub {
             ? nil : .notInstallableFrom
     }
 
+    /// The version of the latest image for a device that its hardware cannot run.
+    private func mismatched(_ device: EUI64, _ request: QueryNextImageRequest) -> UInt32? {
+        store.compactMap { $0 }
+            .filter {
+                $0.targets.contains(device) && misfit(of: $0, request) == .wrongHardware
+            }
+            .max { $0.delivery < $1.delivery }?.image.version
+    }
+
     private mutating func answerQuery(
         _ zcl: ZCLMessage, _ request: QueryNextImageRequest, from client: Int, at now: Instant,
         into out: inout Outbox
     ) {
         let device = clients[client].device
         let (image, reason) = offer(to: device, request)
+        if reason == .wrongHardware, let version = mismatched(device, request) {
+            reportTransfer(to: device, version, .hardwareVersionMismatch, at: now, into: &out)
+        }
         answer(zcl, image, reason, .noImageAvailable, for: device, at: now, into: &out)
     }
 
@@ -276,6 +288,11 @@ extension CommunicationsHub {
         out.note(
             .downloadServed, device.rawValue, UInt64(request.image.version),
             UInt64(request.status.rawValue))
+        if supports(deviceLog[device]?.type) {
+            reportTransfer(
+                to: device, request.image.version,
+                request.status == .success ? .success : .transferFailure, at: now, into: &out)
+        }
         guard request.status == .success else {
             clients[client].held = nil
             reply(

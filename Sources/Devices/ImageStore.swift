@@ -101,6 +101,9 @@ extension CommunicationsHub {
     /// The one of the two that holds nothing.
     private var freeOwnPlace: UInt8 { firmware.held.map { 1 - $0.place } ?? 0 }
 
+    /// Where one of the two begins in flash.
+    func ownAddress(_ place: UInt8) -> Int { slotAddress(ownSlot(place)) }
+
     func slotAddress(_ slot: Int) -> Int { slotBase + slot * profile.imageSlotSize }
 
     mutating func receiveWAN(_ message: WANMessage, at now: Instant, into out: inout Outbox) {
@@ -110,7 +113,7 @@ extension CommunicationsHub {
         case .imageChunk(let delivery, let offset, let bytes):
             takeChunk(delivery, offset, bytes, into: &out)
         case .endImage(let delivery): endArrival(delivery, at: now, into: &out)
-        case .activateHub(let hash): activateOwn(hash, at: now, into: &out)
+        case .activateHub(let hash): _ = activateOwn(hash, at: now, into: &out)
         case .readVersion(let device):
             read(device, at: now, into: &out)
         case .imageStored(let delivery), .imageRefused(let delivery, _):
@@ -138,6 +141,7 @@ extension CommunicationsHub {
             refuse(delivery, .malformedImage, silently: false, into: &out)
             return
         }
+        if isOwn, firmware.image?.place == freeOwnPlace { firmware.image?.size = 0 }
         guard let slot = isOwn ? ownSlot(freeOwnPlace) : store.firstIndex(where: { $0 == nil })
         else {
             refuse(delivery, .storeFull, silently: false, into: &out)
@@ -217,9 +221,12 @@ extension CommunicationsHub {
             header = try OTAHeader(parsing: bytes)
         } catch {
             refuse(current.delivery, .malformedImage, silently: false, into: &out)
+            reportDiscarded(for: current.targets, 0, at: now, into: &out)
             return
         }
+        let version = header.fileVersion
         guard header.totalImageSize == current.size else {
+            reportDiscarded(for: current.targets, version, at: now, into: &out)
             refuse(current.delivery, .sizeMismatch, silently: false, into: &out)
             return
         }
@@ -235,11 +242,13 @@ extension CommunicationsHub {
                 current.delivery, reason,
                 silently: reason == .hubLacksSupport && capabilities.discardsSilently,
                 into: &out)
+            reportDiscarded(for: current.targets, version, at: now, into: &out)
             return
         }
         let image = ImageIdentity(
             manufacturer: header.manufacturerCode, imageType: header.imageType.rawValue,
-            version: header.fileVersion)
+            version: version)
+        forgetEndings(of: version, for: served)
         let stored = StoredImage(
             delivery: current.delivery, image: image, size: current.size,
             hardware: header.hardwareVersions, isDeviceSpecific: header.destination != nil,
@@ -356,22 +365,23 @@ extension CommunicationsHub {
 
     /// Runs the hub's own held image if it is the one meant (GBCS CS06 to the hub, signed by the
     /// WAN provider: assumption).
-    private mutating func activateOwn(
+    mutating func activateOwn(
         _ hash: Digest256, at now: Instant, into out: inout Outbox
-    ) {
+    ) -> ActivationResult {
         let words = hash.words
         out.note(.activationOrdered, words.0, words.1, words.2, words.3)
         guard let held = firmware.held, held.hash == hash else {
             let reason: RefusalReason = firmware.held == nil ? .noImageHeld : .hashMismatch
             out.note(.activationRefused, UInt64(reason.rawValue), UInt64(firmware.running))
-            return
+            return reason == .noImageHeld ? .noImageHeld : .hashMismatch
         }
         let old = firmware.running
-        firmware = FirmwareState(running: held.image.version, stamp: held.stamp)
+        firmware = .activating(held)
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
         out.note(.restarting, UInt64(profile.restartDelay.microseconds))
         phase = .restarting
         out.append(.restart(after: profile.restartDelay))
+        return .success
     }
 }

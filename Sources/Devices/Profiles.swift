@@ -53,6 +53,7 @@ public struct DeviceProfile: Sendable {
     /// ImageStamp (ZCL 11.10) while the firmware runs that the device left the factory with;
     /// that of a later image follows from its hash. assumption: 0; `factoryStamp`.
     public var factoryStamp: UInt32
+    public var messages: MessageSettings
 
     public init(type: DeviceType, name: String) {
         self.type = type
@@ -87,6 +88,8 @@ public struct DeviceProfile: Sendable {
         bootTime = .seconds(2)
         checkPerKiB = .milliseconds(2)
         factoryStamp = 0
+        messages = MessageSettings()
+        messages.receiptForm = type == .gsme ? .gbz : .dlms
         // A PPMID holds no supplier's credentials and is activated by Upgrade End Response; the
         // others only ever by a command (GBCS 11.5, 11.6).
         ota.activationByOrderOnly = type != .ppmid
@@ -95,6 +98,18 @@ public struct DeviceProfile: Sendable {
     public func capabilities(at version: UInt32) -> DeviceCapabilities? {
         firmware.first { $0.versions.contains(version) }?.value
     }
+
+    /// Pages in each area of its journal: enough for all that the device may have to keep, of which
+    /// its network is the most.
+    var journalPages: Int {
+        let lengths =
+            [FirmwareState.size, Self.networkRecord, 24, 1]
+            + MessageApplication.Records.lengths(messages)
+        return max(2, Journal.pagesPerArea(for: lengths, pageSize: flash.pageSize))
+    }
+
+    /// The most that a device keeps of its network, in bytes.
+    private static let networkRecord = 2048
 }
 
 /// A range of firmware versions and what holds for it.
@@ -205,6 +220,7 @@ public struct HubProfile: Sendable {
     public var bootTime: Interval
     /// How long its power is off when it restarts. assumption: 10 ms; `restartDelay`.
     public var restartDelay: Interval
+    public var messages: MessageSettings
 
     public init(name: String) {
         self.name = name
@@ -231,6 +247,7 @@ public struct HubProfile: Sendable {
         network = NetworkSettings()
         keyUpdate = KeyUpdateSettings()
         bootTime = .seconds(20)
+        messages = MessageSettings()
         restartDelay = .milliseconds(10)
     }
 
@@ -239,6 +256,8 @@ public struct HubProfile: Sendable {
         let lengths =
             [FirmwareState.size, Journal.recordLimit, DeviceLog.entrySize * deviceLogLimit]
             + Array(repeating: StoredImage.longest, count: imageSlots + 1)
+            + MessageApplication.Records.lengths(messages)
+            + MessageApplication.Records.lengths(messages)
         return max(8, Journal.pagesPerArea(for: lengths, pageSize: flashPart.pageSize))
     }
 
@@ -270,12 +289,16 @@ public struct HubCapabilities: Sendable, Equatable {
     public var servesPages = true
     /// It answers Query Device Specific File Request. assumption: yes; `servesDeviceFiles`.
     public var servesDeviceFiles = true
+    /// It reports transfers by CCS08. assumption: from SECMP0007 on, which is when it delivers to a
+    /// PPMID or an HCALCS; `reportsTransfers`.
+    public var reportsTransfers: Bool
 
     public init(
         delivers: Set<DeviceType> = [.esme, .gsme, .ppmid, .hcalcs], discardsSilently: Bool = true
     ) {
         self.delivers = delivers
         self.discardsSilently = discardsSilently
+        reportsTransfers = delivers.contains(.ppmid) || delivers.contains(.hcalcs)
     }
 }
 

@@ -18,6 +18,8 @@ package struct EventWriter {
     private let dropReasons: [[UInt8]]
     private let refusals: [[UInt8]]
     private let benchOrders: [[UInt8]]
+    private let messageKinds: [[UInt8]]
+    private let verdicts: [[UInt8]]
     private let transmitStatuses: [[UInt8]]
     private let zclStatuses: [[UInt8]]
 
@@ -48,6 +50,8 @@ package struct EventWriter {
         }
         dropReasons = Self.names { DropReason(rawValue: $0)?.name }
         benchOrders = Self.names { BenchOrder(rawValue: $0)?.name }
+        messageKinds = Self.names { MessageVerdict.kindName(UInt64($0)) }
+        verdicts = Self.names { MessageVerdict(rawValue: $0)?.name }
         refusals = Self.names { RefusalReason(rawValue: $0)?.name }
         transmitStatuses = Self.names { TransmitStatus(rawValue: $0)?.name }
         zclStatuses = Self.names { ZCLStatusName.name(of: UInt64($0)) }
@@ -115,6 +119,8 @@ package struct EventWriter {
         case .dropReason: put(name: value, of: dropReasons)
         case .refusal: put(name: value, of: refusals)
         case .benchOrder: put(name: value, of: benchOrders)
+        case .messageKind: put(name: value, of: messageKinds)
+        case .verdict: put(name: value, of: verdicts)
         case .transmitStatus: put(name: value, of: transmitStatuses)
         case .zclStatus: put(name: value, of: zclStatuses)
         case .digest:

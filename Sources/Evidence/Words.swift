@@ -42,6 +42,16 @@ extension DropReason {
         case .otaJitter: "the notification's jitter told this device not to answer"
         case .tooLong: "what it carries is longer than allowed"
         case .notInDeviceLog: "its sender is not in the device log"
+        case .messageMalformed: "it is no GBCS message"
+        case .messageNotForUs: "another entity is its recipient"
+        case .messageUnexpected: "it is no command, or of a use case that is not for this entity"
+        case .messageUnknownOriginator: "its originator is not trusted here"
+        case .messageWrongRole: "its originator may not send such a command"
+        case .messageBadSignature: "its signature is wrong or missing"
+        case .messageBadMAC: "its MAC is wrong or missing"
+        case .messageReplayed: "its originator counter is not above the last one accepted"
+        case .messageBadContent: "its payload is not as its use case has it"
+        case .messageQueueFull: "too many messages waited to be sent, and it was the oldest"
         case .counterSpent: "no frame counter is left under the key that it was to be sealed with"
         }
     }

@@ -79,9 +79,10 @@ public final class BusRunner {
                         !hasBegun || !$0.isWell && $0.child.name == "AIR"
                     }
             }, flash: { FlashMemory(geometry: $0) },
-            make: { [cast, scenario, images] _ in
+            make: { [cast, scenario, images, seed] _ in
                 ObservedDirector(
-                    director: cast.makeDirector(of: scenario, images), witness: witness)
+                    director: cast.makeDirector(of: scenario, images, seed: seed),
+                    witness: witness)
             })
         var report = DirectorReport(cast: cast, scenario: scenario, seed: seed)
         host.afterTurn = { node, count in

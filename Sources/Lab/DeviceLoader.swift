@@ -28,6 +28,7 @@ struct DeviceLoader {
                 ProfileField("resume.everyBlocks", "number, 1 to 65536", "32"),
             ]
             + stack.map { $0.field(in: "stack", of: unchanged) }
+            + messages.map { $0.field(in: "messages", of: unchanged) }
             + flash.map { $0.field(in: "flash", of: unchanged) })
 
     /// A profile with every default, of a type other than PPMID.
@@ -126,6 +127,13 @@ struct DeviceLoader {
         ]
     }
 
+    private static var messages: [ProfileSetting<DeviceProfile>] {
+        [
+            .choice("receiptForm", \.messages.receiptForm) { $0.rawValue }
+                .preset("dlms; a GSME gbz")
+        ] + MessageFields.common(\.messages)
+    }
+
     private static var flash: [ProfileSetting<DeviceProfile>] {
         [
             .size("size", \.flash.size, in: (64 << 10)...(64 << 20)),
@@ -159,6 +167,7 @@ struct DeviceLoader {
         }
         try map.read(group: "ota", ota, into: &profile)
         try map.read(group: "time", time, into: &profile)
+        try map.read(group: "messages", messages, into: &profile)
         if let field = try map.optional("resume") { profile.resume = try resume(field) }
         try map.read(group: "stack", stack, into: &profile)
         try map.read(group: "flash", flash, into: &profile)
@@ -206,6 +215,23 @@ struct DeviceLoader {
         }
         let map = try field.map(keys: schema.keys(under: "resume"))
         return .offset(everyBlocks: try map.required("everyBlocks").integer(in: 1...65_536))
+    }
+}
+
+/// The settings of GBCS messages that devices and hubs have in common.
+enum MessageFields {
+    static func common<Target>(
+        _ path: WritableKeyPath<Target, MessageSettings>
+    ) -> [ProfileSetting<Target>] {
+        [
+            .number(
+                "securityLogSize", path.appending(path: \.securityLogSize), in: 1...1_000),
+            .number("refusalCode", path.appending(path: \.refusalCode), in: 0...0xFFFF)
+                .preset("0x8F3D"),
+            .number("queueSize", path.appending(path: \.queueSize), in: 1...64),
+            .number(
+                "counterReserve", path.appending(path: \.counterReserve), in: 2...65_536),
+        ]
     }
 }
 

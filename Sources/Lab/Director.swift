@@ -33,6 +33,10 @@ public struct Director: Node {
         var name: String
         var index: Int
         var eui64: EUI64
+        /// As which it exchanges GBCS messages; the hub as CHF.
+        var entity: EUI64
+        /// The supplier that it was last told to trust.
+        var supplier: EUI64?
         /// Of its install code; nil for the hub.
         var linkKey: Key128?
         var firmware: UInt32
@@ -77,6 +81,10 @@ public struct Director: Node {
         case awaited
         case activated
         case refused(RefusalReason)
+        /// A command for later, or a cancellation.
+        case accepted
+        /// The command was not let in.
+        case dropped(DropReason)
     }
 
     /// An image of the hub's own: only a start that follows its activation counts.
@@ -134,6 +142,12 @@ public struct Director: Node {
     var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
     var hubHasSwitchedKey = false
     var orderedHub: RunImage?
+    /// Nil where no messages are exchanged.
+    var desk: MessageDesk?
+    /// What has come from the home and has not been waited for.
+    var received: [ReceivedMessage] = []
+    /// Who has sent what the present step waits for.
+    var satisfied: Set<Int> = []
     /// How far the hub has come with the image of this step.
     var hubUpdate = HubUpdate.sent
 
@@ -151,9 +165,15 @@ public struct Director: Node {
         hub = 0
         self.members = members.enumerated().map { index, member in
             Member(
-                name: member.name, index: index, eui64: member.eui64, linkKey: member.linkKey,
-                firmware: member.firmware)
+                name: member.name, index: index, eui64: member.eui64, entity: member.eui64,
+                linkKey: member.linkKey, firmware: member.firmware)
         }
+    }
+
+    /// Lets it exchange messages.
+    mutating func take(_ desk: MessageDesk, hubEntity: EUI64) {
+        self.desk = desk
+        members[hub].entity = hubEntity
     }
 
     /// The version each member was last known to run, in roster order.
@@ -179,11 +199,13 @@ public struct Director: Node {
         case .tick: break
         case .observed(let event):
             observe(event, at: now)
+            observeMessage(event)
             if event.kind == .booted { release(Int(event.node), at: now, into: &out) }
             // In the middle of a download, where nothing is looked at that need not be.
             if event.kind == .otaProgress, !awaitsOffset { return }
         case .wan(.imageStored(let delivery)): lastReply = (delivery, nil)
         case .wan(.imageRefused(let delivery, let reason)): refused(delivery, reason, at: now)
+        case .order(.message(let bytes)): takeMessage(bytes, into: &out)
         case .wan, .received, .transmitted, .energy, .order: break
         }
         guard phase == .playing else { return }
@@ -215,6 +237,7 @@ public struct Director: Node {
         let current = scenario.steps[step]
         underway.removeAll()
         held.removeAll()
+        satisfied.removeAll()
         obstacle = nil
         stepBegan = now
         awaitsOffset = false
@@ -224,7 +247,7 @@ public struct Director: Node {
         case .join, .expect: break
         case .await(_, _, let offset, _): awaitsOffset = offset > 0
         case .deliver(let image, let targets): deliver(image, targets, at: now)
-        case .updateHub(let image):
+        case .updateHub(let image, _):
             hubUpdate = .sent
             orderedHub = images[image]
             if let image = images[image] {
@@ -239,6 +262,13 @@ public struct Director: Node {
                 // To one without power it is sent all the same: that is what the step tries.
                 give(.activate(hash: attempt.hash), to: index, mayBeOff: true, into: &out)
             }
+        case .command(let devices, let order, let expected, _):
+            command(indices(devices), order, expected: expected, at: now, into: &out)
+        case .message(let device, let bytes):
+            for index in indices([device]) { giveMessage(bytes, to: index, into: &out) }
+        case .awaitMessage: break
+        case .changeSupplier(let devices, let number):
+            changeSupplier(indices(devices), number, into: &out)
         case .readVersions(let devices, _):
             for index in indices(devices) {
                 members[index].lastRead = nil
@@ -292,7 +322,7 @@ public struct Director: Node {
     }
 
     /// Gives an order now, or as soon as the node's software runs.
-    private mutating func give(
+    mutating func give(
         _ order: Order, to member: Int, mayBeOff: Bool = false, into out: inout Outbox
     ) {
         switch members[member].power {
@@ -387,6 +417,13 @@ public struct Director: Node {
             return standing(outcome, indices(devices), reason, at: now)
         case .activate(let devices, let expected, let reason):
             return answered(indices(devices), expected, reason, at: now)
+        case .command(let devices, _, let expected, let reason):
+            return answered(indices(devices), expected, reason, at: now)
+        case .message: return nil
+        case .awaitMessage(let devices, let code, let alert):
+            return awaited(indices(devices), code: code, alert: alert, at: now)
+        case .changeSupplier(let devices, let number):
+            return suppliersChanged(indices(devices), number)
         case .query, .queryFile, .cancel, .link, .permitJoining: return nil
         case .power(let device, _, let duration):
             guard duration != nil else { return nil }

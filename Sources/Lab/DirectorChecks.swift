@@ -61,7 +61,22 @@ extension Director {
             case .awaited: late.append(index)
             case .activated where expected == .refused:
                 return failing("\(members[index].name) did not refuse to activate", at: now)
-            case .refused(let why) where expected == .activated:
+            case .activated where expected != .activated && expected != .answered:
+                return failing(
+                    "\(members[index].name) activated, which was not expected", at: now)
+            case .accepted where expected != .accepted:
+                return failing("\(members[index].name) will activate later", at: now)
+            case .accepted: break
+            case .dropped(let why) where expected != .dropped:
+                return failing(
+                    "\(members[index].name) did not take the command: \(why.name)", at: now)
+            case .dropped(let why):
+                if let reason, why.name != reason {
+                    return failing(
+                        "\(members[index].name) dropped the command for another reason than "
+                            + "\(reason): \(why.name)", at: now)
+                }
+            case .refused(let why) where expected != .refused && expected != .answered:
                 return failing(
                     "\(members[index].name) refused to activate: \(why.name)", at: now)
             case .refused(let why):
@@ -114,7 +129,12 @@ extension Director {
             }
             lastReply = nil
             hubUpdate = .ordered
-            out.send(.activateHub(hash: image.hash))
+            if case .updateHub(_, .cs06) = scenario.steps[step].action {
+                activate(
+                    hub, image.hash, by: MessageParties.wanProvider, at: nil, now, into: &out)
+            } else {
+                out.send(.activateHub(hash: image.hash))
+            }
         }
         if hubUpdate == .back, members[hub].firmware == image.version { return nil }
         return "the hub does not run \(hex(image.version)) yet"

@@ -42,17 +42,23 @@ public struct HomeHub: Sendable {
     public var firmware: UInt32
     /// Whoever signs the hub's own images: the WAN provider (assumption: GBCS does not say how).
     public var signer: P256.PublicKey?
+    /// The CHF's id in GBCS messages; the GPF's is the EUI-64, which is that of the HAN interface.
+    public var chf: EUI64
 
     public init(
         name: String, profile: HubProfile, eui64: EUI64, firmware: UInt32,
-        signer: P256.PublicKey?
+        signer: P256.PublicKey?, chf: EUI64? = nil
     ) {
+        self.chf = chf ?? Self.usualCHF(eui64)
         self.name = name
         self.profile = profile
         self.eui64 = eui64
         self.firmware = firmware
         self.signer = signer
     }
+
+    /// assumption: a maker gives a hub two ids that differ in one bit; `hub.chf`.
+    public static func usualCHF(_ eui64: EUI64) -> EUI64 { EUI64(eui64.rawValue ^ 0x80) }
 }
 
 /// One device of a home: its profile and what makes it this one.

@@ -12,6 +12,8 @@ public final class HomeCast {
     public let roster: Roster
     /// One engine for all that are made here: it keeps key schedules, not state.
     private let crypto = CryptoEngine()
+    /// To make keys takes long, and members are made anew at each restart.
+    private var identities: [EUI64: MessageIdentity] = [:]
 
     public init(_ home: Home, last: String = "director") {
         self.home = home
@@ -77,7 +79,19 @@ public final class HomeCast {
                 identity: DeviceIdentity(
                     eui64: device.eui64, linkKey: device.installCode.linkKey,
                     firmware: device.firmware, supplier: device.supplier,
-                    channels: home.channels), crypto: crypto, seed: seed))
+                    channels: home.channels,
+                    messages: messageIdentity(
+                        of: device.eui64, as: device.profile.type.messageEntity,
+                        images: device.supplier, seed)), crypto: crypto, seed: seed))
+    }
+
+    private func messageIdentity(
+        of entity: EUI64, as kind: MessageEntity, images: P256.PublicKey? = nil, _ seed: Seed
+    ) -> MessageIdentity {
+        if let made = identities[entity] { return made }
+        let made = MessageParties(seed: seed).identity(of: entity, as: kind, images: images)
+        identities[entity] = made
+        return made
     }
 
     private func makeHub(start: UTCTime, seed: Seed) -> CommunicationsHub {
@@ -89,10 +103,15 @@ public final class HomeCast {
                 deviceLog: home.devices.map {
                     DeviceLogEntry(
                         eui64: $0.eui64, type: $0.profile.type, linkKey: $0.installCode.linkKey)
-                }, start: start), crypto: crypto, seed: seed)
+                }, start: start,
+                chf: messageIdentity(of: home.hub.chf, as: .communicationsHubFunction, seed),
+                gpf: messageIdentity(of: home.hub.eui64, as: .gasProxyFunction, seed)),
+            crypto: crypto, seed: seed)
     }
 
-    func makeDirector(of scenario: Scenario, _ images: [String: RunImage]) -> Director {
+    func makeDirector(
+        of scenario: Scenario, _ images: [String: RunImage], seed: Seed
+    ) -> Director {
         var members: [(name: String, eui64: EUI64, linkKey: Key128?, firmware: UInt32)] = [
             (home.hub.name, home.hub.eui64, nil, home.hub.firmware)
         ]
@@ -100,8 +119,13 @@ public final class HomeCast {
             members.append(
                 (device.name, device.eui64, device.installCode.linkKey, device.firmware))
         }
-        return Director(
+        let desk = MessageDesk(
+            parties: MessageParties(seed: seed),
+            entities: [home.hub.chf] + members.map(\.eui64))
+        var director = Director(
             scenario: scenario, images: images, members: members, wanPerByte: home.air.wanPerByte,
             wanChunk: home.air.wanChunk)
+        director.take(desk, hubEntity: home.hub.chf)
+        return director
     }
 }

@@ -18,6 +18,7 @@ struct HomeLoader {
             ProfileField("hub.eui64", "EUI-64", "required"),
             ProfileField("hub.firmware", "version", "required"),
             ProfileField("hub.signer", "key file", "-"),
+            ProfileField("hub.chf", "EUI-64", "the hub's with bit 7 turned over"),
             ProfileField("devices[].name", "text", "the device's type"),
             ProfileField("devices[].profile", "a device's name or path", "required"),
             ProfileField("devices[].eui64", "EUI-64", "required"),
@@ -168,10 +169,19 @@ struct HomeLoader {
         let firmware = try map.required("firmware")
         let version = try firmware.integer(UInt32.self)
         try FirmwareTable.check(version, in: profile.firmware, of: profile.name, firmware)
+        let field = try map.required("eui64")
+        let address = try eui64(field, of: Self.hubName, taken: &taken)
+        let signer = try key(map.optional("signer"))
+        let name = "\(Self.hubName) as CHF"
+        var chf = HomeHub.usualCHF(address)
+        if let field = try map.optional("chf") {
+            chf = try eui64(field, of: name, taken: &taken)
+        } else {
+            taken[chf] = name
+        }
         return HomeHub(
-            name: Self.hubName, profile: profile,
-            eui64: try eui64(map.required("eui64"), of: Self.hubName, taken: &taken),
-            firmware: version, signer: try key(map.optional("signer")))
+            name: Self.hubName, profile: profile, eui64: address, firmware: version,
+            signer: signer, chf: chf)
     }
 
     private func devices(

@@ -23,9 +23,13 @@ struct HubLoader {
             ProfileField(
                 "firmware[].servesDeviceFiles", "true or false",
                 "\(HubCapabilities().servesDeviceFiles)"),
+            ProfileField(
+                "firmware[].reportsTransfers", "true or false",
+                "true if it delivers to PPMID or HCALCS"),
         ] + settings.map { $0.field(in: "", of: HubProfile(name: "")) }
             + keyUpdate.map { $0.field(in: "keyUpdate", of: HubProfile(name: "")) }
             + ota.map { $0.field(in: "ota", of: HubProfile(name: "")) }
+            + messages.map { $0.field(in: "messages", of: HubProfile(name: "")) }
             + flash.map { $0.field(in: "flash", of: HubProfile(name: "")) }
             + StackLoader.network(\HubProfile.network).map {
                 $0.field(in: "stack", of: HubProfile(name: ""))
@@ -90,6 +94,11 @@ struct HubLoader {
         ]
     }
 
+    private static var messages: [ProfileSetting<HubProfile>] {
+        [.choice("activator", \.messages.activator) { $0.rawValue }]
+            + MessageFields.common(\.messages)
+    }
+
     private static var longestDelay: Interval { .hours(24 * 3_650) }
 
     private static var flash: [ProfileSetting<HubProfile>] {
@@ -114,6 +123,7 @@ struct HubLoader {
         }
         try map.read(settings, into: &profile)
         try map.read(group: "ota", ota, into: &profile)
+        try map.read(group: "messages", messages, into: &profile)
         try map.read(group: "flash", flash, into: &profile)
         let pageSize = profile.flashPart.pageSize
         if profile.imageSlotSize % pageSize != 0 {
@@ -141,7 +151,7 @@ struct HubLoader {
                     of: DeviceType.allCases.filter { $0 != .communicationsHub }
                         .map { (word: $0.rawValue, value: $0) })
             }
-            capabilities.delivers = Set(types)
+            capabilities = HubCapabilities(delivers: Set(types))
         }
         if let field = try map.optional("discardsSilently") {
             capabilities.discardsSilently = try field.boolean()
@@ -151,6 +161,9 @@ struct HubLoader {
         }
         if let field = try map.optional("servesDeviceFiles") {
             capabilities.servesDeviceFiles = try field.boolean()
+        }
+        if let field = try map.optional("reportsTransfers") {
+            capabilities.reportsTransfers = try field.boolean()
         }
         return capabilities
     }

@@ -112,7 +112,7 @@ public final class Runner {
 
     package func makeNode(_ index: Int) -> HomeNode {
         index == directorIndex
-            ? HomeNode(cast.makeDirector(of: scenario, images))
+            ? HomeNode(cast.makeDirector(of: scenario, images, seed: seed))
             : cast.makeMember(index, start: scenario.start, seed: seed)
     }
 }

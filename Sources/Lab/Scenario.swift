@@ -63,7 +63,7 @@ public struct ScenarioStep: Sendable {
         /// attempt for each begins.
         case deliver(image: String, to: [String])
         /// The hub gets, holds and runs an image of its own, and is back.
-        case updateHub(image: String)
+        case updateHub(image: String, by: Carrier = .order)
         /// The devices have come to this outcome in their current attempt; to so many bytes of the
         /// image, for `downloading`; for this reason in the summary's words, unless it is nil.
         case await(Milestone, devices: [String], offset: Int = 0, reason: String? = nil)
@@ -73,6 +73,15 @@ public struct ScenarioStep: Sendable {
         /// this, for this reason unless it is nil.
         case activate(
             devices: [String], expect: ActivationAnswer = .activated, reason: String? = nil)
+        /// The supplier has the devices run the image of their current attempt by a signed CS06.
+        case command(
+            devices: [String], MessageOrder, expect: ActivationAnswer, reason: String? = nil)
+        /// These bytes go to the member as a GBCS message.
+        case message(to: String, [UInt8])
+        /// Each of the members has sent a message with this code, and an alert with that one.
+        case awaitMessage(members: [String], code: UInt16?, alert: UInt16?)
+        /// Another supplier takes the place of the devices' own.
+        case changeSupplier(devices: [String], to: Int)
         /// The hub reads the devices' versions over the air; they must be these, or, where
         /// `version` is nil, that of the last image delivered if the attempt ended `updated` and
         /// the one before it otherwise.
@@ -99,6 +108,30 @@ public struct ScenarioStep: Sendable {
         case waitUntil(UTCTime)
     }
 
+    /// How somebody is told to activate an image.
+    public enum Carrier: String, CaseIterable, Sendable {
+        /// A word of the test bench, or of the CSP to the hub.
+        case order
+        /// A signed and authenticated command.
+        case cs06
+    }
+
+    /// What a CS06 says beside the hash.
+    public struct MessageOrder: Sendable, Equatable {
+        /// Nil for at once.
+        public var at: UTCTime?
+        /// It takes back what was to be done later.
+        public var isCancellation: Bool
+        /// Which supplier signs it, from 1 on.
+        public var supplier: Int
+
+        public init(at: UTCTime? = nil, isCancellation: Bool = false, supplier: Int = 1) {
+            self.at = at
+            self.isCancellation = isCancellation
+            self.supplier = supplier
+        }
+    }
+
     /// What an `activate` waits for from each device.
     public enum ActivationAnswer: String, CaseIterable, Sendable {
         /// It has written down that it runs the image from now on.
@@ -107,6 +140,10 @@ public struct ScenarioStep: Sendable {
         case refused
         /// Either of the two.
         case answered
+        /// It has taken a command for later, or a cancellation.
+        case accepted
+        /// It has not let the command in, and says nothing to whoever sent it.
+        case dropped
         /// Nothing: the step is done once the order has been given.
         case nothing
     }

@@ -24,7 +24,9 @@ struct ScenarioLoader {
         ProfileField("steps[].join", devicesType, "-"),
         ProfileField("steps[].deliver.image", "an image's id", "required"),
         ProfileField("steps[].deliver.to", devicesType, "required"),
-        ProfileField("steps[].updateHub", "an image's id", "-"),
+        ProfileField("steps[].updateHub", "an image's id, or a map", "-"),
+        ProfileField("steps[].updateHub.image", "an image's id", "required"),
+        ProfileField("steps[].updateHub.by", carriers, "order"),
         ProfileField("steps[].await.outcome", outcomes, "required"),
         ProfileField("steps[].await.devices", devicesType, "required"),
         ProfileField("steps[].await.offset", offsetType, "0"),
@@ -34,8 +36,20 @@ struct ScenarioLoader {
         ProfileField("steps[].expect.reason", "a reason", "-"),
         ProfileField("steps[].activate", devicesType + ", or a map", "-"),
         ProfileField("steps[].activate.devices", devicesType, "required"),
-        ProfileField("steps[].activate.expect", answers, "activated"),
+        ProfileField("steps[].activate.by", carriers, "order"),
+        ProfileField("steps[].activate.at", "moment", "at once"),
+        ProfileField("steps[].activate.cancel", "true or false", "false"),
+        ProfileField("steps[].activate.supplier", "number, 1 to 9", "1"),
+        ProfileField(
+            "steps[].activate.expect", answers, "activated; accepted with 'at' or 'cancel'"),
         ProfileField("steps[].activate.reason", "a reason", "-"),
+        ProfileField("steps[].message.to", "a member", "required"),
+        ProfileField("steps[].message.hex", "hex digits", "required"),
+        ProfileField("steps[].awaitMessage.from", "list of members", "required"),
+        ProfileField("steps[].awaitMessage.code", "number, 0 to 0xFFFF", "any"),
+        ProfileField("steps[].awaitMessage.alert", "number, 0 to 0xFFFF", "any"),
+        ProfileField("steps[].changeSupplier.devices", devicesType, "required"),
+        ProfileField("steps[].changeSupplier.to", "number, 1 to 9", "required"),
         ProfileField("steps[].readVersions", devicesType + ", or a map", "-"),
         ProfileField("steps[].readVersions.devices", devicesType, "required"),
         ProfileField("steps[].readVersions.version", "version", "as the attempts ended"),
@@ -66,6 +80,9 @@ struct ScenarioLoader {
     }
     private static var standings: String {
         AttemptOutcome.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+    private static var carriers: String {
+        ScenarioStep.Carrier.allCases.map(\.rawValue).joined(separator: ", ")
     }
     private static var answers: String {
         ScenarioStep.ActivationAnswer.allCases.map(\.rawValue).joined(separator: ", ")
@@ -199,7 +216,11 @@ struct ScenarioLoader {
                         "the hub of the home '\(home.name)' takes no image of its own, because the "
                             + "home file names no 'signer' for it")
                 }
-                return .updateHub(image: try image(field, for: []))
+                guard field.isMap else { return .updateHub(image: try image(field, for: [])) }
+                let map = try inner(field, "updateHub")
+                let carrier = try map.optional("by")?.choice(ScenarioStep.Carrier.self)
+                return .updateHub(
+                    image: try image(map.required("image"), for: []), by: carrier ?? .order)
             case "await": return try wait(for: inner(field, "await"))
             case "expect":
                 let map = try inner(field, "expect")
@@ -212,12 +233,24 @@ struct ScenarioLoader {
                 guard field.isMap else {
                     return .activate(devices: try addressedDevices(field))
                 }
-                let map = try inner(field, "activate")
-                let answer = try map.optional("expect")?.choice(ScenarioStep.ActivationAnswer.self)
-                let reason = try reason(map)
-                return .activate(
-                    devices: try addressedDevices(map.required("devices")),
-                    expect: answer ?? .activated, reason: reason)
+                return try activate(inner(field, "activate"))
+            case "message":
+                let map = try inner(field, "message")
+                return .message(
+                    to: try member(map.required("to")), try message(map.required("hex")))
+            case "awaitMessage":
+                let map = try inner(field, "awaitMessage")
+                let code = try map.optional("code")?.integer(UInt16.self)
+                let alert = try map.optional("alert")?.integer(UInt16.self)
+                let from = try map.required("from").list { element throws(YAMLError) in
+                    try member(element)
+                }
+                return .awaitMessage(members: from, code: code, alert: alert)
+            case "changeSupplier":
+                let map = try inner(field, "changeSupplier")
+                return .changeSupplier(
+                    devices: try devicesWithSupplier(map.required("devices")),
+                    to: try map.required("to").integer(in: MessageParties.suppliers))
             case "readVersions":
                 guard field.isMap else {
                     return .readVersions(devices: try devices(field), version: nil)
@@ -259,6 +292,56 @@ struct ScenarioLoader {
             }
         }
 
+        /// An `activate` that is a map: the bench's order, or a command.
+        private func activate(_ map: YAMLMap) throws(YAMLError) -> ScenarioStep.Action {
+            let carrier = try map.optional("by")?.choice(ScenarioStep.Carrier.self) ?? .order
+            let answer = try map.optional("expect")?.choice(ScenarioStep.ActivationAnswer.self)
+            let reason = try reason(map)
+            let at = try map.optional("at")
+            let cancel = try map.optional("cancel")
+            let supplier = try map.optional("supplier")
+            let isCancellation = try cancel?.boolean() ?? false
+            let order = ScenarioStep.MessageOrder(
+                at: try at?.date(), isCancellation: isCancellation,
+                supplier: try supplier?.integer(in: MessageParties.suppliers) ?? 1)
+            let devicesField = try map.required("devices")
+            let devices = try addressedDevices(devicesField)
+            guard carrier == .cs06 else {
+                if let field = at ?? cancel ?? supplier {
+                    throw field.error("goes with 'by: cs06' only")
+                }
+                return .activate(devices: devices, expect: answer ?? .activated, reason: reason)
+            }
+            _ = try devicesWithSupplier(devicesField)
+            if isCancellation, let at {
+                throw at.error("stands beside 'cancel: true'; give one of the two")
+            }
+            let usual: ScenarioStep.ActivationAnswer =
+                order.at != nil || isCancellation ? .accepted : .activated
+            return .command(devices: devices, order, expect: answer ?? usual, reason: reason)
+        }
+
+        /// Devices that know a supplier: all but PPMIDs.
+        private func devicesWithSupplier(_ field: YAMLField) throws(YAMLError) -> [String] {
+            let names = try devices(field)
+            let displays = home.devices.filter { $0.profile.type == .ppmid }.map(\.name)
+            if let name = names.first(where: displays.contains) {
+                throw field.error(
+                    "'\(name)' is a PPMID, which knows no supplier and takes no such command")
+            }
+            return names
+        }
+
+        private func message(_ field: YAMLField) throws(YAMLError) -> [UInt8] {
+            let text = try field.text().filter { !$0.isWhitespace }
+            guard let bytes = Hex.bytes(text), !bytes.isEmpty, bytes.count <= 4096 else {
+                throw field.error(
+                    "expected 1 to 4096 bytes as hex digits, two for each byte; spaces may stand "
+                        + "between them")
+            }
+            return bytes
+        }
+
         private func wait(for map: YAMLMap) throws(YAMLError) -> ScenarioStep.Action {
             let outcome = try map.required("outcome")
             let milestone = try outcome.choice(ScenarioStep.Milestone.self)
@@ -290,7 +373,9 @@ struct ScenarioLoader {
 
         /// A reason of the summary, if the map has one.
         private func reason(_ map: YAMLMap) throws(YAMLError) -> String? {
-            let names = RefusalReason.allCases.map(\.name) + [AttemptRecord.noClientReason]
+            let names =
+                RefusalReason.allCases.map(\.name) + [AttemptRecord.noClientReason]
+                + DropReason.allCases.map(\.name).filter { $0.hasPrefix("message") }
             return try map.optional("reason")?.choice(
                 of: names.filter { $0 != RefusalReason.none.name }.map { (word: $0, value: $0) })
         }

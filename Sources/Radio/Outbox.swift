@@ -49,7 +49,8 @@ public struct Outbox: ~Copyable {
     public var speaksForBench: Bool {
         actions.contains { action in
             switch action {
-            case .order, .power, .link, .endRun: true
+            case .order(let target, _): target != Order.bench
+            case .power, .link, .endRun: true
             case .event(let event): event.kind.isOfBench
             default: false
             }

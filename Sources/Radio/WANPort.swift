@@ -40,4 +40,13 @@ public enum Order: Sendable {
     case addDevice(EUI64, linkKey: Key128)
     /// Strike a device off the device log and out of the network (hub only; GBCS CCS02's content).
     case removeDevice(EUI64)
+    /// A GBCS message: to a node, as if a tunnel had brought it; from a node to `bench`, as if one
+    /// were to take it away.
+    case message([UInt8])
+    /// Trust this supplier from now on instead of the one before. `anchor` is a trust anchor as
+    /// `Devices` lays it out.
+    case changeSupplier(anchor: [UInt8])
+
+    /// Stands for whoever observes the home, in place of a member's index.
+    public static let bench = UInt16.max
 }

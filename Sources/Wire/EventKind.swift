@@ -71,12 +71,22 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case commandRefused = 101
     case deviceNotLogged = 102
 
+    // GBCS messages
+    case messageReceived = 110
+    case messageDropped = 111
+    case messageSent = 112
+    case securityLogged = 113
+    case activationScheduled = 114
+    case activationCancelled = 115
+    case supplierChanged = 116
+
     // Director
     case runStarted = 120
     case stepStarted = 121
     case stepPassed = 122
     case stepFailed = 123
     case runEnded = 124
+    case messageRead = 125
 
     // The air of processes
     case nodeLost = 140
@@ -205,6 +215,28 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("device", .eui64), .init("command", .hex(digits: 2)),
                 .init("status", .zclStatus),
             ]
+        case .messageReceived, .messageSent:
+            [
+                .init("code", .hex(digits: 4)), .init("kind", .messageKind),
+                .init("originator", .eui64), .init("recipient", .eui64),
+                .init("counter", .decimal), .init("detail", .hex(digits: 4)),
+            ]
+        case .messageDropped:
+            [
+                .init("reason", .dropReason), .init("code", .hex(digits: 4)),
+                .init("kind", .messageKind), .init("originator", .eui64),
+                .init("recipient", .eui64), .init("counter", .decimal),
+            ]
+        case .securityLogged: [.init("code", .hex(digits: 4)), .init("utc", .decimal)]
+        case .activationScheduled: [.init("utc", .decimal), .init("hash", .digest)]
+        case .activationCancelled: [.init("utc", .decimal)]
+        case .supplierChanged: [.init("entity", .eui64), .init("supplier", .eui64)]
+        case .messageRead:
+            [
+                .init("code", .hex(digits: 4)), .init("kind", .messageKind),
+                .init("originator", .eui64), .init("recipient", .eui64),
+                .init("counter", .decimal), .init("verdict", .verdict),
+            ]
         case .runStarted: [.init("utc", .decimal)]
         case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
         case .runEnded: [.init("passed", .yesNo)]
@@ -220,7 +252,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .dropped, .transmitFailed, .apsRetry, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
             .runEnded, .imageNotified, .commandRefused, .routeFound, .routeLost, .clockSet,
-            .benchOrdered:
+            .benchOrdered, .messageRead:
             false
         default: true
         }
@@ -284,6 +316,18 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case notInDeviceLog = 121
     case counterSpent = 122
 
+    // GBCS messages
+    case messageMalformed = 140
+    case messageNotForUs = 141
+    case messageUnexpected = 142
+    case messageUnknownOriginator = 143
+    case messageWrongRole = 144
+    case messageBadSignature = 145
+    case messageBadMAC = 146
+    case messageReplayed = 147
+    case messageBadContent = 148
+    case messageQueueFull = 149
+
     public var name: String { "\(self)" }
 }
 
@@ -304,6 +348,8 @@ public enum BenchOrder: UInt8, CaseIterable, Sendable {
     case updateNetworkKey = 25
     case addDevice = 26
     case removeDevice = 27
+    case message = 28
+    case changeSupplier = 29
 
     // To the air
     case powerOff = 40
@@ -352,6 +398,7 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case notByOrder = 63
     case serverMayNotActivate = 64
     case restarting = 65
+    case otherSupplier = 66
     // A node that is a process of its own
     case connectionLost = 80
     case unanswered = 81

@@ -46,6 +46,10 @@ public enum EventFormat: Sendable {
     case digest
     /// An index into the scenario's steps.
     case step
+    /// CRA flag of a GBCS message: 1 command, 2 response, 3 alert; 0 for none.
+    case messageKind
+    /// `MessageVerdict`
+    case verdict
 }
 
 /// A field of an event: its name and how its value is written.

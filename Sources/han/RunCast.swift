@@ -38,7 +38,7 @@ struct RunCast {
         scenario.steps.flatMap { step -> [(image: String, member: String)] in
             switch step.action {
             case .deliver(let image, let targets): targets.map { (image, $0) }
-            case .updateHub(let image): [(image, home.hub.name)]
+            case .updateHub(let image, _): [(image, home.hub.name)]
             default: []
             }
         }
@@ -246,10 +246,10 @@ struct RunCast {
                 }
                 let groups = grouped(targets) { replacements[$0]?.name ?? image }
                 steps += groups.map { step.with(.deliver(image: $0.key, to: $0.members)) }
-            case .updateHub(let image):
+            case .updateHub(let image, let carrier):
                 planned[home.hub.name] = manifest.entry(image)?.version
                 let name = replacements[home.hub.name]?.name ?? image
-                steps.append(step.with(.updateHub(image: name)))
+                steps.append(step.with(.updateHub(image: name, by: carrier)))
             case .readVersions(let devices, let version?):
                 let groups = grouped(devices) { device in
                     planned[device] == version

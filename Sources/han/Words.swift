@@ -111,6 +111,7 @@ extension RefusalReason {
         case .notByOrder: "it is not activated by order"
         case .serverMayNotActivate: "it is activated by order only"
         case .restarting: "it is about to restart"
+        case .otherSupplier: "another supplier sent the image"
         case .connectionLost, .unanswered, .misbehaved, .leftAir: lossWords
         }
     }

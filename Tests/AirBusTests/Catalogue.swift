@@ -235,6 +235,8 @@ enum Catalogue {
         "update-network-key": .updateNetworkKey,
         "add-device": .addDevice(esme, linkKey: key),
         "remove-device": .removeDevice(esme),
+        "message": .message([0xDF, 0x09, 0x01]),
+        "change-supplier": .changeSupplier(anchor: [0x02, 0x00]),
     ]
 
     // MARK: - One node's way from its hello to its first frame

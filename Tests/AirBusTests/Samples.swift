@@ -63,7 +63,7 @@ struct Samples {
     }
 
     mutating func order() -> Order {
-        switch below(8) {
+        switch below(10) {
         case 0: .activate(hash: hash())
         case 1: .queryNextImage
         case 2: .queryDeviceFile(imageType: number())
@@ -71,6 +71,8 @@ struct Samples {
         case 4: .permitJoining(.seconds(Int64(below(100_000))))
         case 5: .updateNetworkKey
         case 6: .addDevice(eui64(), linkKey: key())
+        case 7: .message(stream.bytes(below(200)))
+        case 8: .changeSupplier(anchor: stream.bytes(below(206)))
         default: .removeDevice(eui64())
         }
     }

@@ -46,6 +46,11 @@ struct TransportTests {
     @Test("the demo leaves the same bytes in one process and in one for each node")
     func demo() throws { try compare("demo", seed: 1) }
 
+    @Test(
+        "so do homes in which signed commands activate",
+        arguments: ["cs06-now", "cs06-later", "change-of-supplier"])
+    func messages(_ scenario: String) throws { try compare(scenario, seed: 2) }
+
     @Test("so does a home that loses frames", arguments: 1...3)
     func lossy(_ seed: Int) throws { try compare("lossy", seed: seed) }
 

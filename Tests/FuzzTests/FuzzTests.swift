@@ -53,7 +53,7 @@ struct FuzzTests {
             "mac", "beacon", "nwk-command", "aps-command", "zcl-general", "block-response", "image",
             "install-code", "certificate", "profile-homes", "manifest", "snapshot", "journal",
             "device-records", "hub-records", "device", "hub", "air-answer", "air-turn",
-            "air-message", "sniffer-message", "control-message",
+            "air-message", "sniffer-message", "control-message", "gbcs-device",
         ]
         #expect(wanted.subtracting(Fuzz.targets) == [])
     }

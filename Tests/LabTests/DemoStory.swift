@@ -128,11 +128,14 @@ enum Demo {
         try runner(seed: seed, folder: folder).run { 0 }
     }
 
-    static func runner(seed: UInt64? = nil, folder: String?) throws -> Runner {
+    /// Of a sample scenario.
+    static func runner(
+        _ name: String = "demo", seed: UInt64? = nil, folder: String?
+    ) throws -> Runner {
         let root = Reference.project.path(percentEncoded: false)
         let library = ProfileLibrary(
             folder: root + "/Profiles", firmware: root + "/Firmware")
-        let scenario = try library.scenario("demo")
+        let scenario = try library.scenario(name)
         let home = try library.home(scenario.home)
         let manifest = try Manifest.load(folder: root + "/Firmware")
         var images: [String: RunImage] = [:]

@@ -56,6 +56,16 @@ final class LiveHome {
         act(for: node) { member, now, out in member.handle(input, at: now, into: &out) }
     }
 
+    /// What a member says at once to a GBCS message; nil if nothing.
+    func answer(to message: [UInt8], from node: Int) -> [UInt8]? {
+        var answer: [UInt8]?
+        act(for: node) { member, now, out in
+            member.handle(.order(.message(message)), at: now, into: &out)
+            if case .message(let bytes)? = out.orders.last { answer = bytes }
+        }
+        return answer
+    }
+
     /// Cuts a member's power for a moment, in the middle of whatever it does.
     func restart(_ node: Int) {
         act(for: node) { _, _, out in out.append(.restart(after: .milliseconds(1))) }

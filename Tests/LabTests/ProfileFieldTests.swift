@@ -72,7 +72,7 @@ struct ProfileFieldTests {
         let homes = ProfileLibrary.fields(of: .home).map(\.path)
         let groups: Set = [
             "name", "firmware", "ota", "stack", "network", "keyUpdate", "flash", "flashPart",
-            "sleep", "time", "power",
+            "sleep", "time", "power", "messages",
         ]
         let known: [(fields: [String], properties: [String])] = [
             (
@@ -115,6 +115,13 @@ struct ProfileFieldTests {
                     renamed: ["programPerByte": "program", "erasePage": "erase"])
             ),
             (hubs, Self.properties(of: HubCapabilities(), at: "firmware[]")),
+            (
+                devices,
+                Self.properties(of: device.messages, at: "messages", except: ["activator"])
+            ),
+            (
+                hubs, Self.properties(of: hub.messages, at: "messages", except: ["receiptForm"])
+            ),
             (homes, Self.properties(of: air.phy, at: "phy")),
             (
                 homes,
@@ -194,6 +201,8 @@ struct ProfileFieldTests {
     private static let needed = [
         "hub.eui64": "profile: homehub-2, firmware: 0x01050200, ",
         "hub.firmware": "profile: homehub-2, ",
+        "message.hex": "to: CH, ", "changeSupplier.to": "devices: [ESME], ",
+        "hub.chf": "profile: homehub-2, firmware: 0x01050200, eui64: 0247420000000F00, ",
         "hub.signer": "profile: homehub-2, firmware: 0x01050200, eui64: 0247420000000F00, ",
         "devices[].name": "profile: esme, ",
         "devices[].eui64": "profile: esme, installCode: "

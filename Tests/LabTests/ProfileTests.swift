@@ -97,7 +97,7 @@ struct ProfileTests {
         for step in scenario.steps {
             switch step.action {
             case .deliver(let image, let devices): story.append("\(image) to \(devices)")
-            case .updateHub(let image): story.append("hub to \(image)")
+            case .updateHub(let image, _): story.append("hub to \(image)")
             default: break
             }
         }

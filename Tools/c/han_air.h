@@ -112,8 +112,13 @@ enum {
     HAN_ORDER_PERMIT_JOINING = 4,
     HAN_ORDER_UPDATE_NETWORK_KEY = 5,
     HAN_ORDER_ADD_DEVICE = 6,
-    HAN_ORDER_REMOVE_DEVICE = 7
+    HAN_ORDER_REMOVE_DEVICE = 7,
+    HAN_ORDER_MESSAGE = 8,
+    HAN_ORDER_CHANGE_SUPPLIER = 9
 };
+
+/* In place of a member's index: whoever observes the home. */
+enum { HAN_BENCH = 0xFFFF };
 
 /* han_transmitted.status */
 enum {
@@ -422,6 +427,12 @@ struct HAN_PACKED han_add_device {
 struct HAN_PACKED han_remove_device {
     uint8_t tag;
     uint64_t device;
+};
+
+/* message and changeSupplier: so many bytes follow. */
+struct HAN_PACKED han_counted_order {
+    uint8_t tag;
+    uint16_t length;
 };
 
 /* The feed. */

@@ -303,6 +303,12 @@ static void check_port_messages(void)
     } else if (is("order-remove-device")) {
         AS(han_remove_device, it, 0);
         CHECK(it.tag == HAN_ORDER_REMOVE_DEVICE && it.device == esme);
+    } else if (is("order-message")) {
+        AS(han_counted_order, it, 3);
+        CHECK(it.tag == HAN_ORDER_MESSAGE && it.length == 3);
+    } else if (is("order-change-supplier")) {
+        AS(han_counted_order, it, 2);
+        CHECK(it.tag == HAN_ORDER_CHANGE_SUPPLIER && it.length == 2);
     }
 }
 

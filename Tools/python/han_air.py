@@ -435,6 +435,28 @@ class RemoveDevice(Struct):
     device: int
 
 
+@ORDER.add
+@dataclass
+class Message(Struct):
+    """A GBCS message: to a node, or from one to `BENCH`."""
+
+    TAG = 8
+    LAYOUT = {"data": Data(2, 65_535)}
+    data: bytes
+
+
+@ORDER.add
+@dataclass
+class ChangeSupplier(Struct):
+    TAG = 9
+    LAYOUT = {"anchor": Data(2, 65_535)}
+    anchor: bytes
+
+
+# In place of a member's index: whoever observes the home.
+BENCH = 0xFFFF
+
+
 # Inputs
 
 

@@ -101,6 +101,8 @@ EXPECTED = {
     "order-update-network-key": air.UpdateNetworkKey(),
     "order-add-device": air.AddDevice(ESME, KEY),
     "order-remove-device": air.RemoveDevice(ESME),
+    "order-message": air.Message(bytes.fromhex("df0901")),
+    "order-change-supplier": air.ChangeSupplier(bytes.fromhex("0200")),
     "dialogue-1": HELLO,
     "dialogue-2": WELCOME,
     "dialogue-3": air.Turn(1, 0, 0, air.PowerOn()),

@@ -94,20 +94,24 @@ extension GBCSMessage {
         return keys.accessControlBrokers.map { ($0, header.recipient) }
     }
 
-    /// The shared secrets that can be computed with these keys, each once.
-    private func sharedSecrets(with keys: some MessageKeys) -> [[UInt8]] {
-        var secrets: [[UInt8]] = []
+    /// The first shared secret that can be computed with these keys and `isWanted`; each takes as
+    /// long as half of everything else together. `isKnown` says whether there was any.
+    private func sharedSecret(
+        with keys: some MessageKeys, where isWanted: ([UInt8]) -> Bool
+    ) -> (secret: [UInt8]?, isKnown: Bool) {
+        var isKnown = false
         for (one, other) in agreementPairs(with: keys) {
             for (holder, peer) in [(one, other), (other, one)] {
                 for key in keys.privateAgreementKeys(of: holder) {
                     for point in keys.agreementKeys(of: peer) {
+                        isKnown = true
                         let secret = key.sharedSecret(with: point)
-                        if !secrets.contains(secret) { secrets.append(secret) }
+                        if isWanted(secret) { return (secret, true) }
                     }
                 }
             }
         }
-        return secrets
+        return (nil, isKnown)
     }
 
     /// What is put into the key derivation besides the secret: the algorithm's identifier (AES-GCM
@@ -131,15 +135,15 @@ extension GBCSMessage {
     /// Checks the MAC; one private key of the pair and the other's public key are enough.
     public func verifyMAC(with keys: some MessageKeys) -> Verdict {
         guard let mac else { return demandedProtection.mac ? .invalid : .absent }
-        let secrets = sharedSecrets(with: keys)
-        guard !secrets.isEmpty else { return .noKey }
-        return secrets.contains { GMAC.areEqual(self.mac(sharedSecret: $0), mac) }
-            ? .valid : .invalid
+        let found = sharedSecret(with: keys) { secret in
+            GMAC.areEqual(self.mac(sharedSecret: secret), mac)
+        }
+        return found.secret != nil ? .valid : found.isKnown ? .invalid : .noKey
     }
 
     /// The message with its MAC, signed before if it is critical; nil if the keys for it are
     /// missing.
     public func authenticated(with keys: some MessageKeys) -> GBCSMessage? {
-        sharedSecrets(with: keys).first.map { withMAC(mac(sharedSecret: $0)) }
+        sharedSecret(with: keys) { _ in true }.secret.map { withMAC(mac(sharedSecret: $0)) }
     }
 }

@@ -9,6 +9,8 @@ public struct AlertCode: RawRepresentable, Hashable, Sendable, CustomStringConve
     public static let deviceLogChanged = AlertCode(rawValue: 0x8F12)
     public static let firmwareVerificationFailedAtPowerOn = AlertCode(rawValue: 0x8F1B)
     public static let firmwareVerificationFailed = AlertCode(rawValue: 0x8F1C)
+    /// No alert, but an entry of the security log.
+    public static let firmwareChanged = AlertCode(rawValue: 0x8F43)
     public static let futureDatedCommandActioned = AlertCode(rawValue: 0x8F66)
     public static let futureDatedCommandNotActioned = AlertCode(rawValue: 0x8F67)
     public static let firmwareVerified = AlertCode(rawValue: 0x8F72)
@@ -24,6 +26,7 @@ public struct AlertCode: RawRepresentable, Hashable, Sendable, CustomStringConve
         case .deviceLogChanged: "CHF device log changed"
         case .firmwareVerificationFailedAtPowerOn: "firmware verification failed at power on"
         case .firmwareVerificationFailed: "firmware verification failed"
+        case .firmwareChanged: "change in the executing firmware version"
         case .futureDatedCommandActioned: "future-dated command successfully actioned"
         case .futureDatedCommandNotActioned: "future-dated command not successfully actioned"
         case .firmwareVerified: "firmware verification successful"

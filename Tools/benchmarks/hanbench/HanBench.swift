@@ -9,7 +9,7 @@ struct HanBench: ParsableCommand {
         commandName: "hanbench",
         abstract: "Measures han against others that do the same work; started by Tools/bench.")
 
-    enum Name: String, ExpressibleByArgument, CaseIterable { case frames, air }
+    enum Name: String, ExpressibleByArgument, CaseIterable { case frames, air, gbcs }
 
     @Argument(help: "What to measure.")
     var name = Name.frames
@@ -73,6 +73,7 @@ struct HanBench: ParsableCommand {
             rows = try AirRows(
                 program: han, pingPong: pairs ?? [], counting: counting, rounds: rounds
             ).measure()
+        case .gbcs: rows = try Messages(rounds: rounds).measure()
         }
         print(json ? try Report.json(rows) : Report.table(rows))
     }

@@ -1,5 +1,8 @@
 import Crypto
+import Devices
 import GBCS
+import Lab
+import Radio
 import Wire
 
 extension FuzzTarget {
@@ -24,7 +27,52 @@ extension FuzzTarget {
                     for head in headers { look(into: head.message(bytes)) }
                 }
             },
+            FuzzTarget("gbcs-device", maximumLength: 2048, briefRuns: 2_000, memory: memory) {
+                let desk = MessageDesk(parties: parties, entities: [device])
+                var making = desk
+                let command = making.command(
+                    .activateFirmware, by: MessageParties.supplier(1), to: device,
+                    at: UTCTime(secondsSince2000: 1)
+                ) {
+                    .activateFirmware(
+                        ActivateFirmware(
+                            hash: SHA256.digest([]), originatorCounter: $0, executionTime: .never))
+                }
+                let application = MessageApplication(
+                    parties.identity(of: device, as: .esme), as: .esme, firmware: 1,
+                    settings: MessageSettings(), records: .init(from: 5))
+                hear(command, application, desk)
+                return Prepared(seeds: messageSeeds(place) + [command]) {
+                    hear($0, application, desk)
+                }
+            },
         ]
+    }
+
+    private static let parties = MessageParties(seed: Seed(1))
+
+    /// A device takes the bytes as a message, and then their payload in one that is signed and
+    /// authenticated as it should be.
+    private static func hear(
+        _ bytes: [UInt8], _ application: MessageApplication, _ desk: MessageDesk
+    ) {
+        var (application, desk) = (application, desk)
+        let flash = Flash(geometry: FlashGeometry(size: 8 * 4096))
+        var out = Outbox()
+        out.flash = flash.view
+        var journal = Journal(firstPage: 0, pagesPerArea: 2, geometry: flash.geometry)
+        journal.open(&out)
+        _ = application.receive(bytes, &journal, &out)
+        guard let message = try? GBCSMessage(parsing: bytes) else { return }
+        let whole = desk.command(
+            message.header.otherInformation.messageCode, by: MessageParties.supplier(1),
+            to: device, at: UTCTime(secondsSince2000: 2)
+        ) { _ in .other(.bytes(message.payload)) }
+        _ = application.receive(whole, &journal, &out)
+        if application.receive(whole, &journal, &out) != nil { found("a replay is let in") }
+        while let answer = application.takeMessage() {
+            if desk.read(answer).verdict != .valid { found("an answer that is not valid") }
+        }
     }
 
     private struct Headed: Hashable {

@@ -1,0 +1,186 @@
+import Crypto
+import GBCS
+import Radio
+import Wire
+
+/// A transfer that the hub has told of, so that it tells of it once.
+struct TransferEnding: Sendable, Equatable {
+    var device: EUI64
+    var version: UInt32
+    var result: FirmwareTransferResult
+}
+
+/// The part in GBCS messages of the two entities that a hub is: CHF and GPF. What carries them
+/// hands each in through `heedMessage` and takes what is to be sent from `takeMessage`.
+extension CommunicationsHub {
+    /// Takes a message for one of the two, whatever its bytes.
+    mutating func heedMessage(_ bytes: [UInt8], at now: Instant, into out: inout Outbox) {
+        setClocks(at: now)
+        let recipient = (try? GBCSMessage(parsing: bytes))?.header.recipient
+        if let recipient, recipient == gpf?.identity.entity {
+            guard let received = gpf?.receive(bytes, &journal, &out),
+                case .readVersion(let asked) = received.request
+            else { return }
+            let answer = MessageApplication.version(firmware.running, asked: asked)
+            gpf?.respond(to: received.header, answer, detail: 0, &out)
+            return
+        }
+        guard let received = chf?.receive(bytes, &journal, &out) else { return }
+        var detail: UInt8 = 0
+        let content: MessageContent
+        switch received.request {
+        case .activate(let hash, _):
+            let result = activateOwn(hash, at: now, into: &out)
+            detail = result.rawValue
+            content = .activateFirmwareResponse(.executed(outcome(result)))
+        case .readVersion(let asked):
+            content = MessageApplication.version(firmware.running, asked: asked)
+        case .addDevice(let command):
+            detail = carryOut(command, at: now, into: &out)
+            content = .deviceLogResponse(
+                DeviceLogResponse(
+                    adding: true, invokeID: command.invokeID, results: [detail, 0, 0]))
+        case .removeDevice(let command):
+            detail = deviceLog[command.device] == nil ? Self.otherReason : 0
+            remove(command.device, at: now, into: &out)
+            content = .deviceLogResponse(
+                DeviceLogResponse(adding: false, invokeID: command.invokeID, results: [detail]))
+        }
+        chf?.respond(to: received.header, content, detail: UInt16(detail), &out)
+    }
+
+    /// The next message to send; nil if there is none.
+    mutating func takeMessage() -> [UInt8]? { chf?.takeMessage() ?? gpf?.takeMessage() }
+
+    /// The hub's clock is always right.
+    private mutating func setClocks(at now: Instant) {
+        let time = identity.start.advanced(by: now - .zero)
+        chf?.clock = time
+        gpf?.clock = time
+    }
+
+    private func outcome(_ result: ActivationResult) -> ActivationOutcome {
+        ActivationOutcome(result: result, version: firmware.running)
+    }
+
+    /// The result "other reason" of an access (IEC 62056-5-3).
+    private static let otherReason: UInt8 = 250
+
+    /// CCS01: the device may join with the link key of its install code.
+    private mutating func carryOut(
+        _ command: AddDevice, at now: Instant, into out: inout Outbox
+    ) -> UInt8 {
+        guard let code = InstallCode(command.installCode) else { return Self.otherReason }
+        add(command.device, code.linkKey, at: now, into: &out)
+        return deviceLog[command.device] == nil ? Self.otherReason : 0
+    }
+
+    // MARK: - Later
+
+    mutating func startMessages(at now: Instant, into out: inout Outbox) {
+        setClocks(at: now)
+        chf?.reserve(&journal, &out)
+        gpf?.reserve(&journal, &out)
+        if !runningImageVerifies(out.flash) { reportSpoiltImage(into: &out) }
+        let running = firmware.running
+        if chf?.noticesChange(to: running, &journal, &out) == true {
+            chf?.log(.firmwareChanged, &journal, &out)
+        }
+        if gpf?.noticesChange(to: running, &journal, &out) == true {
+            gpf?.log(.firmwareChanged, &journal, &out)
+        }
+        runPending(at: now, into: &out)
+    }
+
+    private func runningImageVerifies(_ flash: FlashView) -> Bool {
+        guard let running = firmware.image, running.size > 0 else { return true }
+        let bytes = flash.read(ownAddress(running.place), count: Int(running.size))
+        let form = DeviceType.communicationsHub.imageForm
+        let image = try? FirmwareImage(parsing: bytes, form: form)
+        return image?.manufacturerImageHash == running.hash
+    }
+
+    private mutating func reportSpoiltImage(into out: inout Outbox) {
+        let code = AlertCode.firmwareVerificationFailedAtPowerOn
+        chf?.log(code, &journal, &out)
+        let date = COSEMDateTime(chf?.generalizedTime ?? .never)
+        chf?.send(
+            .genericCriticalAlert, to: .wanProvider, alert: code, &journal, &out
+        ) {
+            .genericAlert(
+                GenericAlert(
+                    form: .dlms(invokeID: DLMSAPDU.invokeID(for: $0), time: date), code: code))
+        }
+    }
+
+    /// When the CHF is to activate what it was told to activate later.
+    var pendingDeadline: Instant {
+        guard let due = chf?.pending?.due else { return .distantFuture }
+        let seconds = Int64(due.secondsSince2000) - Int64(identity.start.secondsSince2000)
+        return .zero + .seconds(max(0, seconds))
+    }
+
+    mutating func runPending(at now: Instant, into out: inout Outbox) {
+        guard phase == .running, let pending = chf?.pending, pendingDeadline <= now else { return }
+        setClocks(at: now)
+        var result = ActivationResult.success
+        if firmware.image?.hash != pending.hash {
+            result = activateOwn(pending.hash, at: now, into: &out)
+            if result == .success { return }
+        }
+        let outcome = outcome(result)
+        chf?.finishPending(outcome, &journal, &out)
+    }
+
+    // MARK: - Alerts
+
+    /// CCS08: a transfer to a device has ended. A hub from before SECMP0007 sends none
+    /// (assumption; `firmware[].reportsTransfers`).
+    mutating func reportTransfer(
+        to device: EUI64, _ version: UInt32, _ result: FirmwareTransferResult, at now: Instant,
+        into out: inout Outbox
+    ) {
+        guard capabilities.reportsTransfers, chf != nil else { return }
+        let ending = TransferEnding(device: device, version: version, result: result)
+        guard !endings.contains(ending) else { return }
+        endings.removeAll { $0.device == device && $0.version == version }
+        if endings.count >= profile.deviceLogLimit { endings.removeFirst() }
+        endings.append(ending)
+        setClocks(at: now)
+        let alert = FirmwareTransferAlert(
+            time: chf?.generalizedTime ?? .never, device: device, version: version, result: result)
+        chf?.send(
+            .firmwareTransferAlert, to: .accessControlBroker, alert: alert.code, &journal, &out
+        ) { _ in .firmwareTransferAlert(alert) }
+    }
+
+    /// The image that has come is not kept: told for those of its targets that the hub knows.
+    mutating func reportDiscarded(
+        for targets: [EUI64], _ version: UInt32, at now: Instant, into out: inout Outbox
+    ) {
+        for device in targets where deviceLog[device] != nil {
+            reportTransfer(to: device, version, .imageDiscarded, at: now, into: &out)
+        }
+    }
+
+    /// The same image may be transferred anew.
+    mutating func forgetEndings(of version: UInt32, for targets: [EUI64]) {
+        endings.removeAll { $0.version == version && targets.contains($0.device) }
+    }
+
+    /// CS14, 8F12: the device log has changed. Hashed link keys are empty before key
+    /// establishment.
+    mutating func reportDeviceLog(at now: Instant, into out: inout Outbox) {
+        guard chf != nil else { return }
+        setClocks(at: now)
+        let entries = deviceLog.entries.map { DeviceLogAlert.Entry(device: $0.eui64) }
+        let date = COSEMDateTime(chf?.generalizedTime ?? .never)
+        chf?.send(
+            .deviceLogAlert, to: .accessControlBroker, alert: .deviceLogChanged, &journal, &out
+        ) {
+            .deviceLogAlert(
+                DeviceLogAlert(
+                    invokeID: DLMSAPDU.invokeID(for: $0), time: date, entries: entries))
+        }
+    }
+}
