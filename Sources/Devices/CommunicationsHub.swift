@@ -17,10 +17,15 @@ public struct HubIdentity: Sendable {
     public var deviceLog: [DeviceLogEntry]
     /// The date and time of virtual time zero.
     public var start: UTCTime
+    /// Its certificates and private keys, one for each suite in which it establishes link keys.
+    public var credentials: [CBKECredentials]
+    /// Those that stay on their install codes' link keys although it has certificates.
+    public var installCodeDevices: Set<EUI64>
 
     public init(
         eui64: EUI64, firmware: UInt32, signer: P256.PublicKey?, channels: [UInt8],
-        deviceLog: [DeviceLogEntry], start: UTCTime
+        deviceLog: [DeviceLogEntry], start: UTCTime, credentials: [CBKECredentials] = [],
+        installCodeDevices: Set<EUI64> = []
     ) {
         self.eui64 = eui64
         self.firmware = firmware
@@ -28,6 +33,8 @@ public struct HubIdentity: Sendable {
         self.channels = channels
         self.deviceLog = deviceLog
         self.start = start
+        self.credentials = credentials
+        self.installCodeDevices = installCodeDevices
     }
 
     /// The type of a device that commissioning knew of. assumption: GBCS registers none, so that of
@@ -96,10 +103,13 @@ public struct CommunicationsHub: Node {
     /// When a PPMID that was told to wait is told more.
     var nextTelling = Instant.distantFuture
     var notifier = ImageNotifier()
+    /// How it establishes link keys; nil without certificates.
+    var establishment: KeyEstablishmentServer?
 
     public init(profile: HubProfile, identity: HubIdentity, crypto: CryptoEngine, seed: Seed) {
         self.profile = profile
         self.identity = identity
+        let own = seed.named("node").indexed(identity.eui64.rawValue)
         var configuration = StackConfiguration(
             role: .coordinator, eui64: identity.eui64, receiverOnWhenIdle: true,
             isMainsPowered: true, manufacturer: profile.manufacturer,
@@ -107,7 +117,8 @@ public struct CommunicationsHub: Node {
                 SimpleDescriptor(
                     endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
                     device: profile.applicationDevice,
-                    inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade],
+                    inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade]
+                        + (identity.credentials.isEmpty ? [] : [ClusterID.keyEstablishment]),
                     outputClusters: [])
             ], channels: identity.channels)
         configuration.network = profile.network
@@ -115,9 +126,12 @@ public struct CommunicationsHub: Node {
         configuration.permitRenewal = profile.permitRenewal
         configuration.admission = AdmissionSettings(
             leaveRetry: profile.leaveRetry, refusesAssociation: profile.refusesAssociation)
-        stack = ZigbeeStack(
-            configuration: configuration, crypto: crypto,
-            seed: seed.named("node").indexed(identity.eui64.rawValue))
+        stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)
+        if !identity.credentials.isEmpty {
+            establishment = KeyEstablishmentServer(
+                settings: profile.keyEstablishment, credentials: identity.credentials,
+                eui64: identity.eui64, seed: own.named("keyEstablishment"))
+        }
         journal = Journal(
             firstPage: 0, pagesPerArea: profile.journalPages, geometry: profile.flash)
         firmware = FirmwareState(running: identity.firmware)
@@ -172,7 +186,9 @@ public struct CommunicationsHub: Node {
             case .running:
                 min(
                     min(stack.reckonDeadline(), nextRead),
-                    min(min(nextPage, nextTelling), notifier.deadline))
+                    min(
+                        min(nextPage, nextTelling),
+                        min(notifier.deadline, establishment?.nextDeadline ?? .distantFuture)))
             }
     }
 
@@ -217,6 +233,7 @@ public struct CommunicationsHub: Node {
             if nextPage <= now { sendPages(at: now, into: &out) }
             if nextTelling <= now { tellWhenToUpgrade(at: now, into: &out) }
             if notifier.deadline <= now { notifyAnew(at: now, into: &out) }
+            endSilentSessions(at: now, into: &out)
         }
     }
 
@@ -238,6 +255,7 @@ public struct CommunicationsHub: Node {
         for entry in deviceLog.entries {
             stack.setLinkKey(entry.linkKey, partner: entry.eui64)
         }
+        discloseLinkKeys(into: &out)
     }
 
     /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its
@@ -254,6 +272,7 @@ public struct CommunicationsHub: Node {
         }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         stack.admitDevice(device, key: deviceLog[device]?.linkKey ?? key, into: &out)
+        discloseLinkKey(of: device, into: &out)
         stack.extendJoining(profile.permitJoining, at: now, into: &out)
         out.note(.deviceLogged, device.rawValue)
     }
@@ -265,6 +284,7 @@ public struct CommunicationsHub: Node {
         pendingReads.removeAll { $0.device == device }
         stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
+        establishment?.forget(device)
         stack.removeDevice(device, at: now, into: &out)
     }
 

@@ -43,6 +43,7 @@ extension DropReason {
         case .tooLong: "what it carries is longer than allowed"
         case .notInDeviceLog: "its sender is not in the device log"
         case .counterSpent: "no frame counter is left under the key that it was to be sealed with"
+        case .keyNotEstablished: "its sender has not established a link key yet"
         }
     }
 }

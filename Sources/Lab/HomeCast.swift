@@ -12,6 +12,8 @@ public final class HomeCast {
     public let roster: Roster
     /// One engine for all that are made here: it keeps key schedules, not state.
     private let crypto = CryptoEngine()
+    /// The certificates of the seed that members were made with last.
+    private var authority: (seed: Seed, authority: Home.Authority?)?
 
     public init(_ home: Home, last: String = "director") {
         self.home = home
@@ -77,7 +79,17 @@ public final class HomeCast {
                 identity: DeviceIdentity(
                     eui64: device.eui64, linkKey: device.installCode.linkKey,
                     firmware: device.firmware, supplier: device.supplier,
-                    channels: home.channels), crypto: crypto, seed: seed))
+                    channels: home.channels,
+                    credentials: home.installCodeDevices.contains(device.eui64)
+                        ? nil : authority(seed)?.credentials(of: device.eui64)), crypto: crypto,
+                seed: seed))
+    }
+
+    private func authority(_ seed: Seed) -> Home.Authority? {
+        if let authority, authority.seed == seed { return authority.authority }
+        let made = Home.Authority(home, seed: seed)
+        authority = (seed, made)
+        return made
     }
 
     private func makeHub(start: UTCTime, seed: Seed) -> CommunicationsHub {
@@ -89,7 +101,9 @@ public final class HomeCast {
                 deviceLog: home.devices.map {
                     DeviceLogEntry(
                         eui64: $0.eui64, type: $0.profile.type, linkKey: $0.installCode.linkKey)
-                }, start: start), crypto: crypto, seed: seed)
+                }, start: start,
+                credentials: authority(seed).map { [$0.credentials(of: home.hub.eui64)] } ?? [],
+                installCodeDevices: home.installCodeDevices), crypto: crypto, seed: seed)
     }
 
     func makeDirector(of scenario: Scenario, _ images: [String: RunImage]) -> Director {

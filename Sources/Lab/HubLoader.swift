@@ -25,6 +25,9 @@ struct HubLoader {
                 "\(HubCapabilities().servesDeviceFiles)"),
         ] + settings.map { $0.field(in: "", of: HubProfile(name: "")) }
             + keyUpdate.map { $0.field(in: "keyUpdate", of: HubProfile(name: "")) }
+            + keyEstablishment.map {
+                $0.field(in: "keyEstablishment", of: HubProfile(name: ""))
+            }
             + ota.map { $0.field(in: "ota", of: HubProfile(name: "")) }
             + flash.map { $0.field(in: "flash", of: HubProfile(name: "")) }
             + StackLoader.network(\HubProfile.network).map {
@@ -61,6 +64,13 @@ struct HubLoader {
             .flag("broadcast", \.keyUpdate.isBroadcast),
             .duration("pace", \.keyUpdate.pace),
             .duration("switchAfter", \.keyUpdate.switchAfter),
+        ]
+    }
+
+    private static var keyEstablishment: [ProfileSetting<HubProfile>] {
+        EstablishmentLoader.common(\.keyEstablishment) + [
+            .flag("required", \.requiresEstablishedKeys),
+            .number("sessions", \.keyEstablishment.sessions, in: 1...64),
         ]
     }
 
@@ -129,6 +139,7 @@ struct HubLoader {
                     + "imageSlotSize")
         }
         try map.read(group: "keyUpdate", keyUpdate, into: &profile)
+        try map.read(group: "keyEstablishment", keyEstablishment, into: &profile)
         try map.read(group: "stack", StackLoader.network(\.network), into: &profile)
         return profile
     }
