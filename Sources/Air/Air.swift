@@ -423,6 +423,8 @@ public final class Air {
         case .endRun:
             post(.end, to: node, at: now + settings.benchLatency, from: node)
         case .networkKey(let key): evidence?.record(networkKey: key, at: now)
+        case .linkKey(let key, let partner):
+            evidence?.record(linkKey: key, of: partner, at: now)
         }
     }
 

@@ -53,6 +53,10 @@ final class EvidenceOrder {
         sink.record(networkKey: networkKey, at: time)
     }
 
+    func record(linkKey: Key128, of device: EUI64, at time: Instant) {
+        sink.record(linkKey: linkKey, of: device, at: time)
+    }
+
     private func hold(_ content: Content) {
         var index = held.endIndex
         while index > first, place < held[index - 1].place { index -= 1 }

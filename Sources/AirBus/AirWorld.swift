@@ -86,9 +86,9 @@ public final class AirWorld {
 final class EvidenceTap: EvidenceSink {
     private let inner: EvidenceSink?
     weak var world: AirWorld?
-    /// The network keys so far, for sniffers that come later.
+    /// The network and link keys so far, for sniffers that come later.
     private(set) var keys: [(key: Key128, time: Instant)] = []
-    private static let keyLimit = 16
+    private static let keyLimit = 128
     /// Publishes a message to the sniffers, if there are any.
     var publish: (((inout MessageBuilder) -> Void) -> Void)?
     /// How many of the frames on the air were acknowledgements.
@@ -119,9 +119,18 @@ final class EvidenceTap: EvidenceSink {
 
     func record(networkKey: Key128, at time: Instant) {
         inner?.record(networkKey: networkKey, at: time)
-        if keys.contains(where: { $0.key == networkKey }) { return }
+        publish(key: networkKey, at: time)
+    }
+
+    func record(linkKey: Key128, of device: EUI64, at time: Instant) {
+        inner?.record(linkKey: linkKey, of: device, at: time)
+        publish(key: linkKey, at: time)
+    }
+
+    private func publish(key: Key128, at time: Instant) {
+        if keys.contains(where: { $0.key == key }) { return }
         if keys.count == Self.keyLimit { keys.removeFirst() }
-        keys.append((networkKey, time))
-        publish? { $0.feed(key: networkKey, at: time) }
+        keys.append((key, time))
+        publish? { $0.feed(key: key, at: time) }
     }
 }

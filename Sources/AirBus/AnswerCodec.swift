@@ -120,6 +120,10 @@ extension MessageBuilder {
         case .networkKey(let key):
             put(14 as UInt8)
             put(key)
+        case .linkKey(let key, let partner):
+            put(15 as UInt8)
+            put(key)
+            put(partner)
         }
     }
 
@@ -206,6 +210,8 @@ extension ByteReader {
             out.append(.restart(after: try duration("delay", limit: AirProtocol.delayLimit)))
         case 13: out.append(.endRun)
         case 14: out.append(.networkKey(try key("network key")))
+        case 15:
+            out.append(.linkKey(try key("link key"), partner: try eui64("partner")))
         default: throw WireError(.invalid, "action", at: start)
         }
     }

@@ -23,7 +23,7 @@ public struct FeedMember: Equatable, Sendable {
 public enum FeedMessage: Sendable {
     case frame(FrameRecord)
     case event(EventRecord)
-    /// A network key in use from this time on.
+    /// A network key, or an established link key, in use from this time on.
     case key(Key128, time: Instant)
     case ended(Ended)
     case member(FeedMember)

@@ -17,13 +17,18 @@ public struct HubIdentity: Sendable {
     public var deviceLog: [DeviceLogEntry]
     /// The date and time of virtual time zero.
     public var start: UTCTime
+    /// Its certificates and private keys, one for each suite in which it establishes link keys.
+    public var credentials: [CBKECredentials]
+    /// Those that stay on their install codes' link keys although it has certificates.
+    public var installCodeDevices: Set<EUI64>
     /// The hub as two entities, CHF and GPF; nil for one that takes no part in GBCS messages.
     public var chf: MessageIdentity?
     public var gpf: MessageIdentity?
 
     public init(
         eui64: EUI64, firmware: UInt32, signer: P256.PublicKey?, channels: [UInt8],
-        deviceLog: [DeviceLogEntry], start: UTCTime, chf: MessageIdentity? = nil,
+        deviceLog: [DeviceLogEntry], start: UTCTime, credentials: [CBKECredentials] = [],
+        installCodeDevices: Set<EUI64> = [], chf: MessageIdentity? = nil,
         gpf: MessageIdentity? = nil
     ) {
         self.chf = chf
@@ -34,6 +39,8 @@ public struct HubIdentity: Sendable {
         self.channels = channels
         self.deviceLog = deviceLog
         self.start = start
+        self.credentials = credentials
+        self.installCodeDevices = installCodeDevices
     }
 
     /// The type of a device that commissioning knew of. assumption: GBCS registers none, so that of
@@ -109,10 +116,13 @@ public struct CommunicationsHub: Node {
     var gpf: MessageApplication?
     /// Of each device's latest images.
     var endings: [TransferEnding] = []
+    /// How it establishes link keys; nil without certificates.
+    var establishment: KeyEstablishmentServer?
 
     public init(profile: HubProfile, identity: HubIdentity, crypto: CryptoEngine, seed: Seed) {
         self.profile = profile
         self.identity = identity
+        let own = seed.named("node").indexed(identity.eui64.rawValue)
         var configuration = StackConfiguration(
             role: .coordinator, eui64: identity.eui64, receiverOnWhenIdle: true,
             isMainsPowered: true, manufacturer: profile.manufacturer,
@@ -120,7 +130,8 @@ public struct CommunicationsHub: Node {
                 SimpleDescriptor(
                     endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
                     device: profile.applicationDevice,
-                    inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade],
+                    inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade]
+                        + (identity.credentials.isEmpty ? [] : [ClusterID.keyEstablishment]),
                     outputClusters: [])
             ], channels: identity.channels)
         configuration.network = profile.network
@@ -128,9 +139,12 @@ public struct CommunicationsHub: Node {
         configuration.permitRenewal = profile.permitRenewal
         configuration.admission = AdmissionSettings(
             leaveRetry: profile.leaveRetry, refusesAssociation: profile.refusesAssociation)
-        stack = ZigbeeStack(
-            configuration: configuration, crypto: crypto,
-            seed: seed.named("node").indexed(identity.eui64.rawValue))
+        stack = ZigbeeStack(configuration: configuration, crypto: crypto, seed: own)
+        if !identity.credentials.isEmpty {
+            establishment = KeyEstablishmentServer(
+                settings: profile.keyEstablishment, credentials: identity.credentials,
+                eui64: identity.eui64, seed: own.named("keyEstablishment"))
+        }
         journal = Journal(
             firstPage: 0, pagesPerArea: profile.journalPages, geometry: profile.flash)
         firmware = FirmwareState(running: identity.firmware)
@@ -198,7 +212,9 @@ public struct CommunicationsHub: Node {
             case .running:
                 min(
                     min(stack.reckonDeadline(), min(nextRead, pendingDeadline)),
-                    min(min(nextPage, nextTelling), notifier.deadline))
+                    min(
+                        min(nextPage, nextTelling),
+                        min(notifier.deadline, establishment?.nextDeadline ?? .distantFuture)))
             }
     }
 
@@ -246,6 +262,7 @@ public struct CommunicationsHub: Node {
             if nextTelling <= now { tellWhenToUpgrade(at: now, into: &out) }
             if notifier.deadline <= now { notifyAnew(at: now, into: &out) }
             if pendingDeadline <= now { runPending(at: now, into: &out) }
+            endSilentSessions(at: now, into: &out)
         }
     }
 
@@ -267,6 +284,7 @@ public struct CommunicationsHub: Node {
         for entry in deviceLog.entries {
             stack.setLinkKey(entry.linkKey, partner: entry.eui64)
         }
+        discloseLinkKeys(into: &out)
         startMessages(at: now, into: &out)
     }
 
@@ -285,6 +303,7 @@ public struct CommunicationsHub: Node {
         }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         stack.admitDevice(device, key: deviceLog[device]?.linkKey ?? key, into: &out)
+        discloseLinkKey(of: device, into: &out)
         stack.extendJoining(profile.permitJoining, at: now, into: &out)
         out.note(.deviceLogged, device.rawValue)
         if isNew { reportDeviceLog(at: now, into: &out) }
@@ -297,6 +316,7 @@ public struct CommunicationsHub: Node {
         pendingReads.removeAll { $0.device == device }
         stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
+        establishment?.forget(device)
         stack.removeDevice(device, at: now, into: &out)
         reportDeviceLog(at: now, into: &out)
     }

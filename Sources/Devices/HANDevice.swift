@@ -15,12 +15,14 @@ public struct DeviceIdentity: Sendable {
     public var supplier: P256.PublicKey?
     /// The channels it scans.
     public var channels: [UInt8]
+    /// Its certificate and private key; nil for a device that stays on its install code's key.
+    public var credentials: CBKECredentials?
     /// Nil for a device that takes no part in GBCS messages.
     public var messages: MessageIdentity?
 
     public init(
         eui64: EUI64, linkKey: Key128, firmware: UInt32, supplier: P256.PublicKey?,
-        channels: [UInt8], messages: MessageIdentity? = nil
+        channels: [UInt8], credentials: CBKECredentials? = nil, messages: MessageIdentity? = nil
     ) {
         self.messages = messages
         self.eui64 = eui64
@@ -28,6 +30,7 @@ public struct DeviceIdentity: Sendable {
         self.firmware = firmware
         self.supplier = supplier
         self.channels = channels
+        self.credentials = credentials
     }
 }
 
@@ -73,6 +76,8 @@ public struct HANDevice: Node {
     var zclSequence: UInt8 = 0
     var basic: ZCLBasic
     var clock: TimeClient
+    /// How it comes to its link key; nil if the install code's is all it has.
+    var establishment: KeyEstablishmentClient?
     var messages: MessageApplication?
     /// When what was to be activated later is due.
     var messageDeadline = Instant.distantFuture
@@ -98,7 +103,7 @@ public struct HANDevice: Node {
         var configuration = StackConfiguration(
             role: profile.isRouter ? .router : .endDevice, eui64: identity.eui64,
             receiverOnWhenIdle: profile.sleep == nil, isMainsPowered: profile.isMainsPowered,
-            manufacturer: profile.manufacturer, endpoints: [Self.endpoint(of: profile)],
+            manufacturer: profile.manufacturer, endpoints: [Self.endpoint(of: profile, identity)],
             channels: identity.channels)
         configuration.power = profile.power
         configuration.joining = profile.stack
@@ -110,6 +115,11 @@ public struct HANDevice: Node {
         basic = ZCLBasic(isMainsPowered: profile.isMainsPowered)
         clock = TimeClient(
             settings: profile.time, responseTimeout: profile.ota.responseTimeout)
+        establishment = identity.credentials.map {
+            KeyEstablishmentClient(
+                settings: profile.keyEstablishment, credentials: $0, eui64: identity.eui64,
+                seed: own.named("keyEstablishment"))
+        }
         client = OTAClient(
             settings: profile.ota, eui64: identity.eui64,
             current: ImageIdentity(
@@ -125,12 +135,13 @@ public struct HANDevice: Node {
     }
 
     private static func endpoint(
-        of profile: DeviceProfile, hasOTAClient: Bool = true
+        of profile: DeviceProfile, _ identity: DeviceIdentity, hasOTAClient: Bool = true
     ) -> SimpleDescriptor {
         SimpleDescriptor(
             endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
             device: profile.applicationDevice, inputClusters: [ClusterID.basic],
-            outputClusters: [ClusterID.time] + (hasOTAClient ? [ClusterID.otaUpgrade] : []))
+            outputClusters: [ClusterID.time] + (hasOTAClient ? [ClusterID.otaUpgrade] : [])
+                + (identity.credentials != nil ? [ClusterID.keyEstablishment] : []))
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -171,7 +182,7 @@ public struct HANDevice: Node {
                     min(min(timer, messageDeadline), stack.reckonDeadline()),
                     min(
                         min(hasOTAClient ? client.nextDeadline : .distantFuture, clockDeadline),
-                        sleeper.nextDeadline))
+                        min(sleeper.nextDeadline, establishmentDeadline)))
             }
     }
 
@@ -184,7 +195,7 @@ public struct HANDevice: Node {
         }
         messages?.restore(from: journal)
         hasOTAClient = profile.capabilities(at: firmware.running)?.hasOTAClient ?? false
-        stack.setEndpoints([Self.endpoint(of: profile, hasOTAClient: hasOTAClient)])
+        stack.setEndpoints([Self.endpoint(of: profile, identity, hasOTAClient: hasOTAClient)])
         client.finished(running: firmware.running, at: now)
         client.imageStamp = firmware.stamp
         restoreDownload()
@@ -297,6 +308,7 @@ public struct HANDevice: Node {
         }
         // First, so that a sleeper whose budget is spent asks for nothing more.
         manageSleep(at: now)
+        stepEstablishment(at: now, into: &out)
         stepClient(at: now, into: &out)
         stepClock(at: now, into: &out)
         saveNetwork(&out)
@@ -310,10 +322,13 @@ public struct HANDevice: Node {
         switch indication {
         case .joined:
             sleeper.stayAwake(at: now)
-            clock.joined(at: now)
-            if hasOTAClient { discover(at: now, into: &out) }
+            joined(at: now, into: &out)
         case .matched(ClusterID.time, _, let endpoint): _ = clock.found(endpoint, at: now)
         case .noMatch(ClusterID.time, _): _ = clock.found(nil, at: now)
+        case .matched(ClusterID.keyEstablishment, _, let endpoint):
+            foundEstablishmentServer(endpoint, at: now, into: &out)
+        case .noMatch(ClusterID.keyEstablishment, _):
+            foundEstablishmentServer(nil, at: now, into: &out)
         case .matched(_, let address, let endpoint):
             guard hasOTAClient, server == nil || server?.address == address else { return }
             server = (address, endpoint)
@@ -331,14 +346,15 @@ public struct HANDevice: Node {
         case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
         case .left:
             clock.left()
+            establishment?.stop()
             leave(at: now, into: &out)
         case .formed, .joinFailed, .keySent, .deviceAnnounced, .awake: break
         }
     }
 
     /// Looks for the OTA server on the coordinator (ZCL 11.8), again and again until found.
-    private mutating func discover(at now: Instant, into out: inout Outbox) {
-        guard hasOTAClient, !client.isBound else { return }
+    mutating func discover(at now: Instant, into out: inout Outbox) {
+        guard hasOTAClient, !client.isBound, hasLinkKey else { return }
         server = nil
         timer = now + profile.serverRetry
         sleeper.stayAwake(at: now)

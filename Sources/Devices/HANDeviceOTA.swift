@@ -32,6 +32,10 @@ extension HANDevice {
             receiveTime(zcl, at: now, into: &out)
             return
         }
+        if message.cluster == ClusterID.keyEstablishment, establishment != nil {
+            receiveKeyEstablishment(zcl, at: now, into: &out)
+            return
+        }
         guard message.cluster == ClusterID.otaUpgrade, hasOTAClient else {
             reply(
                 zcl,
@@ -448,7 +452,9 @@ extension HANDevice {
         guard let settings = profile.sleep, stack.isJoined else { return }
         let isBusy =
             client.awaitsResponse || client.isDownloading || isChecking || clock.isBusy(at: now)
-            || (hasOTAClient && !client.isBound) || stack.isRejoining || stack.isCheckingParent
+            || (hasOTAClient && !client.isBound && hasLinkKey)
+            || establishment?.isBusy(at: now) == true
+            || stack.isRejoining || stack.isCheckingParent
         if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
             client.pause(true)
             stack.rest()

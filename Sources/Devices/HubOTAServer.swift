@@ -27,6 +27,10 @@ extension CommunicationsHub {
                 out.drop(.apsUnsecured, from: message.source)
                 return
             }
+            guard maySpeak(device) else {
+                out.drop(.keyNotEstablished, from: message.source)
+                return
+            }
             let client = self.client(of: device, endpoint: message.sourceEndpoint)
             receiveOTA(zcl, from: client, at: now, into: &out)
             readVersions(of: device, at: now, into: &out)
@@ -37,10 +41,16 @@ extension CommunicationsHub {
                 out.drop(.apsUnsecured, from: message.source)
                 return
             }
+            guard maySpeak(device) else {
+                out.drop(.keyNotEstablished, from: message.source)
+                return
+            }
             // The hub's clock is the home's, and the CSP keeps it right.
             var clock = ZCLTime(
                 now: identity.start.advanced(by: now - .zero), status: [.master, .synchronised])
             reply(zcl, clock.answer(zcl), at: now, into: &out)
+        case ClusterID.keyEstablishment where establishment != nil:
+            receiveKeyEstablishment(zcl, from: device, at: now, into: &out)
         default:
             reply(
                 zcl,

@@ -29,6 +29,8 @@ public struct DeviceProfile: Sendable {
     public var sleep: SleepSettings?
     public var ota: OTAClientSettings
     public var time: TimeClientSettings
+    /// How it establishes its link key, if it has a certificate.
+    public var keyEstablishment = KeyEstablishmentSettings()
     /// How much of a download survives a restart.
     public var resume: ResumePolicy
     /// Block requests and responses ask for APS acknowledgements too.
@@ -217,6 +219,11 @@ public struct HubProfile: Sendable {
     public var network: NetworkSettings
     /// How it changes the network key, as trust centre.
     public var keyUpdate: KeyUpdateSettings
+    /// How it establishes link keys; `keyEstablishment` in its file.
+    public var keyEstablishment = KeyEstablishmentSettings()
+    /// A device that has certificates has to establish a link key before the hub talks of time and
+    /// firmware with it. assumption: true; `keyEstablishment.required`.
+    public var requiresEstablishedKeys = true
     public var bootTime: Interval
     /// How long its power is off when it restarts. assumption: 10 ms; `restartDelay`.
     public var restartDelay: Interval

@@ -129,4 +129,7 @@ private final class Witness: EvidenceSink {
     func record(frame: borrowing FrameRecord) { recorder.record(frame: frame) }
     func record(event: EventRecord) { recorder.record(event: event) }
     func record(networkKey: Key128, at time: Instant) { keys.learn(networkKey) }
+    func record(linkKey: Key128, of device: EUI64, at time: Instant) {
+        keys.learn(linkKey, of: device)
+    }
 }

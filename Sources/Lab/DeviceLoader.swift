@@ -23,6 +23,7 @@ struct DeviceLoader {
             + sleep.map { $0.field(in: "sleep", of: SleepSettings()) }
             + ota.map { $0.field(in: "ota", of: unchanged) }
             + time.map { $0.field(in: "time", of: unchanged) }
+            + keyEstablishment.map { $0.field(in: "keyEstablishment", of: unchanged) }
             + [
                 ProfileField("resume", "fromZero, or a map", "everyBlocks 32"),
                 ProfileField("resume.everyBlocks", "number, 1 to 65536", "32"),
@@ -134,6 +135,13 @@ struct DeviceLoader {
         ] + MessageFields.common(\.messages)
     }
 
+    private static var keyEstablishment: [ProfileSetting<DeviceProfile>] {
+        EstablishmentLoader.common(\.keyEstablishment) + [
+            .duration("afterJoining", \.keyEstablishment.afterJoining),
+            .duration("retryInterval", \.keyEstablishment.retryInterval),
+        ]
+    }
+
     private static var flash: [ProfileSetting<DeviceProfile>] {
         [
             .size("size", \.flash.size, in: (64 << 10)...(64 << 20)),
@@ -167,6 +175,7 @@ struct DeviceLoader {
         }
         try map.read(group: "ota", ota, into: &profile)
         try map.read(group: "time", time, into: &profile)
+        try map.read(group: "keyEstablishment", keyEstablishment, into: &profile)
         try map.read(group: "messages", messages, into: &profile)
         if let field = try map.optional("resume") { profile.resume = try resume(field) }
         try map.read(group: "stack", stack, into: &profile)

@@ -15,6 +15,11 @@ public struct Home: Sendable {
     public var hub: HomeHub
     /// In the file's order, which is the roster's order after the hub.
     public var devices: [HomeDevice]
+    /// How the devices come to the link keys that they share with the hub.
+    public var keyEstablishment = HomeKeyEstablishment.suite2
+    /// Those that stay on their install codes' link keys nevertheless: such as programs of others
+    /// in their places.
+    public var installCodeDevices: Set<EUI64> = []
     /// The link between any two members without one of their own.
     public var commonLink: Link
     public var links: [HomeLink]

@@ -14,6 +14,8 @@ public final class HomeCast {
     private let crypto = CryptoEngine()
     /// To make keys takes long, and members are made anew at each restart.
     private var identities: [EUI64: MessageIdentity] = [:]
+    /// The certificates of the seed that members were made with last.
+    private var authority: (seed: Seed, authority: Home.Authority?)?
 
     public init(_ home: Home, last: String = "director") {
         self.home = home
@@ -80,6 +82,8 @@ public final class HomeCast {
                     eui64: device.eui64, linkKey: device.installCode.linkKey,
                     firmware: device.firmware, supplier: device.supplier,
                     channels: home.channels,
+                    credentials: home.installCodeDevices.contains(device.eui64)
+                        ? nil : authority(seed)?.credentials(of: device.eui64),
                     messages: messageIdentity(
                         of: device.eui64, as: device.profile.type.messageEntity,
                         images: device.supplier, seed)), crypto: crypto, seed: seed))
@@ -94,6 +98,13 @@ public final class HomeCast {
         return made
     }
 
+    private func authority(_ seed: Seed) -> Home.Authority? {
+        if let authority, authority.seed == seed { return authority.authority }
+        let made = Home.Authority(home, seed: seed)
+        authority = (seed, made)
+        return made
+    }
+
     private func makeHub(start: UTCTime, seed: Seed) -> CommunicationsHub {
         CommunicationsHub(
             profile: home.hub.profile,
@@ -104,6 +115,8 @@ public final class HomeCast {
                     DeviceLogEntry(
                         eui64: $0.eui64, type: $0.profile.type, linkKey: $0.installCode.linkKey)
                 }, start: start,
+                credentials: authority(seed).map { [$0.credentials(of: home.hub.eui64)] } ?? [],
+                installCodeDevices: home.installCodeDevices,
                 chf: messageIdentity(of: home.hub.chf, as: .communicationsHubFunction, seed),
                 gpf: messageIdentity(of: home.hub.eui64, as: .gasProxyFunction, seed)),
             crypto: crypto, seed: seed)

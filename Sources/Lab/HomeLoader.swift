@@ -25,6 +25,12 @@ struct HomeLoader {
             ProfileField("devices[].installCode", "install code", "required"),
             ProfileField("devices[].firmware", "version", "required"),
             ProfileField("devices[].supplier", "key file", "required; a PPMID has none"),
+            ProfileField(
+                "keyEstablishment",
+                HomeKeyEstablishment.allCases.map(\.rawValue).joined(separator: ", "),
+                unchanged.keyEstablishment.rawValue),
+            ProfileField(
+                "installCodeDevices", "list of device names, device types or EUI-64s", "none"),
             ProfileField("commonLink.rssi", LinkLoader.rssiType, "\(unchanged.commonLink.rssi)"),
             ProfileField("commonLink.loss", LinkLoader.lossType, "0 %"),
             ProfileField("links[].between", "list of two members", "-"),
@@ -111,6 +117,13 @@ struct HomeLoader {
         let devices = try devices(map.required("devices"), taken: &taken)
         var home = Home(name: file.name, title: title, hub: hub, devices: devices)
         if let field = try map.optional("channels") { home.channels = try Self.channels(field) }
+        if let field = try map.optional("keyEstablishment") {
+            home.keyEstablishment = try field.choice(
+                of: HomeKeyEstablishment.allCases.map { (word: $0.rawValue, value: $0) })
+        }
+        if let field = try map.optional("installCodeDevices") {
+            home.installCodeDevices = try Self.members(field, of: devices)
+        }
         if let field = try map.optional("commonLink") {
             let keys = Self.schema.keys(under: "commonLink")
             home.commonLink = try LinkLoader.read(field.map(keys: keys), base: home.commonLink)
@@ -158,6 +171,26 @@ struct HomeLoader {
         }
         guard !channels.isEmpty else { throw field.error("expected at least one channel") }
         return channels
+    }
+
+    /// Devices by name, by type or by EUI-64.
+    private static func members(
+        _ field: YAMLField, of devices: [HomeDevice]
+    ) throws(YAMLError) -> Set<EUI64> {
+        var members: Set<EUI64> = []
+        for element in try field.list() {
+            let text = try element.text()
+            let named = devices.filter {
+                $0.name == text || $0.profile.type.rawValue == text || $0.eui64 == EUI64(text)
+            }
+            guard !named.isEmpty else {
+                throw element.error(
+                    "'\(YAMLField.shortened(text))' is no device of this home; give a device's "
+                        + "name, a type such as PPMID for all of it, or an EUI-64")
+            }
+            members.formUnion(named.map(\.eui64))
+        }
+        return members
     }
 
     private func hub(

@@ -28,6 +28,9 @@ struct HubLoader {
                 "true if it delivers to PPMID or HCALCS"),
         ] + settings.map { $0.field(in: "", of: HubProfile(name: "")) }
             + keyUpdate.map { $0.field(in: "keyUpdate", of: HubProfile(name: "")) }
+            + keyEstablishment.map {
+                $0.field(in: "keyEstablishment", of: HubProfile(name: ""))
+            }
             + ota.map { $0.field(in: "ota", of: HubProfile(name: "")) }
             + messages.map { $0.field(in: "messages", of: HubProfile(name: "")) }
             + flash.map { $0.field(in: "flash", of: HubProfile(name: "")) }
@@ -65,6 +68,13 @@ struct HubLoader {
             .flag("broadcast", \.keyUpdate.isBroadcast),
             .duration("pace", \.keyUpdate.pace),
             .duration("switchAfter", \.keyUpdate.switchAfter),
+        ]
+    }
+
+    private static var keyEstablishment: [ProfileSetting<HubProfile>] {
+        EstablishmentLoader.common(\.keyEstablishment) + [
+            .flag("required", \.requiresEstablishedKeys),
+            .number("sessions", \.keyEstablishment.sessions, in: 1...64),
         ]
     }
 
@@ -139,6 +149,7 @@ struct HubLoader {
                     + "imageSlotSize")
         }
         try map.read(group: "keyUpdate", keyUpdate, into: &profile)
+        try map.read(group: "keyEstablishment", keyEstablishment, into: &profile)
         try map.read(group: "stack", StackLoader.network(\.network), into: &profile)
         return profile
     }

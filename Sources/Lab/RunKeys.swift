@@ -6,7 +6,12 @@ import Wire
 final class RunKeys {
     private let folder: OutputFolder?
     private let linkKeys: [(key: Key128, label: String)]
+    private let names: [EUI64: String]
     private var networkKeys: [Key128] = []
+    /// The link keys established so far, the last of them.
+    private var established: [(key: Key128, label: String)] = []
+    /// How many of these are kept: more than a home has devices, however often each begins anew.
+    private static let establishedLimit = 1024
     /// The first thing that went wrong while a run went on.
     private(set) var trouble: EvidenceError?
 
@@ -15,6 +20,8 @@ final class RunKeys {
         linkKeys = home.devices.map {
             ($0.installCode.linkKey, "\($0.name) install code link key")
         }
+        names = Dictionary(
+            home.devices.map { ($0.eui64, $0.name) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// Writes the keys that are known before the run.
@@ -24,6 +31,19 @@ final class RunKeys {
     func learn(_ networkKey: Key128) {
         guard !networkKeys.contains(networkKey) else { return }
         networkKeys.append(networkKey)
+        rewrite()
+    }
+
+    /// The same for a link key that a device has established with the hub.
+    func learn(_ linkKey: Key128, of device: EUI64) {
+        guard !established.contains(where: { $0.key == linkKey }) else { return }
+        if established.count == Self.establishedLimit { established.removeFirst() }
+        let name = names[device] ?? device.description
+        established.append((linkKey, "\(name) established link key"))
+        rewrite()
+    }
+
+    private func rewrite() {
         do {
             try write()
         } catch {
@@ -32,7 +52,7 @@ final class RunKeys {
     }
 
     private func write() throws(EvidenceError) {
-        let keys = networkKeys.map { (key: $0, label: "network key") } + linkKeys
+        let keys = networkKeys.map { (key: $0, label: "network key") } + linkKeys + established
         try folder?.write(WiresharkKeys.table(keys), to: .keys)
     }
 }

@@ -139,4 +139,7 @@ private final class EvidenceTee: EvidenceSink {
     }
 
     func record(networkKey: Key128, at time: Instant) { keys?.learn(networkKey) }
+    func record(linkKey: Key128, of device: EUI64, at time: Instant) {
+        keys?.learn(linkKey, of: device)
+    }
 }

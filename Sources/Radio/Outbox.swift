@@ -25,6 +25,8 @@ public enum Action: Sendable {
     case endRun
     /// A network key in use from now on: told to the evidence, so that the capture can be read.
     case networkKey(Key128)
+    /// The same of a link key that was established with this partner.
+    case linkKey(Key128, partner: EUI64)
 }
 
 /// What a node answers with: a bounded list of actions in order, reused call after call.

@@ -122,8 +122,11 @@ public protocol EvidenceSink: AnyObject {
     func record(event: EventRecord)
     /// The network has this key from now on; told as soon as it is known, ahead of that order.
     func record(networkKey: Key128, at time: Instant)
+    /// This device and its trust centre share this link key from now on; told as a network key is.
+    func record(linkKey: Key128, of device: EUI64, at time: Instant)
 }
 
 extension EvidenceSink {
     public func record(networkKey: Key128, at time: Instant) {}
+    public func record(linkKey: Key128, of device: EUI64, at time: Instant) {}
 }

@@ -31,6 +31,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     // APS
     case apsRetry = 40
     case apsGaveUp = 41
+    case linkKeyEstablished = 42
+    case linkKeyRefused = 43
 
     // OTA client
     case otaServerFound = 60
@@ -139,6 +141,12 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             ]
         case .apsRetry, .apsGaveUp:
             [.init("to", .hex(digits: 4)), .init("counter", .decimal), .init("try", .decimal)]
+        case .linkKeyEstablished: [.init("partner", .eui64), .init("suite", .decimal)]
+        case .linkKeyRefused:
+            [
+                .init("partner", .eui64), .init("reason", .refusal),
+                .init("byPartner", .yesNo),
+            ]
         case .otaServerFound:
             [
                 .init("server", .eui64), .init("address", .hex(digits: 4)),
@@ -315,6 +323,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case tooLong = 120
     case notInDeviceLog = 121
     case counterSpent = 122
+    case keyNotEstablished = 123
 
     // GBCS messages
     case messageMalformed = 140
@@ -404,6 +413,15 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case unanswered = 81
     case misbehaved = 82
     case leftAir = 83
+    // Establishing a link key
+    case unknownIssuer = 100
+    case badKeyConfirm = 101
+    case badMessage = 102
+    case noResources = 103
+    case unsupportedSuite = 104
+    case invalidCertificate = 105
+    case partnerSilent = 106
+    case noServer = 107
 
     public var name: String { "\(self)" }
 }

@@ -113,6 +113,14 @@ extension RefusalReason {
         case .restarting: "it is about to restart"
         case .otherSupplier: "another supplier sent the image"
         case .connectionLost, .unanswered, .misbehaved, .leftAir: lossWords
+        case .unknownIssuer: "its certificate's authority is not known"
+        case .badKeyConfirm: "the two sides did not come to the same key"
+        case .badMessage: "a command of key establishment was wrong"
+        case .noResources: "the hub establishes keys with too many others"
+        case .unsupportedSuite: "the cryptographic suite is not supported"
+        case .invalidCertificate: "its certificate cannot be used"
+        case .partnerSilent: "the other side fell silent"
+        case .noServer: "the other side establishes no keys"
         }
     }
 }

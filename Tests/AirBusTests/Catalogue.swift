@@ -213,6 +213,7 @@ enum Catalogue {
         "restart": .plain(.restart(after: .seconds(3))),
         "end-run": .plain(.endRun),
         "network-key": .plain(.networkKey(key)),
+        "link-key": .plain(.linkKey(key, partner: esme)),
     ]
 
     private static let wanMessages: [String: WANMessage] = [

@@ -100,7 +100,7 @@ struct Samples {
 
     /// Appends one action of any kind.
     mutating func act(in out: inout Outbox) {
-        switch below(15) {
+        switch below(16) {
         case 0:
             out.append(
                 .configure(
@@ -133,7 +133,8 @@ struct Samples {
         case 11: out.append(.event(event(at: out.now, of: out.node)))
         case 12: out.append(.restart(after: .seconds(Int64(below(100_000)))))
         case 13: out.append(.endRun)
-        default: out.append(.networkKey(key()))
+        case 14: out.append(.networkKey(key()))
+        default: out.append(.linkKey(key(), partner: eui64()))
         }
     }
 

@@ -138,7 +138,8 @@ struct ForeignNodeTests {
     }
 }
 
-/// `han run` as a process, with its members, on a scenario of the standard home.
+/// `han run` as a process, with its members, on a scenario of the standard home, in which the ESME
+/// and the PPMID stay on their install codes' link keys.
 final class LiveRun {
     let folder: TemporaryFolder
     private let process = Process()
@@ -146,12 +147,16 @@ final class LiveRun {
 
     init(_ steps: String, _ options: [String], settings: String = "") throws {
         folder = try TemporaryFolder()
+        let standard = try String(
+            contentsOfFile: RunHan.root + "/Profiles/homes/standard.yaml", encoding: .utf8)
+        _ = try folder.write(
+            Array((standard + "installCodeDevices: [ESME, PPMID]\n").utf8), as: "home.yaml")
         let scenario = try folder.write(
             Array(
                 """
                 kind: scenario
                 title: A home with a node from elsewhere
-                home: standard
+                home: ./home.yaml
                 start: 2026-03-02T09:00:00Z
                 \(settings)timeLimit: 720 h
                 steps:

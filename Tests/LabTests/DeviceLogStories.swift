@@ -212,7 +212,7 @@ struct WakeStories {
             Homes.home([Homes.device(.gsme)]), images: [],
             [
                 .join(devices: ["GSME"]),
-                .link(a: "CH", b: "GSME", Link(rssi: -60, lossPerMillion: 400_000)),
+                .link(a: "CH", b: "GSME", Link(rssi: -60, lossPerMillion: 540_000)),
                 .wait(.hours(48)),
             ], named: "every-wake", within: .hours(49))
         #expect(told.result.failure == nil)

@@ -97,6 +97,8 @@ final class LiveHome {
                 frame, to: address, endpoint: target == 0 ? 3 : 1, from: source == 0 ? 3 : 1,
                 cluster: ClusterID.otaUpgrade, profile: ProfileID.smartEnergy, options: options,
                 at: now, into: &out)
+            // The counters that it uses up are not kept either.
+            _ = stack.takeSaveRequest()
             stack.goOn(at: now, into: &out)
         }
     }

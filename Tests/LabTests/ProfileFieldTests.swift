@@ -72,7 +72,7 @@ struct ProfileFieldTests {
         let homes = ProfileLibrary.fields(of: .home).map(\.path)
         let groups: Set = [
             "name", "firmware", "ota", "stack", "network", "keyUpdate", "flash", "flashPart",
-            "sleep", "time", "power", "messages",
+            "sleep", "time", "power", "messages", "keyEstablishment", "requiresEstablishedKeys",
         ]
         let known: [(fields: [String], properties: [String])] = [
             (
@@ -85,6 +85,17 @@ struct ProfileFieldTests {
             (devices, Self.properties(of: device.ota, at: "ota")),
             (devices, Self.properties(of: device.time, at: "time")),
             (devices, Self.properties(of: device.power, at: "power")),
+            (
+                devices,
+                Self.properties(
+                    of: device.keyEstablishment, at: "keyEstablishment", except: ["sessions"])
+            ),
+            (
+                hubs,
+                Self.properties(
+                    of: hub.keyEstablishment, at: "keyEstablishment",
+                    except: ["afterJoining", "retryInterval"])
+            ),
             (devices, Self.properties(of: device.stack, at: "stack")),
             (devices, Self.properties(of: device.network, at: "stack")),
             (devices, Self.properties(of: SleepSettings(), at: "sleep")),

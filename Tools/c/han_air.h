@@ -91,7 +91,8 @@ enum {
     HAN_DO_EVENT = 11,
     HAN_DO_RESTART = 12,
     HAN_DO_END_RUN = 13,
-    HAN_DO_NETWORK_KEY = 14
+    HAN_DO_NETWORK_KEY = 14,
+    HAN_DO_LINK_KEY = 15
 };
 
 enum {
@@ -151,6 +152,8 @@ enum {
     HAN_EVENT_NETWORK_KEY_RECEIVED = 23,
     HAN_EVENT_JOINED = 24,
     HAN_EVENT_REJOINED = 25,
+    HAN_EVENT_LINK_KEY_ESTABLISHED = 42,
+    HAN_EVENT_LINK_KEY_REFUSED = 43,
     HAN_EVENT_OTA_SERVER_FOUND = 60,
     HAN_EVENT_OTA_NOT_OFFERED = 62,
     HAN_EVENT_OTA_DOWNLOAD_STARTED = 63,
@@ -360,6 +363,12 @@ struct HAN_PACKED han_restart {
 struct HAN_PACKED han_network_key {
     uint8_t tag;
     uint8_t key[16];
+};
+
+struct HAN_PACKED han_link_key {
+    uint8_t tag;
+    uint8_t key[16];
+    uint64_t partner;
 };
 
 /* WAN messages. */

@@ -253,6 +253,10 @@ static void check_actions(void)
     } else if (is("action-network-key")) {
         AS(han_network_key, it, 0);
         CHECK(it.tag == HAN_DO_NETWORK_KEY && is_run_of(it.key, 0xA0, 16));
+    } else if (is("action-link-key")) {
+        AS(han_link_key, it, 0);
+        CHECK(it.tag == HAN_DO_LINK_KEY && is_run_of(it.key, 0xA0, 16));
+        CHECK(it.partner == 0x0247420000000101);
     }
 }
 

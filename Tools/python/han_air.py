@@ -689,6 +689,15 @@ class NetworkKey(Struct):
     key: bytes
 
 
+@ACTION.add
+@dataclass
+class LinkKey(Struct):
+    TAG = 15
+    LAYOUT = {"key": KEY, "partner": EUI64}
+    key: bytes
+    partner: int
+
+
 # Messages between a node and the air
 
 

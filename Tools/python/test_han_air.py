@@ -86,6 +86,7 @@ EXPECTED = {
     "action-restart": air.Restart(3 * SECOND),
     "action-end-run": air.EndRun(),
     "action-network-key": air.NetworkKey(KEY),
+    "action-link-key": air.LinkKey(KEY, ESME),
     "wan-begin-image": air.BeginImage(3, 12_345, [ESME], [0x0301_0407]),
     "wan-image-chunk": air.ImageChunk(3, 1024, b"\xde\xad\xbe\xef"),
     "wan-end-image": air.EndImage(3),

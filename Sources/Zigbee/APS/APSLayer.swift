@@ -10,6 +10,8 @@ public struct LinkKey: Sendable, Equatable {
     var reservedUpTo: UInt32
     /// The last counter taken from the partner; -1 for none.
     var lastCounter: Int64 = -1
+    /// Established with the partner, rather than made from an install code.
+    var isEstablished = false
 
     public init(partner: EUI64, key: Key128, outgoingCounter: UInt32 = 0) {
         self.partner = partner
@@ -33,7 +35,7 @@ struct PendingTransmission: Sendable {
 struct APSLayer: Sendable {
     static let pendingLimit = 16
     static let duplicateLimit = 32
-    static let retiredLimit = 64
+    static let retiredLimit = 128
 
     private struct Seen {
         var source: ShortAddress
@@ -44,8 +46,9 @@ struct APSLayer: Sendable {
 
     var counter: UInt8 = 0
     var linkKeys: ContiguousArray<LinkKey> = []
-    /// Keys of devices struck off the device log, with their counters, which go on if a device
-    /// comes back with the same key: the last 64.
+    /// Keys that are not in use now, with their counters, which go on if a device comes back with
+    /// the same key: of devices struck off the device log, and preconfigured ones in whose place
+    /// established ones have come. The last 128.
     var retiredKeys: ContiguousArray<LinkKey> = []
     private(set) var pending: ContiguousArray<PendingTransmission> = []
     private var seen: ContiguousArray<Seen> = []

@@ -270,11 +270,43 @@ extension ZigbeeStack {
             out.drop(.apsNoLinkKey, from: nwk.source)
             return nil
         }
-        let link = aps.linkKeys[index]
-        guard Int64(auxiliary.frameCounter) > link.lastCounter else {
-            out.drop(.apsReplayed, from: nwk.source)
+        var failure: DropReason?
+        if joiner.phase == .awaitingKey, let other = preconfiguredKey(for: auxiliary),
+            other != index
+        {
+            // A trust centre that knows nothing of the key established with it lets a device in
+            // anew under its install code's.
+            let closed = frame
+            failure = open(
+                &frame, auxiliary, of: partner, with: index, from: start, headerEnd: headerEnd,
+                payload: payload)
+            if failure != nil {
+                frame = closed
+                failure = open(
+                    &frame, auxiliary, of: partner, with: other, from: start,
+                    headerEnd: headerEnd, payload: payload)
+                if failure == nil { settlePreconfiguredKey(with: partner) }
+            }
+        } else {
+            failure = open(
+                &frame, auxiliary, of: partner, with: index, from: start, headerEnd: headerEnd,
+                payload: payload)
+        }
+        if let failure {
+            out.drop(failure, from: nwk.source)
             return nil
         }
+        source = partner
+        return (payload, auxiliary.key)
+    }
+
+    /// Opens a frame with one of the link keys, or says why it does not.
+    private mutating func open(
+        _ frame: inout FrameBuffer, _ auxiliary: AuxiliaryHeader, of partner: EUI64,
+        with index: Int, from start: Int, headerEnd: Int, payload: Int
+    ) -> DropReason? {
+        let link = aps.linkKeys[index]
+        guard Int64(auxiliary.frameCounter) > link.lastCounter else { return .apsReplayed }
         let key =
             switch auxiliary.key {
             case .keyTransport: link.key.keyTransportKey
@@ -288,14 +320,12 @@ extension ZigbeeStack {
                 nonce: CCMNonce(
                     source: partner, counter: auxiliary.frameCounter,
                     control: auxiliary.fullControl))
-        else {
-            out.drop(.apsBadMIC, from: nwk.source)
-            return nil
-        }
+        else { return .apsBadMIC }
         aps.linkKeys[index].lastCounter = Int64(auxiliary.frameCounter)
-        if link.partner == .unknown { aps.linkKeys[index].partner = partner }
-        source = partner
-        return (payload, auxiliary.key)
+        if link.partner == .unknown, aps.linkKey(with: partner) == nil {
+            aps.linkKeys[index].partner = partner
+        }
+        return nil
     }
 
     /// A joining device does not know its trust centre's address yet: its install-code key

@@ -4,18 +4,18 @@ extension ZigbeeStack {
     /// What must survive a restart, as bytes for the node's journal: the network, its key, the
     /// children, the link keys, and counters as far as they are reserved.
     ///
-    /// Layout, little-endian: format u8 (3), channel u8, PAN u16, extended PAN u64, address u16,
+    /// Layout, little-endian: format u8 (4), channel u8, PAN u16, extended PAN u64, address u16,
     /// depth u8, key 16, key sequence u8, other key 16, its sequence u8, keys made u32, reserved
     /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8,
     /// capability u8, timeout u8 (an index, 255 for none), key sequence u8, next incoming counter
     /// u32}; link keys u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1
-    /// u32}; addresses u8 x {address u16, EUI-64, kind u8 (0 unknown, 1 router, 2 end device, 3
-    /// sleeper)}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
-    /// u64}; only where there are some, retired link keys u8 x {as link keys}. A key of sixteen
-    /// zeros is none.
+    /// u32, kind u8 (0 preconfigured, 1 established)}; addresses u8 x {address u16, EUI-64, kind u8
+    /// (0 unknown, 1 router, 2 end device, 3 sleeper)}; routes u8 x {destination u16, next hop
+    /// u16}; parents u8 x {device u64, router u64}; only where there are some, retired link keys u8
+    /// x {as link keys}. A key of sixteen zeros is none.
     public func snapshot(into bytes: inout ByteBuilder) {
         bytes.removeAll()
-        bytes.put(3, 1)
+        bytes.put(4, 1)
         bytes.put(UInt64(network.channel), 1)
         bytes.put(UInt64(network.pan.rawValue), 2)
         bytes.put(network.extendedPAN.rawValue, 8)
@@ -69,6 +69,7 @@ extension ZigbeeStack {
             bytes.put(key.key)
             bytes.put(UInt64(key.reservedUpTo), 4)
             bytes.put(UInt64(key.lastCounter + 1), 4)
+            bytes.put(key.isEstablished ? 1 : 0, 1)
         }
     }
 
@@ -78,6 +79,11 @@ extension ZigbeeStack {
         let counter = try reader.u32("link key counter")
         var link = LinkKey(partner: partner, key: key, outgoingCounter: counter)
         link.lastCounter = Int64(try reader.u32("last link counter")) - 1
+        let kind = try reader.u8("link key kind")
+        guard kind <= 1 else {
+            throw WireError(.invalid, "link key kind", at: reader.offset - 1)
+        }
+        link.isEstablished = kind == 1
         return link
     }
 
@@ -92,7 +98,7 @@ extension ZigbeeStack {
 
     private mutating func read(_ bytes: Span<UInt8>) throws(WireError) {
         var reader = ByteReader(bytes)
-        guard try reader.u8("format") == 3 else { throw WireError(.invalid, "format", at: 0) }
+        guard try reader.u8("format") == 4 else { throw WireError(.invalid, "format", at: 0) }
         network.channel = try reader.u8("channel")
         network.pan = PANID(try reader.u16("PAN"))
         network.extendedPAN = try reader.eui64("extended PAN")

@@ -158,9 +158,7 @@ extension ZigbeeStack {
     /// back.
     public mutating func retireLinkKey(of device: EUI64) {
         guard let index = aps.linkKey(with: device) else { return }
-        aps.retiredKeys.removeAll { $0.partner == device }
-        if aps.retiredKeys.count == APSLayer.retiredLimit { aps.retiredKeys.removeFirst() }
-        aps.retiredKeys.append(aps.linkKeys.remove(at: index))
+        retire(aps.linkKeys.remove(at: index))
         requestSave()
     }
 

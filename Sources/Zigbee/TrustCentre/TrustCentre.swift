@@ -80,31 +80,6 @@ extension ZigbeeStack {
             seconds: UInt8(min(left, Self.longestPermit)), at: now, into: &out)
     }
 
-    /// Keeps a link key for a partner, replacing one it had; an unchanged key keeps its counters.
-    public mutating func setLinkKey(_ key: Key128, partner: EUI64) {
-        if let index = aps.linkKey(with: partner) {
-            guard aps.linkKeys[index].key != key else { return }
-            aps.linkKeys[index] = LinkKey(partner: partner, key: key)
-        } else if let index = aps.retiredKeys.firstIndex(where: {
-            $0.partner == partner && $0.key == key
-        }) {
-            aps.linkKeys.append(aps.retiredKeys.remove(at: index))
-        } else {
-            aps.linkKeys.append(LinkKey(partner: partner, key: key))
-        }
-        requestSave()
-    }
-
-    /// A device that has no network yet: whoever sends it a key under its install code's link
-    /// key is its trust centre. Counters it has used before go on.
-    public mutating func expectTrustCentre(with key: Key128) {
-        if let index = aps.linkKeys.firstIndex(where: { $0.key == key }) {
-            aps.linkKeys[index].partner = .unknown
-        } else {
-            setLinkKey(key, partner: .unknown)
-        }
-    }
-
     // MARK: - Joining devices
 
     mutating func associationRequested(

@@ -30,7 +30,7 @@ struct Bench<N: Node>: ~Copyable {
                 sending = handle
             case .restart: isRestarting = true
             case .program, .erase, .configure, .receiver, .pending, .measureEnergy, .wan, .order,
-                .power, .link, .event, .endRun, .networkKey:
+                .power, .link, .event, .endRun, .networkKey, .linkKey:
                 break
             }
         }
