@@ -20,6 +20,12 @@ public struct Home: Sendable {
     /// Those that stay on their install codes' link keys nevertheless: such as programs of others
     /// in their places.
     public var installCodeDevices: Set<EUI64> = []
+
+    /// Has these members, where they are devices, stay on their install codes' link keys.
+    public mutating func keepInstallCodes(of names: [String]) {
+        installCodeDevices.formUnion(
+            devices.filter { names.contains($0.name) }.map(\.eui64))
+    }
     /// The link between any two members without one of their own.
     public var commonLink: Link
     public var links: [HomeLink]

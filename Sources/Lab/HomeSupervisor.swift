@@ -186,6 +186,8 @@ public final class HomeSupervisor {
             "\(flash)/\(member.name).flash",
         ]
         if plan.isDurable { arguments.append("--durable") }
+        // Somebody else's program has no certificate of this run's authority.
+        for name in plan.absent.sorted() { arguments += ["--install-code", name] }
         try start(
             member.name, role: member.role, eui64: member.eui64?.description, arguments)
     }

@@ -68,6 +68,12 @@ struct NodeCommand: ParsableCommand {
             valueName: "file"), completion: .file())
     var certificate: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A device that stays on the link key of its install code, as those of the home's "
+                + "installCodeDevices do; may be repeated.", valueName: "member"))
+    var installCode: [String] = []
+
     @OptionGroup var peerKeys: PeerKeysArgument
 
     @OptionGroup(visibility: .hidden) var story: StoryArguments
@@ -91,6 +97,7 @@ struct NodeCommand: ParsableCommand {
         let library = ProfileLibrary(installation)
         var home =
             try story.cast(installation)?.home ?? library.reading { try $0.home(self.home) }
+        home.keepInstallCodes(of: installCode)
         let places = try prepare(&home, library)
         let cast = HomeCast(home)
         for (number, place) in places.enumerated() {

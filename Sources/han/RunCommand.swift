@@ -157,14 +157,17 @@ struct RunArguments: ParsableArguments {
             if let seed { air += ["--seed", "\(seed.value)"] }
             if let patience { air += ["--patience", "\(patience)"] }
             air += ["--join-patience", "\(patience ?? 30)"]
+            // Somebody else's program has no certificate of this run's authority.
+            var keys: [String] = []
             for name in without {
                 try check(name, isIn: cast.home)
                 air += ["--awaited", name]
+                keys += ["--install-code", name]
             }
             return try BusRunner(
                 home: cast.home, scenario: cast.scenario, images: try cast.images(),
                 options: options, airArguments: air, absent: Set(without),
-                nodeArguments: { ["node", "--name", $0] + story }
+                nodeArguments: { ["node", "--name", $0] + keys + story }
             ).run(
                 observer: progress, isStopped: isStopped, wallClock: Clock.seconds,
                 announce: announce)

@@ -138,8 +138,7 @@ struct ForeignNodeTests {
     }
 }
 
-/// `han run` as a process, with its members, on a scenario of the standard home, in which the ESME
-/// and the PPMID stay on their install codes' link keys.
+/// `han run` as a process, with its members, on a scenario of the standard home.
 final class LiveRun {
     let folder: TemporaryFolder
     private let process = Process()
@@ -147,16 +146,12 @@ final class LiveRun {
 
     init(_ steps: String, _ options: [String], settings: String = "") throws {
         folder = try TemporaryFolder()
-        let standard = try String(
-            contentsOfFile: RunHan.root + "/Profiles/homes/standard.yaml", encoding: .utf8)
-        _ = try folder.write(
-            Array((standard + "installCodeDevices: [ESME, PPMID]\n").utf8), as: "home.yaml")
         let scenario = try folder.write(
             Array(
                 """
                 kind: scenario
                 title: A home with a node from elsewhere
-                home: ./home.yaml
+                home: standard
                 start: 2026-03-02T09:00:00Z
                 \(settings)timeLimit: 720 h
                 steps:
