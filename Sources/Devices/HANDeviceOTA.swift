@@ -421,7 +421,7 @@ extension HANDevice {
     mutating func activate(at now: Instant, into out: inout Outbox) -> Bool {
         guard let held = firmware.held else { return false }
         // What is put into use is what was checked, or nothing (GBCS 11.5).
-        guard
+        guard Int(held.size) <= slotSize,
             case .success(let checked) = expectation(of: held.image)
                 .check(out.flash.read(slotStart, count: Int(held.size))),
             checked.hash == held.hash

@@ -212,7 +212,8 @@ struct HomeTests {
         kill(try #require(try homes.row("HCALCS").pid), SIGSTOP)
         let order = try homes.han(["ctl", "link", "ESME", "CH", "--rssi", "-60"])
         #expect(order.code == 0, "\(order.errors)")
-        #expect(try homes.row("HCALCS").state == "putOff")
+        // If nothing was owed when the order came, it is only then that HCALCS is waited for.
+        try homes.wait("HCALCS is put off") { try homes.row("HCALCS").state == "putOff" }
         let wrong = try homes.han(["up", "--patience", "0"])
         #expect(wrong.code == 64 && wrong.errors.contains("--patience"))
     }

@@ -76,6 +76,7 @@ extension HANDevice {
     /// another image has begun to arrive in its place, is not looked at.
     private func runningImageVerifies(_ flash: FlashView) -> Bool {
         guard let running = firmware.image, running.size > 0 else { return true }
+        guard Int(running.size) <= slotSize else { return false }
         let image = try? FirmwareImage(
             parsing: flash.read(slotStart, count: Int(running.size)), form: profile.type.imageForm)
         return image?.manufacturerImageHash == running.hash

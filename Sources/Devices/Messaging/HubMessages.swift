@@ -94,6 +94,7 @@ extension CommunicationsHub {
 
     private func runningImageVerifies(_ flash: FlashView) -> Bool {
         guard let running = firmware.image, running.size > 0 else { return true }
+        guard Int(running.size) <= profile.imageSlotSize else { return false }
         let bytes = flash.read(ownAddress(running.place), count: Int(running.size))
         let form = DeviceType.communicationsHub.imageForm
         let image = try? FirmwareImage(parsing: bytes, form: form)
