@@ -425,6 +425,7 @@ extension HANDevice {
         let isBusy =
             client.awaitsResponse || client.isDownloading || isChecking || clock.isBusy(at: now)
             || (hasOTAClient && !client.isBound) || stack.isRejoining || stack.isCheckingParent
+            || stack.isTransferring
         if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
             client.pause(true)
             stack.rest()
