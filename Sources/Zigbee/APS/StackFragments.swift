@@ -125,6 +125,8 @@ extension ZigbeeStack {
         let destination = aps.fragments.outgoing[index].destination
         let spacing = configuration.network.fragmentSpacing
         repeat {
+            // Who has sent all waits for the acknowledgement, however full the queues are.
+            guard aps.fragments.outgoing[index].hasMoreToSend else { break }
             guard hasRoom(for: destination) else {
                 aps.fragments.outgoing[index].deadline = now + max(spacing, .milliseconds(1))
                 return
