@@ -336,6 +336,7 @@ public struct CommunicationsHub: Node {
             case .formed:
                 stack.permitJoining(profile.permitJoining, at: now, into: &out)
             case .message(let message): receive(message, at: now, into: &out)
+            case .reassembled: receiveLong(at: now, into: &out)
             case .deviceAnnounced(let device, _, _):
                 if pendingReads.contains(where: { $0.device == device }) {
                     readVersions(at: now, into: &out)

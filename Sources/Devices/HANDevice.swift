@@ -343,6 +343,7 @@ public struct HANDevice: Node {
                 UInt64(server.endpoint))
             client.bind(to: eui64, at: now, after: profile.ota.firstQuery)
         case .message(let message): receive(message, at: now, into: &out)
+        case .reassembled: receiveLong(at: now, into: &out)
         case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
         case .left:
             clock.left()

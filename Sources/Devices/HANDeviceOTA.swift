@@ -454,7 +454,7 @@ extension HANDevice {
             client.awaitsResponse || client.isDownloading || isChecking || clock.isBusy(at: now)
             || (hasOTAClient && !client.isBound && hasLinkKey)
             || establishment?.isBusy(at: now) == true
-            || stack.isRejoining || stack.isCheckingParent
+            || stack.isRejoining || stack.isCheckingParent || stack.isTransferring
         if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
             client.pause(true)
             stack.rest()

@@ -350,6 +350,15 @@ enum StackLoader {
             .number(
                 "maximumOutgoingTransfer", network.appending(path: \.maximumOutgoingTransfer),
                 in: 0...0x7FFF),
+            count("fragmentSize", \.fragmentSize, in: 16...80),
+            count("fragmentWindow", \.fragmentWindow, in: 1...8),
+            duration("fragmentSpacing", \.fragmentSpacing, in: short),
+            count("fragmentTransfers", \.fragmentTransfers, in: 1...16),
+            .flag("asksTransferSize", network.appending(path: \.asksTransferSize)),
+            count("reassemblies", \.reassemblies, in: 1...16),
+            count("reassembliesPerPartner", \.reassembliesPerPartner, in: 1...16),
+            duration("reassemblyWait", \.reassemblyWait),
+            duration("reassemblyLimit", \.reassemblyLimit),
             .number("stackRevision", network.appending(path: \.stackRevision), in: 0...127),
         ]
     }

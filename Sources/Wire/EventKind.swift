@@ -305,6 +305,9 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case apsNoEndpoint = 66
     case apsUnexpected = 67
     case apsFragment = 68
+    case apsFragmentMismatch = 69
+    case apsReassembliesFull = 70
+    case apsReassemblyLate = 71
 
     // ZDO and ZCL
     case zdoMalformed = 80

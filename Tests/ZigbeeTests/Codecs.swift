@@ -179,7 +179,8 @@ struct Vector: Sendable, CustomTestStringConvertible {
         Vector(.aps, "0c341219000901012a"), Vector(.aps, "212a"),
         Vector(.aps, "122a"), Vector(.aps, "0201190009010a2a"),
         Vector(.aps, "e001190009010a2a0103"), Vector(.aps, "e001190009010a2a0201"),
-        Vector(.aps, "8201190009010a2a020107"),
+        Vector(.aps, "8201190009010a2a020107"), Vector(.aps, "a20104070901010b010003"),
+        Vector(.aps, "e00104070901010b0102"), Vector(.aps, "e00104070901010b0201"),
         Vector(
             .apsCommand,
             "0501000102030405060708090a0b0c0d0e0f0001000000bb00bb0001000000aa00aa00"),

@@ -20,6 +20,11 @@ final class Desk {
 
     var tasks: [[Task]] = [[], [], []]
     var messages: [[APSMessage]] = [[], [], []]
+    /// Messages that came in fragments.
+    var long: [[LongMessage]] = [[], [], []]
+    /// What the coordinator and the device shall hear of each other from now on: frames lost of a
+    /// million.
+    var loss: UInt32?
     var sent: [[(token: UInt16, delivered: Bool)]] = [[], [], []]
     var formed = false
     var joined = 0
@@ -70,6 +75,8 @@ struct StackNode: Node {
         while let indication = stack.takeIndication() {
             switch indication {
             case .message(let message): desk.messages[index].append(message)
+            case .reassembled:
+                if let message = stack.takeLongMessage() { desk.long[index].append(message) }
             case .sent(let token, let delivered): desk.sent[index].append((token, delivered))
             case .formed: desk.formed = true
             case .joined: desk.joined += 1
@@ -131,6 +138,10 @@ struct RawNode: Node {
         if let configuration = desk.attacker {
             desk.attacker = nil
             out.append(.configure(configuration))
+        }
+        if let loss = desk.loss {
+            desk.loss = nil
+            out.append(.link(a: 0, b: 1, rssi: -60, lossPerMillion: loss))
         }
         if !isBusy, !desk.raw.isEmpty {
             isBusy = true

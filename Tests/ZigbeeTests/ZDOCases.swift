@@ -106,7 +106,7 @@ struct ZDOCase {
     private static let nodes = [
         ZDOCase(
             "Node_Desc", 0x0002, .device, .hub, "HUB",
-            "00 HUB  00 40 8E F1FF 52 5200 012A 5200 00",
+            "00 HUB  00 40 8E F1FF 52 0006 012A 0006 00",
             zigpy: [
                 "NodeDescriptor.logical_type": "0", "NodeDescriptor.frequency_band": "8",
                 "NodeDescriptor.mac_capability_flags": "142",
@@ -118,7 +118,7 @@ struct ZDOCase {
             ]),
         ZDOCase(
             "Node_Desc", 0x0002, .stranger, .device, "DEV",
-            "00 DEV  02 40 8C F1FF 52 5200 002A 5200 00",
+            "00 DEV  02 40 8C F1FF 52 0006 002A 0006 00",
             zigpy: [
                 "NodeDescriptor.logical_type": "2",
                 "NodeDescriptor.mac_capability_flags": "140",

@@ -30,12 +30,22 @@ public struct APSHeader: Sendable, Equatable {
     public var fragment: Fragment?
 
     public struct Fragment: Sendable, Equatable {
-        /// 1 for the first fragment, 2 for a later one.
+        public static let first: UInt8 = 1
+        public static let later: UInt8 = 2
+
+        /// 1 for the first fragment, 2 for a later one; of an acknowledgement, whether its bitmap
+        /// begins at the first.
         public var control: UInt8
         /// The number of fragments in the first, else this fragment's index.
         public var block: UInt8
-        /// In an acknowledgement: one bit a fragment received.
+        /// In an acknowledgement: one bit a fragment received, the lowest for `block`.
         public var bitmap: UInt8?
+
+        public init(control: UInt8, block: UInt8, bitmap: UInt8? = nil) {
+            self.control = control
+            self.block = block
+            self.bitmap = bitmap
+        }
     }
 
     public init(kind: Kind, counter: UInt8) {

@@ -54,6 +54,7 @@ struct APSLayer: Sendable {
     private var seen: ContiguousArray<Seen> = []
     /// Where the oldest of them is once there are as many as are kept.
     private var oldestSeen = 0
+    var fragments = Fragments()
 
     init() {
         pending.reserveCapacity(Self.pendingLimit)
@@ -61,7 +62,7 @@ struct APSLayer: Sendable {
     }
 
     /// FNV-1a.
-    private static func digest(_ bytes: Span<UInt8>) -> UInt64 {
+    static func digest(_ bytes: Span<UInt8>) -> UInt64 {
         var digest: UInt64 = 0xCBF2_9CE4_8422_2325
         for index in bytes.indices { digest = (digest ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
         return digest
@@ -119,7 +120,7 @@ struct APSLayer: Sendable {
     var nextDeadline: Instant {
         var first = Instant.distantFuture
         for entry in pending where entry.deadline < first { first = entry.deadline }
-        return first
+        return min(first, fragments.nextDeadline)
     }
 
     /// The first transmission whose time is up: to be tried again (kept, with a new deadline), or
@@ -138,6 +139,7 @@ struct APSLayer: Sendable {
 
     mutating func forget(_ destination: ShortAddress) {
         pending.removeAll { $0.destination == destination }
+        fragments.forget(destination)
     }
 
     func linkKey(with partner: EUI64) -> Int? { linkKeys.firstIndex { $0.partner == partner } }

@@ -5,8 +5,8 @@ import Wire
 extension ZigbeeStack {
     // MARK: - Sending
 
-    /// Sends `payload` to an endpoint of another device. With a `token` other than 0 the outcome
-    /// of an acknowledged transmission is indicated.
+    /// Sends `payload` to an endpoint of another device, in fragments if a frame has no room for
+    /// it. With a `token` other than 0 the outcome of an acknowledged transmission is indicated.
     public mutating func send(
         _ payload: FrameBuffer, to destination: ShortAddress, endpoint: UInt8,
         from source: UInt8, cluster: UInt16, profile: UInt16, options: SendOptions,
@@ -22,6 +22,14 @@ extension ZigbeeStack {
         header.sourceEndpoint = source
         header.cluster = cluster
         header.profile = profile
+        if payload.count > room(secured: header.isSecured), !destination.isBroadcast,
+            !payload.isOverflowed
+        {
+            sendInFragments(
+                payload.bytes, header, to: destination, token: token, at: now, into: &out)
+            pump(at: now, into: &out)
+            return
+        }
         if header.acknowledgementRequested {
             let waits = aps.await(
                 PendingTransmission(
@@ -35,7 +43,7 @@ extension ZigbeeStack {
 
     /// A sleepy child may only fetch the frame at its next poll. To a sleeper elsewhere one is sent
     /// when it is awake, and it polls fast then.
-    private func acknowledgementWait(for destination: ShortAddress) -> Interval {
+    func acknowledgementWait(for destination: ShortAddress) -> Interval {
         let isSleepy = neighbours[destination]?.isSleepyChild ?? false
         return isSleepy
             ? max(configuration.network.apsAckWait, configuration.network.indirectPersistence)
@@ -229,6 +237,10 @@ extension ZigbeeStack {
                 frame, header, nwk, from: payload, source: source, key: key, at: now,
                 into: &out)
         case .acknowledgement:
+            guard header.fragment == nil else {
+                receiveFragmentAcknowledgement(header, from: nwk.source, at: now, into: &out)
+                return
+            }
             guard let entry = aps.acknowledge(nwk.source, header) else {
                 out.drop(.apsUnexpected, from: nwk.source)
                 return
@@ -338,8 +350,9 @@ extension ZigbeeStack {
         _ frame: FrameBuffer, _ header: APSHeader, _ nwk: NWKHeader, from payload: Int,
         source: EUI64?, at now: Instant, into out: inout Outbox
     ) {
-        guard header.fragment == nil else {
-            out.drop(.apsFragment, from: nwk.source)
+        if let fragment = header.fragment {
+            receiveFragment(
+                frame, header, fragment, nwk, from: payload, source: source, at: now, into: &out)
             return
         }
         let isBroadcast = nwk.destination.isBroadcast || header.delivery != .unicast
@@ -362,17 +375,29 @@ extension ZigbeeStack {
             destinationEndpoint: header.destinationEndpoint, cluster: header.cluster,
             profile: header.profile, isLinkSecured: header.isSecured, isBroadcast: isBroadcast,
             wantedAcknowledgement: header.acknowledgementRequested, frame: frame, payload: payload)
-        if header.destinationEndpoint == 0, header.profile == ProfileID.zigbeeDevice {
+        deliver(message, header, at: now, into: &out)
+    }
+
+    mutating func deliver(
+        _ message: APSMessage, _ header: APSHeader, at now: Instant, into out: inout Outbox
+    ) {
+        if isForZDO(header) {
             receiveZDO(message, at: now, into: &out)
-        } else if header.destinationEndpoint == 0xFF
-            || configuration.endpoints.contains(where: {
-                $0.endpoint == header.destinationEndpoint
-            })
-        {
+        } else if hasEndpoint(header) {
             indicate(.message(message))
         } else {
-            out.drop(.apsNoEndpoint, from: nwk.source)
+            out.drop(.apsNoEndpoint, from: message.source)
         }
+    }
+
+    func isForZDO(_ header: APSHeader) -> Bool {
+        header.destinationEndpoint == 0 && header.profile == ProfileID.zigbeeDevice
+    }
+
+    @inline(__always)
+    func hasEndpoint(_ header: APSHeader) -> Bool {
+        isForZDO(header) || header.destinationEndpoint == 0xFF
+            || configuration.endpoints.contains { $0.endpoint == header.destinationEndpoint }
     }
 
     /// `key` is what it was sealed with: the link key or one made from it; nil for none.

@@ -167,6 +167,7 @@ extension ZigbeeStack {
         routes = RouteTable()
         discovery = RouteDiscovery()
         broadcasts = BroadcastTable()
+        aps.fragments = Fragments()
         requestSave()
     }
 }

@@ -66,10 +66,37 @@ public struct NetworkSettings: Sendable, Equatable {
     /// 2.3.2.3.7). assumption: 82, common practice; `stack.maximumBufferSize`.
     public var maximumBufferSize: UInt8 = 82
     /// Maximum incoming transfer size: the longest APS payload, in bytes, that it says it takes
-    /// (ZigBee 2.3.2.3.8). Without fragmentation a secured frame of 127 bytes has room for 82.
-    public var maximumIncomingTransfer: UInt16 = 82
+    /// and puts together (ZigBee 2.3.2.3.8). assumption: 1536, enough for a GBCS message of 1,500
+    /// bytes in a tunnel; `stack.maximumIncomingTransfer`.
+    public var maximumIncomingTransfer: UInt16 = 1_536
     /// Maximum outgoing transfer size: the longest that it says it sends (ZigBee 2.3.2.3.11).
-    public var maximumOutgoingTransfer: UInt16 = 82
+    /// assumption: 1536; `stack.maximumOutgoingTransfer`.
+    public var maximumOutgoingTransfer: UInt16 = 1_536
+    /// Bytes of a message that a fragment carries at most; less where a frame has no room for as
+    /// many. assumption: 64, which leaves room for what routers may add; `stack.fragmentSize`.
+    public var fragmentSize = 64
+    /// apscMaxWindowSize: fragments, 1 to 8, sent before an acknowledgement of them is awaited, and
+    /// received before one is sent. assumption: 1, the value of the Smart Energy profile;
+    /// `stack.fragmentWindow`.
+    public var fragmentWindow = 1
+    /// apsInterframeDelay: between two fragments of a window. assumption: 10 ms;
+    /// `stack.fragmentSpacing`.
+    public var fragmentSpacing = Interval.milliseconds(10)
+    /// Messages that it sends in fragments at a time. assumption: 4; `stack.fragmentTransfers`.
+    public var fragmentTransfers = 4
+    /// Whether it asks for a device's node descriptor before it sends it more than a frame's worth,
+    /// and sends nothing that is longer than what the device takes. assumption: true;
+    /// `stack.asksTransferSize`.
+    public var asksTransferSize = true
+    /// Messages that it puts together at a time. assumption: 4; `stack.reassemblies`.
+    public var reassemblies = 4
+    /// And those of one sender among them. assumption: 2; `stack.reassembliesPerPartner`.
+    public var reassembliesPerPartner = 2
+    /// How long it waits for the next fragment of a message, longer than all retries take.
+    /// assumption: 10 s; `stack.reassemblyWait`.
+    public var reassemblyWait = Interval.seconds(10)
+    /// And for the last one, from the first on. assumption: 60 s; `stack.reassemblyLimit`.
+    public var reassemblyLimit = Interval.seconds(60)
     /// The revision of the ZigBee standard in the node descriptor's server mask; a stack from
     /// before revision 21 says 0 (ZigBee 2.3.2.3.10). assumption: 21; `stack.stackRevision`.
     public var stackRevision: UInt8 = 21

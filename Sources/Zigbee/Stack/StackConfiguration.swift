@@ -89,6 +89,8 @@ public struct APSMessage: Sendable {
 /// What the stack tells the application, in order.
 public enum Indication: Sendable {
     case message(APSMessage)
+    /// A message longer than a frame is whole: `takeLongMessage()` has it.
+    case reassembled
     /// The coordinator's PAN is up, new or as it was.
     case formed
     /// This device has the network key and an address.

@@ -159,6 +159,7 @@ public struct ZigbeeStack {
         }
         mac.requeueDelayed(at: now)
         retryAPS(at: now, into: &out)
+        if aps.fragments.nextDeadline <= now { stepFragments(at: now, into: &out) }
         stepJoiner(at: now, into: &out)
         stepRejoiner(at: now, into: &out)
         if nextLinkStatus <= now { sendLinkStatus(at: now, into: &out) }

@@ -181,6 +181,8 @@ public enum ClusterID {
     public static let identify: UInt16 = 0x0003
     public static let time: UInt16 = 0x000A
     public static let otaUpgrade: UInt16 = 0x0019
+    public static let metering: UInt16 = 0x0702
+    public static let tunneling: UInt16 = 0x0704
     public static let keyEstablishment: UInt16 = 0x0800
 }
 

@@ -45,6 +45,17 @@ extension ZigbeeStack {
             options: .acknowledged, at: now, into: &out)
     }
 
+    /// Asks `target` for its node descriptor, which says how much it takes at a time.
+    mutating func askTransferSize(
+        of target: ShortAddress, at now: Instant, into out: inout Outbox
+    ) {
+        var body = FrameBuffer()
+        body.append(target)
+        sendZDO(
+            ZDOCluster.nodeDescriptorRequest, body, to: target, transaction: nil,
+            options: .acknowledged, at: now, into: &out)
+    }
+
     /// Tells a device to leave the network, or to rejoin it (ZigBee 2.4.3.3.5).
     public mutating func requestLeave(
         of device: EUI64, rejoin: Bool, at now: Instant, into out: inout Outbox
@@ -103,7 +114,8 @@ extension ZigbeeStack {
                     return
                 }
                 let request = zdoRequests.remove(at: index)
-                try receiveResponse(message, about: request.about, &reader, into: &out)
+                try receiveResponse(
+                    message, about: request.about, &reader, at: now, into: &out)
             } else if message.cluster == ZDOCluster.deviceAnnounce {
                 try receiveAnnounce(&reader, from: message.source, at: now, into: &out)
             } else if message.cluster == ZDOCluster.managementLeaveRequest {
@@ -209,6 +221,7 @@ extension ZigbeeStack {
             moved(from: before, to: announce.address, into: &out)
             requestSave()
         }
+        aps.fragments.forgetSize(of: announce.address)
         out.note(
             .deviceAnnounced, announce.eui64.rawValue, UInt64(announce.address.rawValue))
         reappeared(at: announce.address, now: now, into: &out)
@@ -219,7 +232,7 @@ extension ZigbeeStack {
 
     private mutating func receiveResponse(
         _ message: APSMessage, about cluster: UInt16, _ reader: inout ByteReader,
-        into out: inout Outbox
+        at now: Instant, into out: inout Outbox
     ) throws(WireError) {
         let status = try reader.u8("status")
         switch message.cluster {
@@ -239,6 +252,14 @@ extension ZigbeeStack {
             guard status == ZDOStatus.success.rawValue else { return }
             if neighbours[eui64] == nil { addresses.put(address, eui64) }
             indicate(.resolved(address, eui64))
+        case ZDOCluster.nodeDescriptorRequest | ZDOCluster.response:
+            // Only a device that speaks of itself knows.
+            guard status == ZDOStatus.success.rawValue,
+                try reader.shortAddress("NWK address of interest") == message.source
+            else { return }
+            let descriptor = try NodeDescriptor(parsing: &reader)
+            transferSizeTold(
+                descriptor.maximumIncomingTransfer, by: message.source, at: now, into: &out)
         default: out.drop(.zdoUnexpected, from: message.source)
         }
     }

@@ -131,7 +131,20 @@ public struct NodeDescriptor: Sendable, Equatable {
             | (configuration.role == .coordinator ? 1 : 0)
     }
 
-    func encode(into frame: inout FrameBuffer) {
+    /// Reads the thirteen bytes; what it has no property for is passed over.
+    public init(parsing reader: inout ByteReader) throws(WireError) {
+        logicalType = try reader.u8("logical type") & 7
+        _ = try reader.u8("frequency band")
+        capability = CapabilityInformation(rawValue: try reader.u8("MAC capability"))
+        manufacturer = try reader.u16("manufacturer code")
+        maximumBufferSize = try reader.u8("maximum buffer size")
+        maximumIncomingTransfer = try reader.u16("maximum incoming transfer size")
+        serverMask = try reader.u16("server mask")
+        maximumOutgoingTransfer = try reader.u16("maximum outgoing transfer size")
+        _ = try reader.u8("descriptor capability")
+    }
+
+    public func encode(into frame: inout FrameBuffer) {
         frame.append(logicalType & 7)
         // Frequency band: bit 3 of the upper five, 2400-2483.5 MHz.
         frame.append(0x40 as UInt8)

@@ -57,6 +57,10 @@ enum Script: UInt8, CaseIterable {
     case order
     /// A restart: flash is all that is left.
     case power
+    /// {flags u8, APS counter u8, block u8, rest} in an APS frame of a message in fragments, under
+    /// both keys: bits 0-1 of the flags which fragment it is, bit 2 an acknowledgement, whose rest
+    /// is its bitmap, bit 3 without the link key, bit 4 for the ZDO.
+    case fragment
 
     static func step(_ kind: Script, _ bytes: [UInt8]) -> [UInt8] {
         [kind.rawValue, UInt8(clamping: bytes.count)] + bytes.prefix(255)
@@ -76,7 +80,12 @@ enum Script: UInt8, CaseIterable {
             step(.order, [0] + [UInt8](repeating: 7, count: 40)), step(.order, [1]),
             step(.order, [2, 9, 0]), step(.order, [4, 0xF1, 0xFF, 1, 0, 2]),
         ]
-        return steps + [Array(steps.prefix(12).joined())]
+        let part = [UInt8](repeating: 0x01, count: 60)
+        let fragments = [
+            step(.fragment, [1, 9, 3] + part), step(.fragment, [2, 9, 1] + part),
+            step(.fragment, [2, 9, 2] + part), step(.fragment, [5, 9, 0, 1]),
+        ]
+        return steps + [Array(steps.prefix(12).joined()), Array(fragments.joined())]
     }
 }
 

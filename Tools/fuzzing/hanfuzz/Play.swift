@@ -59,6 +59,7 @@ struct Play<N: Node>: ~Copyable {
                 framePending: status & 0x10 != 0)
         case .order: order(content)
         case .power: break
+        case .fragment: receiveFragment(content)
         }
     }
 
@@ -136,6 +137,33 @@ struct Play<N: Node>: ~Copyable {
             seal(payload, into: &frame, from: 0, .data, world.linkKey)
         } else {
             frame.append(payload.span)
+        }
+        guard !frame.isOverflowed else { return }
+        receive(secured(.data, frame.bytes))
+    }
+
+    private mutating func receiveFragment(_ content: [UInt8]) {
+        guard content.count >= 3 else { return }
+        let (flags, payload) = (content[0], Array(content[3...]))
+        let isAcknowledgement = flags & 4 != 0
+        var header = APSHeader(
+            kind: isAcknowledgement ? .acknowledgement : .data, counter: content[1])
+        header.isSecured = flags & 8 == 0
+        header.acknowledgementRequested = !isAcknowledgement
+        header.cluster = ClusterID.tunneling
+        header.profile = flags & 16 != 0 ? ProfileID.zigbeeDevice : ProfileID.smartEnergy
+        header.destinationEndpoint = flags & 16 != 0 ? 0 : toHub ? 3 : 1
+        header.sourceEndpoint = toHub ? 1 : 3
+        header.fragment = .init(
+            control: flags & 3, block: content[2],
+            bitmap: isAcknowledgement ? payload.first ?? 0 : nil)
+        var frame = FrameBuffer()
+        header.encode(into: &frame)
+        let body = isAcknowledgement ? [] : payload
+        if header.isSecured {
+            seal(body, into: &frame, from: 0, .data, world.linkKey)
+        } else {
+            frame.append(body.span)
         }
         guard !frame.isOverflowed else { return }
         receive(secured(.data, frame.bytes))
