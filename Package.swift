@@ -37,8 +37,8 @@ let package = Package(
         .target(
             name: "CSigning", dependencies: ["COpenSSL"], linkerSettings: [.linkedLibrary("crypto")]
         ),
-        // Every module names all that it imports, not only what is nearest: otherwise a change to
-        // one that it reaches through another would not rebuild it.
+        // Every target names all modules that it reaches, also through others: otherwise a change
+        // to one of them would not rebuild it, and it would go on with values' old layout.
         .target(name: "Wire", swiftSettings: hot),
         .target(
             name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
@@ -62,8 +62,8 @@ let package = Package(
         .executableTarget(
             name: "han",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "AirBus", "GBCS", "Devices", "Evidence", "Lab",
-                argumentParser,
+                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "Simulation", "Evidence", "Lab", argumentParser,
             ], swiftSettings: strict,
             // With Swift's libraries in it, a process of a home's takes half the memory.
             linkerSettings: [
@@ -126,18 +126,19 @@ let package = Package(
             swiftSettings: tests),
         .testTarget(
             name: "DevicesTests",
-            dependencies: ["Wire", "Radio", "Air", "Devices", "Simulation"],
+            dependencies: [
+                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
+            ],
             swiftSettings: tests),
         .testTarget(
             name: "LabTests",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
-                "Evidence",
-                "Lab", "TestSupport",
+                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "Simulation", "Evidence", "Lab", "TestSupport",
             ],
             swiftSettings: tests),
         .testTarget(
-            name: "CommandTests", dependencies: ["Wire", "AirBus", "TestSupport"],
+            name: "CommandTests", dependencies: ["Wire", "Radio", "Air", "AirBus", "TestSupport"],
             swiftSettings: tests),
         .testTarget(
             name: "BenchmarkTests", dependencies: ["BenchmarkReport"],

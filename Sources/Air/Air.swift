@@ -330,12 +330,11 @@ public final class Air {
         case .end:
             hasEnded = true
             return false
-        case .wan(let message): input = .wan(message)
-        case .order(let order): input = .order(order)
-        case .report(let order, let sender, let sentAt, let written):
+        case .wan(let message, let sender, let sentAt, let written):
             let cut = mailboxes[sender].cutAt
             guard cut < sentAt || cut >= written else { return false }
-            input = .order(order)
+            input = .wan(message)
+        case .order(let order): input = .order(order)
         case .observed(let event): input = .observed(event)
         }
         return mailboxes[node].isOn
@@ -392,14 +391,6 @@ public final class Air {
             flash[node].program(count, at: address, now: now)
         case .erase(let page): flash[node].erase(page: page, now: now)
         case .wan(let index): sendOverWAN(out.messages[index], from: node)
-        case .order(Order.bench, let index):
-            // Not before what the node has written until now.
-            let written = max(now, flash[node].busyUntil)
-            for observer in observers where observer != node {
-                post(
-                    .report(out.orders[index], from: node, sentAt: now, written: written),
-                    to: observer, at: written + settings.benchLatency, from: node)
-            }
         case .order(let target, let index):
             guard Int(target) < members.count else { return }
             post(
@@ -441,8 +432,8 @@ public final class Air {
         let start = max(ready, mailboxes[node].wanFreeAt)
         mailboxes[node].wanFreeAt = start + settings.wanPerByte * message.size
         post(
-            .wan(message), to: peer, at: mailboxes[node].wanFreeAt + settings.wanLatency,
-            from: node)
+            .wan(message, from: node, sentAt: now, written: ready), to: peer,
+            at: mailboxes[node].wanFreeAt + settings.wanLatency, from: node)
     }
 
     private func configure(_ node: Int, _ configuration: RadioConfiguration) {
@@ -497,6 +488,7 @@ extension WANMessage {
         case .endImage, .imageStored, .imageRefused: 16
         case .activateHub: 48
         case .readVersion: 16
+        case .message(_, let bytes): 16 + bytes.count
         }
     }
 }

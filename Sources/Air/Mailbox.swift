@@ -17,11 +17,10 @@ struct Mailbox {
         case restart(Interval)
         /// The end of its restart.
         case restarted
-        case wan(WANMessage)
+        /// It is lost if the sender's power is cut between the two times: what was to be written
+        /// first has not been written then.
+        case wan(WANMessage, from: Int, sentAt: Instant, written: Instant)
         case order(Order)
-        /// An order of a node's to the bench, which is lost if the node's power is cut between the
-        /// two times: what was to be written first has not been written then.
-        case report(Order, from: Int, sentAt: Instant, written: Instant)
         case observed(EventRecord)
         /// What two members hear of each other changes.
         case link(Int, Int, Link)
@@ -197,7 +196,7 @@ struct Mailbox {
         letters.removeAll { letter in
             switch letter.mail {
             case .restart, .restarted: true
-            case .power, .wan, .order, .report, .observed, .link, .end: false
+            case .power, .wan, .order, .observed, .link, .end: false
             }
         }
     }

@@ -176,6 +176,7 @@ extension AirService {
             case .endImage: (.endImage, 0, nil)
             case .activateHub: (.activateHub, 0, nil)
             case .readVersion(let device): (.readVersion, 0, device)
+            case .message(let device, _): (.message, 0, device)
             }
         case .order(let order, let target):
             switch order {
@@ -187,7 +188,6 @@ extension AirService {
             case .updateNetworkKey: (.updateNetworkKey, Int(target), nil)
             case .addDevice(let device, _): (.addDevice, Int(target), device)
             case .removeDevice(let device): (.removeDevice, Int(target), device)
-            case .message: (.message, Int(target), nil)
             case .changeSupplier: (.changeSupplier, Int(target), nil)
             }
         case .power(let target, let on): (on ? .powerOn : .powerOff, Int(target), nil)

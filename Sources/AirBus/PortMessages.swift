@@ -40,6 +40,12 @@ extension MessageBuilder {
             put(6 as UInt8)
             put(delivery)
             put(reason.rawValue)
+        case .message(let device, let bytes):
+            guard bytes.count <= AirProtocol.chunkLimit else { return overflow() }
+            put(7 as UInt8)
+            put(device)
+            put(UInt16(bytes.count))
+            bytes.withUnsafeBytes { put($0) }
         }
     }
 
@@ -64,11 +70,8 @@ extension MessageBuilder {
         case .removeDevice(let device):
             put(7 as UInt8)
             put(device)
-        case .message(let bytes):
-            put(8 as UInt8)
-            put(counted: bytes)
         case .changeSupplier(let anchor):
-            put(9 as UInt8)
+            put(8 as UInt8)
             put(counted: anchor)
         }
     }
@@ -98,6 +101,11 @@ extension ByteReader {
         case 6:
             return .imageRefused(
                 delivery: try u32("delivery"), reason: try code(RefusalReason.self, "reason"))
+        case 7:
+            let device = try eui64("device")
+            let bytes = try take(Int(try u16("message length")), "message")
+            return .message(
+                device: device, bytes: bytes.withUnsafeBufferPointer(Array.init))
         default: throw WireError(.invalid, "WAN message", at: start)
         }
     }
@@ -129,8 +137,7 @@ extension ByteReader {
         case 5: return .updateNetworkKey
         case 6: return .addDevice(try eui64("device"), linkKey: try key("link key"))
         case 7: return .removeDevice(try eui64("device"))
-        case 8: return .message(try counted("message"))
-        case 9: return .changeSupplier(anchor: try counted("trust anchor"))
+        case 8: return .changeSupplier(anchor: try counted("trust anchor"))
         default: throw WireError(.invalid, "order", at: start)
         }
     }

@@ -118,11 +118,14 @@ public struct CommunicationsHub: Node {
     var endings: [TransferEnding] = []
     /// How it establishes link keys; nil without certificates.
     var establishment: KeyEstablishmentServer?
+    var tunnels: HubTunnels
+    let seed: Seed
 
     public init(profile: HubProfile, identity: HubIdentity, crypto: CryptoEngine, seed: Seed) {
         self.profile = profile
         self.identity = identity
         let own = seed.named("node").indexed(identity.eui64.rawValue)
+        self.seed = own
         var configuration = StackConfiguration(
             role: .coordinator, eui64: identity.eui64, receiverOnWhenIdle: true,
             isMainsPowered: true, manufacturer: profile.manufacturer,
@@ -130,9 +133,15 @@ public struct CommunicationsHub: Node {
                 SimpleDescriptor(
                     endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
                     device: profile.applicationDevice,
-                    inputClusters: [ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade]
-                        + (identity.credentials.isEmpty ? [] : [ClusterID.keyEstablishment]),
-                    outputClusters: [])
+                    inputClusters: [
+                        ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade,
+                        ClusterID.tunneling,
+                    ] + (identity.credentials.isEmpty ? [] : [ClusterID.keyEstablishment]),
+                    outputClusters: [ClusterID.tunneling]),
+                SimpleDescriptor(
+                    endpoint: profile.mail.mirrorEndpoint, profile: ProfileID.smartEnergy,
+                    device: profile.mail.mirrorDevice, inputClusters: [],
+                    outputClusters: [ClusterID.metering]),
             ], channels: identity.channels)
         configuration.network = profile.network
         configuration.keyUpdate = profile.keyUpdate
@@ -160,6 +169,7 @@ public struct CommunicationsHub: Node {
                 $0, as: .gasProxyFunction, firmware: identity.firmware,
                 settings: profile.messages, records: .init(from: Record.gpf))
         }
+        tunnels = HubTunnels(profile.tunnel)
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -192,12 +202,10 @@ public struct CommunicationsHub: Node {
             if phase == .running { add(device, key, at: now, into: &out) }
         case .order(.removeDevice(let device)):
             if phase == .running { remove(device, at: now, into: &out) }
-        case .order(.message(let bytes)):
-            if phase == .running { heedMessage(bytes, at: now, into: &out) }
         case .order, .observed: break
         }
         settle(at: now, into: &out)
-        while let message = takeMessage() { out.send(.message(message), to: Order.bench) }
+        sendMessages(into: &out)
         reckonDeadline()
     }
 
@@ -214,7 +222,9 @@ public struct CommunicationsHub: Node {
                     min(stack.reckonDeadline(), min(nextRead, pendingDeadline)),
                     min(
                         min(nextPage, nextTelling),
-                        min(notifier.deadline, establishment?.nextDeadline ?? .distantFuture)))
+                        min(
+                            min(notifier.deadline, tunnels.nextDeadline()),
+                            establishment?.nextDeadline ?? .distantFuture)))
             }
     }
 
@@ -286,6 +296,7 @@ public struct CommunicationsHub: Node {
         }
         discloseLinkKeys(into: &out)
         startMessages(at: now, into: &out)
+        startTunnels(at: now)
     }
 
     /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its
@@ -317,6 +328,7 @@ public struct CommunicationsHub: Node {
         stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
         establishment?.forget(device)
+        forgetTunnel(of: device, into: &out)
         stack.removeDevice(device, at: now, into: &out)
         reportDeviceLog(at: now, into: &out)
     }
@@ -338,15 +350,23 @@ public struct CommunicationsHub: Node {
             case .message(let message): receive(message, at: now, into: &out)
             case .reassembled: receiveLong(at: now, into: &out)
             case .deviceAnnounced(let device, _, _):
+                deviceAppeared(device, at: now)
                 if pendingReads.contains(where: { $0.device == device }) {
                     readVersions(at: now, into: &out)
                     readVersions(of: device, at: now, into: &out)
                 }
-            case .sent(let token, _): notifySettled(token, at: now, into: &out)
+            case .sent(let token, let delivered):
+                notifySettled(token, at: now, into: &out)
+                messageSettled(token, delivered: delivered, at: now, into: &out)
+            case .matched(ClusterID.tunneling, let address, let endpoint):
+                tunnelServerFound(endpoint, at: address, now: now)
+            case .noMatch(ClusterID.tunneling, let address):
+                tunnelServerFound(nil, at: address, now: now)
             case .awake(let device): readAsAwake(device, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
         }
+        stepTunnels(at: now, into: &out)
         if let key = stack.networkKey, key != disclosedKey {
             disclosedKey = key
             out.append(.networkKey(key))

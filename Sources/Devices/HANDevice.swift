@@ -69,6 +69,10 @@ public struct HANDevice: Node {
     var hasOTAClient = false
     /// Boot, discovery and image check: at most one of them is waited for.
     var timer = Instant.distantFuture
+    /// When it restarts even if messages are still on their way.
+    var farewellEnd = Instant.zero
+    /// It waits for nothing but those.
+    var isFarewellOver = false
     /// The OTA server as found: address and endpoint.
     var server: (address: ShortAddress, endpoint: UInt8)?
     var isChecking = false
@@ -76,6 +80,7 @@ public struct HANDevice: Node {
     var zclSequence: UInt8 = 0
     var basic: ZCLBasic
     var clock: TimeClient
+    let seed: Seed
     /// How it comes to its link key; nil if the install code's is all it has.
     var establishment: KeyEstablishmentClient?
     var messages: MessageApplication?
@@ -83,6 +88,7 @@ public struct HANDevice: Node {
     var messageDeadline = Instant.distantFuture
     /// What runs was found spoilt at power on, and nobody has been told yet.
     var isImageSpoilt = false
+    var tunnel: DeviceTunnel
     /// Memory for the stack's snapshots, which are written often.
     private var snapshot = ByteBuilder()
     /// The download slot is erased from the start of the present file up to here.
@@ -100,6 +106,7 @@ public struct HANDevice: Node {
         self.profile = profile
         self.identity = identity
         let own = seed.named("node").indexed(identity.eui64.rawValue)
+        self.seed = own
         var configuration = StackConfiguration(
             role: profile.isRouter ? .router : .endDevice, eui64: identity.eui64,
             receiverOnWhenIdle: profile.sleep == nil, isMainsPowered: profile.isMainsPowered,
@@ -132,6 +139,7 @@ public struct HANDevice: Node {
                 $0, as: profile.type.messageEntity, firmware: identity.firmware,
                 settings: profile.messages, records: .init(from: Record.messages))
         }
+        tunnel = DeviceTunnel(profile.tunnel, isClient: profile.type == .gsme)
     }
 
     private static func endpoint(
@@ -139,9 +147,12 @@ public struct HANDevice: Node {
     ) -> SimpleDescriptor {
         SimpleDescriptor(
             endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
-            device: profile.applicationDevice, inputClusters: [ClusterID.basic],
+            device: profile.applicationDevice,
+            inputClusters: [ClusterID.basic]
+                + (profile.type == .gsme ? [] : [ClusterID.tunneling]),
             outputClusters: [ClusterID.time] + (hasOTAClient ? [ClusterID.otaUpgrade] : [])
-                + (identity.credentials != nil ? [ClusterID.keyEstablishment] : []))
+                + (identity.credentials != nil ? [ClusterID.keyEstablishment] : [])
+                + (profile.type == .gsme ? [ClusterID.tunneling] : []))
     }
 
     public var eui64: EUI64 { identity.eui64 }
@@ -164,7 +175,6 @@ public struct HANDevice: Node {
         case .energy, .wan, .observed: break
         }
         settle(at: now, into: &out)
-        while let message = takeMessage() { out.send(.message(message), to: Order.bench) }
         reckonDeadline()
     }
 
@@ -176,13 +186,14 @@ public struct HANDevice: Node {
             switch phase {
             case .off, .restarting: .distantFuture
             case .booting: timer
-            case .leaving, .activating: min(timer, stack.reckonDeadline())
+            case .leaving: min(timer, stack.reckonDeadline())
+            case .activating: min(min(timer, tunnelDeadline), stack.reckonDeadline())
             case .running:
                 min(
                     min(min(timer, messageDeadline), stack.reckonDeadline()),
                     min(
                         min(hasOTAClient ? client.nextDeadline : .distantFuture, clockDeadline),
-                        min(sleeper.nextDeadline, establishmentDeadline)))
+                        min(sleeper.nextDeadline, min(establishmentDeadline, tunnelDeadline))))
             }
     }
 
@@ -223,6 +234,7 @@ public struct HANDevice: Node {
             if sleeper.wakeIfDue(at: now, profile.sleep) {
                 stack.pollOnce(at: now)
                 client.hasten(at: now, by: profile.sleep?.maximumAwake ?? .zero)
+                tunnel.woke(at: now)
             }
         }
         if messageDeadline <= now { runPending(at: now, into: &out) }
@@ -232,7 +244,14 @@ public struct HANDevice: Node {
         case .off, .restarting: break
         case .booting: start(at: now, into: &out)
         case .leaving: forgetNetwork(&out)
-        case .activating: restart(&out)
+        case .activating:
+            if hasMessagesUnderway, now < farewellEnd {
+                isFarewellOver = true
+                timer = farewellEnd
+            } else {
+                loseMessages(into: &out)
+                restart(&out)
+            }
         case .running:
             if isChecking {
                 finishChecking(at: now, into: &out)
@@ -269,6 +288,7 @@ public struct HANDevice: Node {
     private mutating func start(at now: Instant, into out: inout Outbox) {
         phase = .running
         out.note(.booted)
+        startTunnel(at: now)
         if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
         startMessages(into: &out)
         let isRestored =
@@ -297,12 +317,22 @@ public struct HANDevice: Node {
 
     /// Follows up whatever an input has stirred until nothing is left to do.
     private mutating func settle(at now: Instant, into out: inout Outbox) {
+        var indication = Indication.formed
+        if phase == .activating {
+            while stack.takeIndication(into: &indication) {
+                // It hears of nothing else any more.
+                if case .sent(let token, let delivered) = indication {
+                    messageSettled(token, delivered: delivered, at: now, into: &out)
+                }
+            }
+            stepTunnel(at: now, into: &out)
+            if isFarewellOver, !hasMessagesUnderway { timer = min(timer, now) }
+        }
         if phase == .leaving || phase == .activating {
             saveNetwork(&out)
             stack.goOn(at: now, into: &out)
         }
         guard phase == .running else { return }
-        var indication = Indication.formed
         while stack.takeIndication(into: &indication) {
             heed(indication, at: now, into: &out)
         }
@@ -311,6 +341,7 @@ public struct HANDevice: Node {
         stepEstablishment(at: now, into: &out)
         stepClient(at: now, into: &out)
         stepClock(at: now, into: &out)
+        stepTunnel(at: now, into: &out)
         saveNetwork(&out)
         stack.goOn(at: now, into: &out)
         manageSleep(at: now)
@@ -329,6 +360,10 @@ public struct HANDevice: Node {
             foundEstablishmentServer(endpoint, at: now, into: &out)
         case .noMatch(ClusterID.keyEstablishment, _):
             foundEstablishmentServer(nil, at: now, into: &out)
+        case .matched(let cluster, _, let endpoint) where Self.isOfTunnel(cluster):
+            tunnelServerFound(cluster, endpoint, at: now)
+        case .noMatch(let cluster, _) where Self.isOfTunnel(cluster):
+            tunnelServerFound(cluster, nil, at: now)
         case .matched(_, let address, let endpoint):
             guard hasOTAClient, server == nil || server?.address == address else { return }
             server = (address, endpoint)
@@ -344,10 +379,13 @@ public struct HANDevice: Node {
             client.bind(to: eui64, at: now, after: profile.ota.firstQuery)
         case .message(let message): receive(message, at: now, into: &out)
         case .reassembled: receiveLong(at: now, into: &out)
-        case .sent(_, let delivered): if delivered { sleeper.noteActivity(at: now) }
+        case .sent(let token, let delivered):
+            if delivered { sleeper.noteActivity(at: now) }
+            messageSettled(token, delivered: delivered, at: now, into: &out)
         case .left:
             clock.left()
             establishment?.stop()
+            tunnel.left()
             leave(at: now, into: &out)
         case .formed, .joinFailed, .keySent, .deviceAnnounced, .awake: break
         }
@@ -389,7 +427,6 @@ public struct HANDevice: Node {
             sleeper.wakeNow(at: now)
         case .cancelDownload:
             if client.cancel(at: now) { sleeper.wakeNow(at: now) }
-        case .message(let bytes): heedMessage(bytes, at: now, into: &out)
         case .changeSupplier(let bytes):
             guard let anchor = try? TrustAnchor(parsing: bytes) else { return }
             changeSupplier(anchor, at: now, into: &out)

@@ -17,7 +17,13 @@ extension HANDevice {
             establishment?.begin(with: stack.trustCentreAddress, at: now)
             return
         }
+        secured(at: now, into: &out)
+    }
+
+    /// It may talk with its hub of all that there is.
+    private mutating func secured(at now: Instant, into out: inout Outbox) {
         clock.joined(at: now)
+        tunnel.joined(at: now)
         discover(at: now, into: &out)
     }
 
@@ -103,8 +109,7 @@ extension HANDevice {
             stack.establishLinkKey(key, partner: partner)
             out.note(
                 .linkKeyEstablished, partner.rawValue, UInt64(establishment.suites.rawValue))
-            clock.joined(at: now)
-            discover(at: now, into: &out)
+            secured(at: now, into: &out)
         }
         sleeper.noteActivity(at: now)
         if let establishment, establishment.isBusy(at: now) {

@@ -36,6 +36,15 @@ extension HANDevice {
             receiveKeyEstablishment(zcl, at: now, into: &out)
             return
         }
+        if message.cluster == ClusterID.tunneling {
+            receiveTunnel(
+                message, Array(message.frame.bytes[message.payload...]), zcl, at: now, into: &out)
+            return
+        }
+        if message.cluster == ClusterID.metering, tunnel.isClient {
+            receiveMetering(zcl, at: now, into: &out)
+            return
+        }
         guard message.cluster == ClusterID.otaUpgrade, hasOTAClient else {
             reply(
                 zcl,
@@ -439,10 +448,12 @@ extension HANDevice {
         firmware = .activating(held)
         journal.write(Record.firmware, firmware.bytes, &out)
         out.note(.activated, UInt64(old), UInt64(firmware.running))
-        // Half a second, so that what has just come is acknowledged and what is queued gets out.
+        // So that what has just come is acknowledged, and what is queued gets out.
         out.note(.restarting, UInt64(profile.farewell.microseconds))
         phase = .activating
         timer = now + profile.farewell
+        isFarewellOver = false
+        farewellEnd = now + max(profile.farewell, profile.tunnel.responseTimeout)
         return true
     }
 
@@ -455,6 +466,7 @@ extension HANDevice {
             || (hasOTAClient && !client.isBound && hasLinkKey)
             || establishment?.isBusy(at: now) == true
             || stack.isRejoining || stack.isCheckingParent || stack.isTransferring
+            || tunnel.isBusy(at: now)
         if sleeper.shouldSleep(at: now, isBusy: isBusy, settings) {
             client.pause(true)
             stack.rest()

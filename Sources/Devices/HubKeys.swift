@@ -56,6 +56,7 @@ extension CommunicationsHub {
             out.note(
                 .linkKeyEstablished, device.rawValue, UInt64(answer.suite?.rawValue ?? 0))
             discloseLinkKey(of: device, into: &out)
+            deviceAppeared(device, at: now)
         }
         if let failure = answer.failure { out.note(failure, with: device) }
         if let command = answer.reply {

@@ -36,6 +36,12 @@ extension CommunicationsHub {
             readVersions(of: device, at: now, into: &out)
         case ClusterID.basic:
             reply(zcl, basic.answer(zcl), at: now, into: &out)
+        case ClusterID.tunneling:
+            receiveTunnel(
+                message, Array(message.frame.bytes[message.payload...]), zcl, at: now, into: &out)
+        case ClusterID.metering
+        where message.destinationEndpoint == profile.mail.mirrorEndpoint:
+            receiveMirror(zcl, at: now, into: &out)
         case ClusterID.time:
             guard message.isLinkSecured else {
                 out.drop(.apsUnsecured, from: message.source)
@@ -76,6 +82,7 @@ extension CommunicationsHub {
             switch zcl.header.command {
             case OTACommandID.queryNextImageRequest:
                 let request = try QueryNextImageRequest(parsing: &reader)
+                firmwareAsked(by: clients[client].device)
                 answerQuery(zcl, request, from: client, at: now, into: &out)
             case OTACommandID.imageBlockRequest:
                 let request = try ImageBlockRequest(parsing: &reader)
@@ -405,12 +412,14 @@ extension CommunicationsHub {
     }
 
     mutating func reply(
-        _ zcl: ZCLMessage, _ frame: FrameBuffer?, at now: Instant, into out: inout Outbox
+        _ zcl: ZCLMessage, _ frame: FrameBuffer?, at now: Instant, into out: inout Outbox,
+        from endpoint: UInt8? = nil
     ) {
         guard let frame, !frame.isEmpty else { return }
         stack.send(
             frame, to: zcl.message.source, endpoint: zcl.message.sourceEndpoint,
-            from: profile.endpoint, cluster: zcl.message.cluster, profile: zcl.message.profile,
+            from: endpoint ?? profile.endpoint, cluster: zcl.message.cluster,
+            profile: zcl.message.profile,
             options: zcl.message.isLinkSecured ? [.acknowledged, .linkSecured] : .acknowledged,
             at: now, into: &out)
     }

@@ -119,6 +119,7 @@ extension CommunicationsHub {
         case .imageStored(let delivery), .imageRefused(let delivery, _):
             // Not for a hub to receive.
             out.note(.wanMessageRefused, UInt64(delivery))
+        case .message(let device, let bytes): route(bytes, to: device, at: now, into: &out)
         }
     }
 
@@ -261,6 +262,7 @@ extension CommunicationsHub {
             .imageStored, UInt64(current.delivery), UInt64(image.manufacturer),
             UInt64(image.imageType), UInt64(image.version), UInt64(current.size))
         out.send(.imageStored(delivery: current.delivery))
+        markNewFirmware(stored.targets)
         if profile.notifiesImages { notify(stored, at: now, into: &out) }
     }
 

@@ -28,6 +28,8 @@ public struct DeviceProfile: Sendable {
     /// Nil for a device whose receiver is always on.
     public var sleep: SleepSettings?
     public var ota: OTAClientSettings
+    /// How it uses its tunnel.
+    public var tunnel = TunnelSettings()
     public var time: TimeClientSettings
     /// How it establishes its link key, if it has a certificate.
     public var keyEstablishment = KeyEstablishmentSettings()
@@ -44,7 +46,8 @@ public struct DeviceProfile: Sendable {
     public var bootTime: Interval
     /// How long checking an image takes: per KiB of it.
     public var checkPerKiB: Interval
-    /// How long it goes on sending before it restarts or leaves. assumption; `farewell`.
+    /// How long it goes on sending before it restarts or leaves; before a restart, while a message
+    /// is on its way through its tunnel, up to `tunnel.responseTimeout`. assumption; `farewell`.
     public var farewell: Interval
     /// How long its power is off when it restarts. assumption: 10 ms; `restartDelay`.
     public var restartDelay: Interval
@@ -214,6 +217,9 @@ public struct HubProfile: Sendable {
     /// gets an address, and no network key. assumption: true; `refusesAssociation`.
     public var refusesAssociation: Bool
     public var ota: OTAServerSettings
+    /// How it uses its tunnels, and what it keeps for them.
+    public var tunnel = TunnelSettings()
+    public var mail = HubMailSettings()
     public var flashPart: HubFlash
     /// How it keeps to the network; `stack` in its file.
     public var network: NetworkSettings

@@ -24,6 +24,9 @@ struct DeviceLoader {
             + ota.map { $0.field(in: "ota", of: unchanged) }
             + time.map { $0.field(in: "time", of: unchanged) }
             + keyEstablishment.map { $0.field(in: "keyEstablishment", of: unchanged) }
+            + TunnelLoader.tunnel(\DeviceProfile.tunnel).map {
+                $0.field(in: "tunnel", of: unchanged)
+            }
             + [
                 ProfileField("resume", "fromZero, or a map", "everyBlocks 32"),
                 ProfileField("resume.everyBlocks", "number, 1 to 65536", "32"),
@@ -177,6 +180,7 @@ struct DeviceLoader {
         try map.read(group: "time", time, into: &profile)
         try map.read(group: "keyEstablishment", keyEstablishment, into: &profile)
         try map.read(group: "messages", messages, into: &profile)
+        try map.read(group: "tunnel", TunnelLoader.tunnel(\.tunnel), into: &profile)
         if let field = try map.optional("resume") { profile.resume = try resume(field) }
         try map.read(group: "stack", stack, into: &profile)
         try map.read(group: "flash", flash, into: &profile)

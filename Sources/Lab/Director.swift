@@ -145,7 +145,7 @@ public struct Director: Node {
     /// Nil where no messages are exchanged.
     var desk: MessageDesk?
     /// What has come from the home and has not been waited for.
-    var received: [ReceivedMessage] = []
+    package var received: [ReceivedMessage] = []
     /// Who has sent what the present step waits for.
     var satisfied: Set<Int> = []
     /// How far the hub has come with the image of this step.
@@ -205,7 +205,7 @@ public struct Director: Node {
             if event.kind == .otaProgress, !awaitsOffset { return }
         case .wan(.imageStored(let delivery)): lastReply = (delivery, nil)
         case .wan(.imageRefused(let delivery, let reason)): refused(delivery, reason, at: now)
-        case .order(.message(let bytes)): takeMessage(bytes, into: &out)
+        case .wan(.message(_, let bytes)): takeMessage(bytes, into: &out)
         case .wan, .received, .transmitted, .energy, .order: break
         }
         guard phase == .playing else { return }
@@ -332,7 +332,7 @@ public struct Director: Node {
         }
     }
 
-    private mutating func tellHub(_ message: WANMessage, into out: inout Outbox) {
+    mutating func tellHub(_ message: WANMessage, into out: inout Outbox) {
         switch members[hub].power {
         case .off: obstacle = "\(members[hub].name) is off"
         case .starting: held.append(Held(member: hub, content: .wan(message)))

@@ -4,11 +4,10 @@ import Radio
 import Wire
 
 /// A message that has come from the home and that no step has waited for yet.
-struct ReceivedMessage: Sendable {
-    var member: Int
-    var code: UInt16
-    /// 0 in what is no alert.
-    var alert: UInt16
+package struct ReceivedMessage: Sendable {
+    package var member: Int
+    package var code: MessageCode
+    package var content: MessageContent
 }
 
 /// The director as the remote parties: their commands go out, and what the devices say comes in.
@@ -53,7 +52,7 @@ extension Director {
 
     /// The one place where messages leave for the home.
     mutating func giveMessage(_ bytes: [UInt8], to member: Int, into out: inout Outbox) {
-        give(.message(bytes), to: member, mayBeOff: true, into: &out)
+        tellHub(.message(device: members[member].entity, bytes: bytes), into: &out)
     }
 
     mutating func changeSupplier(_ devices: [Int], _ number: Int, into out: inout Outbox) {
@@ -92,8 +91,7 @@ extension Director {
         }
         if received.count >= Self.receivedLimit { received.removeFirst() }
         received.append(
-            ReceivedMessage(
-                member: member, code: code.rawValue, alert: content.alert?.rawValue ?? 0))
+            ReceivedMessage(member: member, code: code, content: content))
     }
 
     mutating func observeMessage(_ event: EventRecord) {
@@ -114,8 +112,8 @@ extension Director {
     ) -> String? {
         for index in devices where !satisfied.contains(index) {
             let place = received.firstIndex {
-                $0.member == index && (code == nil || $0.code == code)
-                    && (alert == nil || $0.alert == alert)
+                $0.member == index && (code == nil || $0.code.rawValue == code)
+                    && (alert == nil || $0.content.alert?.rawValue == alert)
             }
             guard let place else { continue }
             received.remove(at: place)

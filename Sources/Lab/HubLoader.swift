@@ -34,6 +34,10 @@ struct HubLoader {
             + ota.map { $0.field(in: "ota", of: HubProfile(name: "")) }
             + messages.map { $0.field(in: "messages", of: HubProfile(name: "")) }
             + flash.map { $0.field(in: "flash", of: HubProfile(name: "")) }
+            + TunnelLoader.tunnel(\HubProfile.tunnel).map {
+                $0.field(in: "tunnel", of: HubProfile(name: ""))
+            }
+            + TunnelLoader.mail.map { $0.field(in: "mail", of: HubProfile(name: "")) }
             + StackLoader.network(\HubProfile.network).map {
                 $0.field(in: "stack", of: HubProfile(name: ""))
             })
@@ -134,6 +138,8 @@ struct HubLoader {
         try map.read(settings, into: &profile)
         try map.read(group: "ota", ota, into: &profile)
         try map.read(group: "messages", messages, into: &profile)
+        try map.read(group: "tunnel", TunnelLoader.tunnel(\.tunnel), into: &profile)
+        try map.read(group: "mail", TunnelLoader.mail, into: &profile)
         try map.read(group: "flash", flash, into: &profile)
         let pageSize = profile.flashPart.pageSize
         if profile.imageSlotSize % pageSize != 0 {

@@ -26,7 +26,7 @@ struct ScenarioLoader {
         ProfileField("steps[].deliver.to", devicesType, "required"),
         ProfileField("steps[].updateHub", "an image's id, or a map", "-"),
         ProfileField("steps[].updateHub.image", "an image's id", "required"),
-        ProfileField("steps[].updateHub.by", carriers, "order"),
+        ProfileField("steps[].updateHub.by", carriers, "cs06"),
         ProfileField("steps[].await.outcome", outcomes, "required"),
         ProfileField("steps[].await.devices", devicesType, "required"),
         ProfileField("steps[].await.offset", offsetType, "0"),
@@ -36,7 +36,7 @@ struct ScenarioLoader {
         ProfileField("steps[].expect.reason", "a reason", "-"),
         ProfileField("steps[].activate", devicesType + ", or a map", "-"),
         ProfileField("steps[].activate.devices", devicesType, "required"),
-        ProfileField("steps[].activate.by", carriers, "order"),
+        ProfileField("steps[].activate.by", carriers, "cs06"),
         ProfileField("steps[].activate.at", "moment", "at once"),
         ProfileField("steps[].activate.cancel", "true or false", "false"),
         ProfileField("steps[].activate.supplier", "number, 1 to 9", "1"),
@@ -44,7 +44,8 @@ struct ScenarioLoader {
             "steps[].activate.expect", answers, "activated; accepted with 'at' or 'cancel'"),
         ProfileField("steps[].activate.reason", "a reason", "-"),
         ProfileField("steps[].message.to", "a member", "required"),
-        ProfileField("steps[].message.hex", "hex digits", "required"),
+        ProfileField("steps[].message.hex", "hex digits", "-"),
+        ProfileField("steps[].message.file", "a file", "-"),
         ProfileField("steps[].awaitMessage.from", "list of members", "required"),
         ProfileField("steps[].awaitMessage.code", "number, 0 to 0xFFFF", "any"),
         ProfileField("steps[].awaitMessage.alert", "number, 0 to 0xFFFF", "any"),
@@ -96,9 +97,9 @@ struct ScenarioLoader {
     private static let frame = ["title", "within"]
     private static let actions = schema.keys(under: "steps[]").filter { !frame.contains($0) }
     static let timeLimit = Interval.hours(24 * 30)
-    /// What an `activate` without `within` may take. Nothing but flash writes lie between an order
-    /// and its answer, so a device that is quiet for longer is off or broken.
-    static let activationLimit = Interval.minutes(10)
+    /// What an `activate` without `within` may take: a GSME fetches the command at its next wake,
+    /// so a device that is quiet for longer is off or broken.
+    static let activationLimit = Interval.hours(1)
     /// The most steps read.
     static let stepLimit = 10_000
 
@@ -144,7 +145,7 @@ struct ScenarioLoader {
         let activationLimit = try map.optional("activationLimit")?.duration(within: Self.limits)
         var reader = StepReader(
             home: home, manifest: manifest, start: scenario.start, timeLimit: scenario.timeLimit,
-            activationLimit: activationLimit ?? Self.activationLimit)
+            activationLimit: activationLimit ?? Self.activationLimit, folder: file.folder)
         for field in fields { scenario.steps.append(try reader.step(field)) }
         return (scenario, home)
     }
@@ -158,14 +159,17 @@ struct ScenarioLoader {
         let start: UTCTime
         let timeLimit: Interval
         let activationLimit: Interval
+        /// The scenario's, beside which files of messages are.
+        let folder: String
         /// The devices that an image has been sent to so far.
         var addressed: Set<String> = []
 
         init(
             home: Home, manifest: Manifest, start: UTCTime, timeLimit: Interval,
-            activationLimit: Interval
+            activationLimit: Interval, folder: String
         ) {
             self.home = home
+            self.folder = folder
             self.manifest = manifest
             self.start = start
             self.timeLimit = timeLimit
@@ -216,11 +220,13 @@ struct ScenarioLoader {
                         "the hub of the home '\(home.name)' takes no image of its own, because the "
                             + "home file names no 'signer' for it")
                 }
-                guard field.isMap else { return .updateHub(image: try image(field, for: [])) }
+                guard field.isMap else {
+                    return .updateHub(image: try image(field, for: []), by: .cs06)
+                }
                 let map = try inner(field, "updateHub")
                 let carrier = try map.optional("by")?.choice(ScenarioStep.Carrier.self)
                 return .updateHub(
-                    image: try image(map.required("image"), for: []), by: carrier ?? .order)
+                    image: try image(map.required("image"), for: []), by: carrier ?? .cs06)
             case "await": return try wait(for: inner(field, "await"))
             case "expect":
                 let map = try inner(field, "expect")
@@ -231,13 +237,16 @@ struct ScenarioLoader {
                     reason: reason)
             case "activate":
                 guard field.isMap else {
-                    return .activate(devices: try addressedDevices(field))
+                    _ = try devicesWithSupplier(field)
+                    return .command(
+                        devices: try addressedDevices(field), .init(), expect: .activated)
                 }
                 return try activate(inner(field, "activate"))
             case "message":
                 let map = try inner(field, "message")
                 return .message(
-                    to: try member(map.required("to")), try message(map.required("hex")))
+                    to: try member(map.required("to")),
+                    try MessageLoader.bytes(map, besides: folder))
             case "awaitMessage":
                 let map = try inner(field, "awaitMessage")
                 let code = try map.optional("code")?.integer(UInt16.self)
@@ -294,7 +303,7 @@ struct ScenarioLoader {
 
         /// An `activate` that is a map: the bench's order, or a command.
         private func activate(_ map: YAMLMap) throws(YAMLError) -> ScenarioStep.Action {
-            let carrier = try map.optional("by")?.choice(ScenarioStep.Carrier.self) ?? .order
+            let carrier = try map.optional("by")?.choice(ScenarioStep.Carrier.self) ?? .cs06
             let answer = try map.optional("expect")?.choice(ScenarioStep.ActivationAnswer.self)
             let reason = try reason(map)
             let at = try map.optional("at")
@@ -330,16 +339,6 @@ struct ScenarioLoader {
                     "'\(name)' is a PPMID, which knows no supplier and takes no such command")
             }
             return names
-        }
-
-        private func message(_ field: YAMLField) throws(YAMLError) -> [UInt8] {
-            let text = try field.text().filter { !$0.isWhitespace }
-            guard let bytes = Hex.bytes(text), !bytes.isEmpty, bytes.count <= 4096 else {
-                throw field.error(
-                    "expected 1 to 4096 bytes as hex digits, two for each byte; spaces may stand "
-                        + "between them")
-            }
-            return bytes
         }
 
         private func wait(for map: YAMLMap) throws(YAMLError) -> ScenarioStep.Action {

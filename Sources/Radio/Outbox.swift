@@ -51,8 +51,7 @@ public struct Outbox: ~Copyable {
     public var speaksForBench: Bool {
         actions.contains { action in
             switch action {
-            case .order(let target, _): target != Order.bench
-            case .power, .link, .endRun: true
+            case .order, .power, .link, .endRun: true
             case .event(let event): event.kind.isOfBench
             default: false
             }

@@ -18,12 +18,16 @@ public enum WANMessage: Sendable {
     /// CH to CSP: what became of a delivery, where the hub's profile reports it at all.
     case imageStored(delivery: UInt32)
     case imageRefused(delivery: UInt32, reason: RefusalReason)
+
+    /// One GBCS message: to the CH, for the device of its log or for itself; from the CH, the
+    /// device's.
+    case message(device: EUI64, bytes: [UInt8])
 }
 
 /// What a test bench asks of a node directly, beside all networks.
 public enum Order: Sendable {
-    /// Run the held image if its manufacturer image has this hash (GBCS CS06's content; a
-    /// signed command carries it once messages are there).
+    /// Run the held image if its manufacturer image has this hash (GBCS CS06's content, which
+    /// otherwise comes in a signed message).
     case activate(hash: Digest256)
     /// Ask the OTA server for the next image now.
     case queryNextImage
@@ -40,13 +44,7 @@ public enum Order: Sendable {
     case addDevice(EUI64, linkKey: Key128)
     /// Strike a device off the device log and out of the network (hub only; GBCS CCS02's content).
     case removeDevice(EUI64)
-    /// A GBCS message: to a node, as if a tunnel had brought it; from a node to `bench`, as if one
-    /// were to take it away.
-    case message([UInt8])
     /// Trust this supplier from now on instead of the one before. `anchor` is a trust anchor as
     /// `Devices` lays it out.
     case changeSupplier(anchor: [UInt8])
-
-    /// Stands for whoever observes the home, in place of a member's index.
-    public static let bench = UInt16.max
 }

@@ -34,6 +34,18 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case linkKeyEstablished = 42
     case linkKeyRefused = 43
 
+    // Tunnels and the messages in them
+    case tunnelOpened = 50
+    case tunnelClosed = 51
+    case tunnelRefused = 52
+    case tunnelFailed = 53
+    case tunnelMessageQueued = 54
+    case tunnelMessageSent = 55
+    case tunnelMessageReceived = 56
+    case tunnelMessageLost = 57
+    case tunnelMessageNotRetrieved = 58
+    case notificationFlags = 59
+
     // OTA client
     case otaServerFound = 60
     case otaQueried = 61
@@ -147,6 +159,18 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("partner", .eui64), .init("reason", .refusal),
                 .init("byPartner", .yesNo),
             ]
+        case .tunnelOpened:
+            [.init("partner", .eui64), .init("tunnel", .decimal), .init("maximum", .decimal)]
+        case .tunnelClosed: [.init("partner", .eui64), .init("tunnel", .decimal)]
+        case .tunnelRefused, .tunnelFailed:
+            [.init("partner", .eui64), .init("status", .decimal)]
+        case .tunnelMessageQueued:
+            [.init("device", .eui64), .init("size", .decimal), .init("waiting", .decimal)]
+        case .tunnelMessageSent, .tunnelMessageReceived, .tunnelMessageNotRetrieved:
+            [.init("device", .eui64), .init("size", .decimal)]
+        case .tunnelMessageLost:
+            [.init("device", .eui64), .init("size", .decimal), .init("reason", .refusal)]
+        case .notificationFlags: [.init("flags", .hex(digits: 8))]
         case .otaServerFound:
             [
                 .init("server", .eui64), .init("address", .hex(digits: 4)),
@@ -315,6 +339,9 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case zclMalformed = 82
     case zclUnexpected = 83
     case zclWrongDirection = 84
+    case tunnelUnknown = 85
+    case tunnelWrongDevice = 86
+    case tunnelOverflow = 87
 
     // OTA cluster
     case otaWrongServer = 100
@@ -350,6 +377,7 @@ public enum BenchOrder: UInt8, CaseIterable, Sendable {
     case endImage = 2
     case activateHub = 3
     case readVersion = 4
+    case message = 7
 
     // To a node
     case activate = 20
@@ -360,8 +388,7 @@ public enum BenchOrder: UInt8, CaseIterable, Sendable {
     case updateNetworkKey = 25
     case addDevice = 26
     case removeDevice = 27
-    case message = 28
-    case changeSupplier = 29
+    case changeSupplier = 28
 
     // To the air
     case powerOff = 40
@@ -425,6 +452,10 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case invalidCertificate = 105
     case partnerSilent = 106
     case noServer = 107
+    // Messages in tunnels
+    case messageTooLong = 110
+    case queueFull = 111
+    case notDelivered = 112
 
     public var name: String { "\(self)" }
 }

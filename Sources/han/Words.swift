@@ -121,6 +121,9 @@ extension RefusalReason {
         case .invalidCertificate: "its certificate cannot be used"
         case .partnerSilent: "the other side fell silent"
         case .noServer: "the other side establishes no keys"
+        case .messageTooLong: "the message is empty, or longer than its tunnel takes"
+        case .queueFull: "too many messages wait already"
+        case .notDelivered: "there was no tunnel for it in time"
         }
     }
 }

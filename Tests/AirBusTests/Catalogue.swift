@@ -225,6 +225,7 @@ enum Catalogue {
         "read-version": .readVersion(device: esme),
         "image-stored": .imageStored(delivery: 3),
         "image-refused": .imageRefused(delivery: 3, reason: .storeFull),
+        "message": .message(device: esme, bytes: [0xDF, 0x09, 0x01, 0x02]),
     ]
 
     private static let orders: [String: Order] = [
@@ -236,7 +237,6 @@ enum Catalogue {
         "update-network-key": .updateNetworkKey,
         "add-device": .addDevice(esme, linkKey: key),
         "remove-device": .removeDevice(esme),
-        "message": .message([0xDF, 0x09, 0x01]),
         "change-supplier": .changeSupplier(anchor: [0x02, 0x00]),
     ]
 

@@ -94,7 +94,7 @@ struct HostileTests {
                 #expect(error(of: bytes)?.problem == .invalid)
             }
         }
-        for (name, first) in [("wan-end-image", 7), ("order-cancel-download", 10)] {
+        for (name, first) in [("wan-end-image", 8), ("order-cancel-download", 9)] {
             for tag in UInt8(first)...255 {
                 #expect(error(of: try changed(name, [23: tag]))?.offset == 23, "\(name) \(tag)")
             }

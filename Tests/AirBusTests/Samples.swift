@@ -47,7 +47,7 @@ struct Samples {
     }
 
     mutating func wanMessage() -> WANMessage {
-        switch below(7) {
+        switch below(8) {
         case 0:
             .beginImage(
                 delivery: number(), targets: (0..<below(65)).map { _ in eui64() }, size: number(),
@@ -58,12 +58,13 @@ struct Samples {
         case 3: .activateHub(hash: hash())
         case 4: .readVersion(device: eui64())
         case 5: .imageStored(delivery: number())
-        default: .imageRefused(delivery: number(), reason: code(RefusalReason.self))
+        case 6: .imageRefused(delivery: number(), reason: code(RefusalReason.self))
+        default: .message(device: eui64(), bytes: stream.bytes(below(1_501)))
         }
     }
 
     mutating func order() -> Order {
-        switch below(10) {
+        switch below(9) {
         case 0: .activate(hash: hash())
         case 1: .queryNextImage
         case 2: .queryDeviceFile(imageType: number())
@@ -71,8 +72,7 @@ struct Samples {
         case 4: .permitJoining(.seconds(Int64(below(100_000))))
         case 5: .updateNetworkKey
         case 6: .addDevice(eui64(), linkKey: key())
-        case 7: .message(stream.bytes(below(200)))
-        case 8: .changeSupplier(anchor: stream.bytes(below(206)))
+        case 7: .changeSupplier(anchor: stream.bytes(below(206)))
         default: .removeDevice(eui64())
         }
     }

@@ -49,6 +49,11 @@ final class LiveHome {
         while !isSo(self), simulation.step(until: limit) {}
     }
 
+    var now: Instant { simulation.now }
+
+    /// Lets the next thing happen; false when nothing is left before `limit`.
+    func step(until limit: Instant) -> Bool { simulation.step(until: limit) }
+
     func run(for time: Interval) { simulation.run(until: simulation.now + time) }
 
     /// Gives a member an input now.
@@ -56,14 +61,19 @@ final class LiveHome {
         act(for: node) { member, now, out in member.handle(input, at: now, into: &out) }
     }
 
-    /// What a member says at once to a GBCS message; nil if nothing.
-    func answer(to message: [UInt8], from node: Int) -> [UInt8]? {
-        var answer: [UInt8]?
-        act(for: node) { member, now, out in
-            member.handle(.order(.message(message)), at: now, into: &out)
-            if case .message(let bytes)? = out.orders.last { answer = bytes }
+    /// Sends a GBCS message over the WAN, for a device or for the hub.
+    func send(message: [UInt8], to node: Int) {
+        guard let eui64 = node == 0 ? Homes.hub().eui64 : simulation.nodes[node].device?.eui64
+        else {
+            Issue.record("no member \(node)")
+            return
         }
-        return answer
+        give(.wan(.message(device: eui64, bytes: message)), to: 0)
+    }
+
+    /// What the remote parties have read, and no step has waited for.
+    var received: [ReceivedMessage] {
+        simulation.nodes.lazy.compactMap(\.director).first?.received ?? []
     }
 
     /// Cuts a member's power for a moment, in the middle of whatever it does.
@@ -103,7 +113,7 @@ final class LiveHome {
         }
     }
 
-    private func act(
+    func act(
         for node: Int, _ body: (inout HomeNode, Instant, inout Outbox) -> Void
     ) {
         simulation.act(for: node, body)

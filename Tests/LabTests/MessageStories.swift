@@ -134,13 +134,13 @@ struct RefusedMessageStories {
         var office = Office(entities: [Office.meter, Homes.device(.esme, number: 2).eui64])
         let bytes = try lie.bytes(&office, image.hash)
         if lie == .replay {
-            home.give(.order(.message(bytes)), to: 1)
-            home.run(for: .seconds(1))
+            home.send(message: bytes, to: 1)
+            home.run(for: .minutes(1))
         }
         let (before, logged) = (
             home.events(.messageSent).count, home.events(.securityLogged).count
         )
-        home.give(.order(.message(bytes)), to: 1)
+        home.send(message: bytes, to: 1)
         home.run(for: .minutes(1))
         let dropped = home.events(.messageDropped)
         #expect(dropped.map { $0.values[0] } == [UInt64(lie.reason.rawValue)])
@@ -159,14 +159,14 @@ struct RefusedMessageStories {
         home.run(untilEvent: .clockSet, of: 1)
         var office = Office()
         let (first, second) = (office.read(), office.read())
-        home.give(.order(.message(second)), to: 1)
-        home.run(for: .seconds(1))
+        home.send(message: second, to: 1)
+        home.run(for: .minutes(1))
         #expect(home.events(.messageSent).count == 1)
         home.restart(1)
         home.run(untilEvent: .clockSet, of: 1, count: 2)
-        for bytes in [second, first] { home.give(.order(.message(bytes)), to: 1) }
-        home.give(.order(.message(office.read())), to: 1)
-        home.run(for: .seconds(1))
+        for bytes in [second, first] { home.send(message: bytes, to: 1) }
+        home.send(message: office.read(), to: 1)
+        home.run(for: .minutes(1))
         #expect(
             home.events(.messageDropped).map { $0.values[0] }
                 == [140 + 7, 140 + 7])
@@ -213,10 +213,10 @@ struct MessageStories {
             [.join(devices: ["ESME"]), .wait(.seconds(30)), .deliver(image: "ESME", to: ["ESME"])])
         home.run(untilEvent: .clockSet, of: 1)
         var office = Office()
-        home.give(.order(.message(office.activate(image.hash))), to: 1)
+        home.send(message: office.activate(image.hash), to: 1)
         home.run(untilEvent: .otaAwaitingActivation, of: 1)
-        home.give(.order(.message(office.activate(SHA256.digest([])))), to: 1)
-        home.give(.order(.message(office.activate(image.hash))), to: 1)
+        home.send(message: office.activate(SHA256.digest([])), to: 1)
+        home.send(message: office.activate(image.hash), to: 1)
         home.run(for: .seconds(20))
         let responses = home.events(.messageSent).filter { $0.values[1] == 2 }
         #expect(responses.map { $0.values[5] } == [1, 2, 0])
@@ -295,15 +295,14 @@ struct MessageStories {
             default: .readFirmwareVersion
             }
         }
-        let answer = try #require(home.answer(to: bytes, from: 1))
-        let (message, verdict) = office.desk.read(answer)
-        #expect(verdict == .valid)
-        let content = try MessageContent(of: try #require(message))
-        switch content {
+        home.send(message: bytes, to: 1)
+        home.run(for: .minutes(40))
+        let answer = try #require(home.received.first { $0.code == code })
+        switch answer.content {
         case .esmeFirmwareVersionResponse(let response): #expect(response.version == 0x0100_0000)
         case .gsmeFirmwareVersionResponse(let response): #expect(response.version == 0x0100_0000)
         case .firmwareVersionResponse(let response): #expect(response.version == 0x0100_0000)
-        default: Issue.record("\(content)")
+        default: Issue.record("\(answer.content)")
         }
     }
 
@@ -346,7 +345,8 @@ struct CutMessageStories {
                     .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
                     .await(.verified, devices: ["ESME"]), .wait(.seconds(1)),
                     .command(devices: ["ESME"], .init(), expect: .nothing),
-                    .wait(.microseconds(Int64(step * 60))),
+                    // From when the hub has it until after the answer is on its way.
+                    .wait(.milliseconds(400) + .microseconds(Int64(step * 2_500))),
                     .power(device: "ESME", on: false, duration: .seconds(1)),
                     .join(devices: ["ESME"]), .wait(.seconds(10)),
                     .readVersions(devices: ["ESME"], version: nil),
@@ -436,17 +436,18 @@ struct LaterStories {
     func cancelled() throws {
         let esme = Homes.device(.esme)
         let told = try Told(
-            Homes.home([esme]), images: [Homes.image(for: esme)],
+            Homes.home([esme]), images: [Homes.image(for: esme, size: 60_000)],
             [
                 // Its clock is set.
                 .join(devices: ["ESME"]), .wait(.seconds(5)),
-                .link(a: "CH", b: "ESME", Link(rssi: -120)),
                 .deliver(image: "ESME", to: ["ESME"]),
                 .command(
                     devices: ["ESME"], .init(at: Homes.start.advanced(by: .seconds(300))),
                     expect: .accepted),
-                .awaitMessage(members: ["ESME"], code: 0x00CA, alert: 0x8F67),
+                .link(a: "CH", b: "ESME", Link(rssi: -120)),
+                .waitUntil(Homes.start.advanced(by: .seconds(301))),
                 .link(a: "CH", b: "ESME", Link(rssi: -50)),
+                .awaitMessage(members: ["ESME"], code: 0x00CA, alert: 0x8F67),
                 .await(.verified, devices: ["ESME"]),
                 .command(
                     devices: ["ESME"], .init(at: Homes.start.advanced(by: .hours(30))),
@@ -479,10 +480,9 @@ struct HubMessageStories {
         let home = LiveHome(Homes.home([Homes.device(.esme)]), images: [], [.wait(.hours(1))])
         home.run(untilEvent: .booted, of: 0)
         var office = Office(entities: [chf])
-        home.give(.order(.message(office.activate(image.hash, to: chf))), to: 0)
-        home.give(
-            .order(.message(office.activate(image.hash, by: MessageParties.broker, to: chf))),
-            to: 0)
+        home.send(message: office.activate(image.hash, to: chf), to: 0)
+        home.send(
+            message: office.activate(image.hash, by: MessageParties.broker, to: chf), to: 0)
         home.run(for: .seconds(1))
         let reasons: [DropReason] = [.messageUnknownOriginator, .messageWrongRole]
         #expect(
@@ -533,7 +533,7 @@ struct HubMessageStories {
             .removeDevice(
                 RemoveDevice(invokeID: DLMSAPDU.invokeID(for: $0), device: esme.eui64))
         }
-        home.give(.order(.message(removal)), to: 0)
+        home.send(message: removal, to: 0)
         home.run(untilEvent: .left, of: 1)
         let addition = office.desk.command(
             .addDevice, by: MessageParties.broker, to: chf, at: Homes.start
@@ -543,7 +543,7 @@ struct HubMessageStories {
                     invokeID: DLMSAPDU.invokeID(for: $0), device: esme.eui64,
                     installCode: Array(esme.installCode.bytes.prefix(16)), joinTime: 90))
         }
-        home.give(.order(.message(addition)), to: 0)
+        home.send(message: addition, to: 0)
         home.run(untilEvent: .joined, of: 1, count: 2)
         let sent = home.events(.messageSent).filter { $0.node == 0 }
         #expect(sent.map { $0.values[0] } == [0x18, 0x02, 0x18, 0x01])

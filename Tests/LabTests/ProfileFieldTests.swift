@@ -73,6 +73,7 @@ struct ProfileFieldTests {
         let groups: Set = [
             "name", "firmware", "ota", "stack", "network", "keyUpdate", "flash", "flashPart",
             "sleep", "time", "power", "messages", "keyEstablishment", "requiresEstablishedKeys",
+            "tunnel", "mail",
         ]
         let known: [(fields: [String], properties: [String])] = [
             (
@@ -84,6 +85,9 @@ struct ProfileFieldTests {
             ),
             (devices, Self.properties(of: device.ota, at: "ota")),
             (devices, Self.properties(of: device.time, at: "time")),
+            (devices, Self.properties(of: device.tunnel, at: "tunnel")),
+            (hubs, Self.properties(of: hub.tunnel, at: "tunnel")),
+            (hubs, Self.properties(of: hub.mail, at: "mail")),
             (devices, Self.properties(of: device.power, at: "power")),
             (
                 devices,
@@ -212,7 +216,7 @@ struct ProfileFieldTests {
     private static let needed = [
         "hub.eui64": "profile: homehub-2, firmware: 0x01050200, ",
         "hub.firmware": "profile: homehub-2, ",
-        "message.hex": "to: CH, ", "changeSupplier.to": "devices: [ESME], ",
+        "changeSupplier.to": "devices: [ESME], ",
         "hub.chf": "profile: homehub-2, firmware: 0x01050200, eui64: 0247420000000F00, ",
         "hub.signer": "profile: homehub-2, firmware: 0x01050200, eui64: 0247420000000F00, ",
         "devices[].name": "profile: esme, ",
@@ -238,6 +242,8 @@ struct ProfileFieldTests {
         "readVersions.version": "devices: all, ",
         "power.on": "device: CH, ",
         "queryFile.imageType": "devices: all, ",
+        "message.hex": "to: CH, ",
+        "message.file": "to: CH, ",
         "link.rssi": "between: [CH, ESME], ",
         "link.loss": "between: [CH, ESME], ",
     ]

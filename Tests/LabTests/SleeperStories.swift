@@ -52,7 +52,9 @@ struct SleeperStories {
         arguments: [false, true])
     func behindRouter(restarts: Bool) throws {
         let router = Homes.device(.hcalcs) { $0.isRouter = true }
-        var home = Homes.home([router, Homes.device(.gsme)])
+        // No tunnel: it would keep the meter awake for longer.
+        let gsme = Homes.device(.gsme) { $0.tunnel.afterJoining = .hours(1_000) }
+        var home = Homes.home([router, gsme])
         home.links = [HomeLink(from: "CH", to: "GSME", link: Link(rssi: -110))]
         let restart: [ScenarioStep.Action] = [
             .power(device: "CH", on: false), .wait(.seconds(5)), .power(device: "CH", on: true),
@@ -115,6 +117,7 @@ struct SleeperStories {
                 // Long enough awake for it to show.
                 $0.sleep?.linger = .milliseconds(9_500)
                 $0.sleep?.answerWait = wait
+                $0.tunnel.afterJoining = .hours(1_000)
                 $0.ota.responseTimeout = .seconds(1)
             }
             let played = try Played(

@@ -102,7 +102,8 @@ enum {
     HAN_WAN_ACTIVATE_HUB = 3,
     HAN_WAN_READ_VERSION = 4,
     HAN_WAN_IMAGE_STORED = 5,
-    HAN_WAN_IMAGE_REFUSED = 6
+    HAN_WAN_IMAGE_REFUSED = 6,
+    HAN_WAN_MESSAGE = 7
 };
 
 enum {
@@ -114,12 +115,8 @@ enum {
     HAN_ORDER_UPDATE_NETWORK_KEY = 5,
     HAN_ORDER_ADD_DEVICE = 6,
     HAN_ORDER_REMOVE_DEVICE = 7,
-    HAN_ORDER_MESSAGE = 8,
-    HAN_ORDER_CHANGE_SUPPLIER = 9
+    HAN_ORDER_CHANGE_SUPPLIER = 8
 };
-
-/* In place of a member's index: whoever observes the home. */
-enum { HAN_BENCH = 0xFFFF };
 
 /* han_transmitted.status */
 enum {
@@ -410,6 +407,13 @@ struct HAN_PACKED han_image_refused {
     uint8_t reason;
 };
 
+/* So many bytes follow. */
+struct HAN_PACKED han_wan_message {
+    uint8_t tag;
+    uint64_t device;
+    uint16_t length;
+};
+
 /* Orders. Those that are not here are their tag alone. */
 
 struct HAN_PACKED han_activate {
@@ -438,8 +442,8 @@ struct HAN_PACKED han_remove_device {
     uint64_t device;
 };
 
-/* message and changeSupplier: so many bytes follow. */
-struct HAN_PACKED han_counted_order {
+/* The trust anchor follows. */
+struct HAN_PACKED han_change_supplier {
     uint8_t tag;
     uint16_t length;
 };

@@ -285,6 +285,9 @@ static void check_port_messages(void)
     } else if (is("wan-image-refused")) {
         AS(han_image_refused, it, 0);
         CHECK(it.tag == HAN_WAN_IMAGE_REFUSED && it.delivery == 3 && it.reason == 46);
+    } else if (is("wan-message")) {
+        AS(han_wan_message, it, 4);
+        CHECK(it.tag == HAN_WAN_MESSAGE && it.device == esme && it.length == 4);
     } else if (is("order-activate")) {
         AS(han_activate, it, 0);
         CHECK(it.tag == HAN_ORDER_ACTIVATE && is_run_of(it.hash, 0, 32));
@@ -307,11 +310,8 @@ static void check_port_messages(void)
     } else if (is("order-remove-device")) {
         AS(han_remove_device, it, 0);
         CHECK(it.tag == HAN_ORDER_REMOVE_DEVICE && it.device == esme);
-    } else if (is("order-message")) {
-        AS(han_counted_order, it, 3);
-        CHECK(it.tag == HAN_ORDER_MESSAGE && it.length == 3);
     } else if (is("order-change-supplier")) {
-        AS(han_counted_order, it, 2);
+        AS(han_change_supplier, it, 2);
         CHECK(it.tag == HAN_ORDER_CHANGE_SUPPLIER && it.length == 2);
     }
 }

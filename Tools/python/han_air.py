@@ -370,6 +370,17 @@ class ImageRefused(Struct):
     reason: int
 
 
+@WAN_MESSAGE.add
+@dataclass
+class Message(Struct):
+    """One GBCS message: to the hub, for a device of its log or itself; from it, a device's."""
+
+    TAG = 7
+    LAYOUT = {"device": EUI64, "data": Data(2, 65_535)}
+    device: int
+    data: bytes
+
+
 # Orders
 
 
@@ -437,24 +448,10 @@ class RemoveDevice(Struct):
 
 @ORDER.add
 @dataclass
-class Message(Struct):
-    """A GBCS message: to a node, or from one to `BENCH`."""
-
-    TAG = 8
-    LAYOUT = {"data": Data(2, 65_535)}
-    data: bytes
-
-
-@ORDER.add
-@dataclass
 class ChangeSupplier(Struct):
-    TAG = 9
+    TAG = 8
     LAYOUT = {"anchor": Data(2, 65_535)}
     anchor: bytes
-
-
-# In place of a member's index: whoever observes the home.
-BENCH = 0xFFFF
 
 
 # Inputs

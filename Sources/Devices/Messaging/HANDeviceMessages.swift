@@ -3,8 +3,8 @@ import GBCS
 import Radio
 import Wire
 
-/// The device's part in GBCS messages. What carries them, a tunnel or the bench, hands each in
-/// through `heedMessage` and takes what is to be sent from `takeMessage`.
+/// The device's part in GBCS messages. Its tunnel hands each in through `heedMessage` and takes
+/// what is to be sent from `messages`.
 extension HANDevice {
     /// Takes a message that has come for the device, whatever its bytes.
     mutating func heedMessage(_ bytes: [UInt8], at now: Instant, into out: inout Outbox) {
@@ -27,9 +27,6 @@ extension HANDevice {
         case .addDevice, .removeDevice: break
         }
     }
-
-    /// The next message to send; nil if there is none.
-    mutating func takeMessage() -> [UInt8]? { messages?.takeMessage() }
 
     private mutating func respond(
         _ header: GroupingHeader, _ content: MessageContent, detail: UInt16,

@@ -10,8 +10,8 @@ struct TransferEnding: Sendable, Equatable {
     var result: FirmwareTransferResult
 }
 
-/// The part in GBCS messages of the two entities that a hub is: CHF and GPF. What carries them
-/// hands each in through `heedMessage` and takes what is to be sent from `takeMessage`.
+/// The part in GBCS messages of the two entities that a hub is: CHF and GPF. What comes over
+/// the WAN for one of them is handed in through `heedMessage`.
 extension CommunicationsHub {
     /// Takes a message for one of the two, whatever its bytes.
     mutating func heedMessage(_ bytes: [UInt8], at now: Instant, into out: inout Outbox) {
@@ -48,9 +48,6 @@ extension CommunicationsHub {
         }
         chf?.respond(to: received.header, content, detail: UInt16(detail), &out)
     }
-
-    /// The next message to send; nil if there is none.
-    mutating func takeMessage() -> [UInt8]? { chf?.takeMessage() ?? gpf?.takeMessage() }
 
     /// The hub's clock is always right.
     private mutating func setClocks(at now: Instant) {
@@ -104,10 +101,23 @@ extension CommunicationsHub {
     private mutating func reportSpoiltImage(into out: inout Outbox) {
         let code = AlertCode.firmwareVerificationFailedAtPowerOn
         chf?.log(code, &journal, &out)
+        sendGeneric(.genericCriticalAlert, code, to: .wanProvider, into: &out)
+    }
+
+    /// 819D: a GSME has not fetched a message in time. assumption: a generic non-critical alert to
+    /// the Access Control Broker; no setting.
+    mutating func reportNotRetrieved(at now: Instant, into out: inout Outbox) {
+        setClocks(at: now)
+        sendGeneric(
+            .genericNonCriticalAlert, .commandNotRetrieved, to: .accessControlBroker, into: &out)
+    }
+
+    private mutating func sendGeneric(
+        _ message: MessageCode, _ code: AlertCode, to role: Certificate.Role,
+        into out: inout Outbox
+    ) {
         let date = COSEMDateTime(chf?.generalizedTime ?? .never)
-        chf?.send(
-            .genericCriticalAlert, to: .wanProvider, alert: code, &journal, &out
-        ) {
+        chf?.send(message, to: role, alert: code, &journal, &out) {
             .genericAlert(
                 GenericAlert(
                     form: .dlms(invokeID: DLMSAPDU.invokeID(for: $0), time: date), code: code))

@@ -120,6 +120,7 @@ public struct ZCLType: RawRepresentable, Hashable, Sendable {
 
     public static let boolean = ZCLType(rawValue: 0x10)
     public static let bitmap8 = ZCLType(rawValue: 0x18)
+    public static let bitmap32 = ZCLType(rawValue: 0x1B)
     public static let uint8 = ZCLType(rawValue: 0x20)
     public static let uint16 = ZCLType(rawValue: 0x21)
     public static let uint32 = ZCLType(rawValue: 0x23)

@@ -5,7 +5,7 @@ extension ZigbeeStack {
     // MARK: - Requests of this node
 
     /// Tells everybody awake who and where this device is (ZigBee 2.4.3.1.11).
-    mutating func announce(at now: Instant, into out: inout Outbox) {
+    public mutating func announce(at now: Instant, into out: inout Outbox) {
         var body = FrameBuffer()
         DeviceAnnounce(
             address: network.address, eui64: configuration.eui64,
@@ -20,12 +20,27 @@ extension ZigbeeStack {
     public mutating func findServer(
         of cluster: UInt16, at target: ShortAddress, now: Instant, into out: inout Outbox
     ) {
+        find(cluster, isServer: true, at: target, now: now, into: &out)
+    }
+
+    /// Asks which of its endpoints is a client of it.
+    public mutating func findClient(
+        of cluster: UInt16, at target: ShortAddress, now: Instant, into out: inout Outbox
+    ) {
+        find(cluster, isServer: false, at: target, now: now, into: &out)
+    }
+
+    private mutating func find(
+        _ cluster: UInt16, isServer: Bool, at target: ShortAddress, now: Instant,
+        into out: inout Outbox
+    ) {
         var body = FrameBuffer()
         body.append(target)
         body.append(ProfileID.smartEnergy)
+        if !isServer { body.append(0 as UInt8) }
         body.append(1 as UInt8)
         body.append(cluster)
-        body.append(0 as UInt8)
+        if isServer { body.append(0 as UInt8) }
         sendZDO(
             ZDOCluster.matchDescriptorRequest, body, to: target, transaction: nil,
             options: .acknowledged, at: now, into: &out)

@@ -48,9 +48,8 @@ func found(_ what: String) -> Never { fatalError("hanfuzz: \(what)") }
 extension FuzzTarget {
     /// In the order in which they run.
     static func all(_ place: Place) -> [FuzzTarget] {
-        frames() + commands() + establishment() + images(place) + messages(place) + keys(place)
-            + texts(place)
-            + air(place) + flash()
+        frames() + commands() + establishment() + tunnels() + images(place) + messages(place)
+            + keys(place) + texts(place) + air(place) + flash()
             + nodes()
     }
 }

@@ -79,6 +79,7 @@ enum Script: UInt8, CaseIterable {
             step(.time, [0x88, 0x13, 0]), step(.sent, [1]), step(.sent, [0x10]), step(.power, []),
             step(.order, [0] + [UInt8](repeating: 7, count: 40)), step(.order, [1]),
             step(.order, [2, 9, 0]), step(.order, [4, 0xF1, 0xFF, 1, 0, 2]),
+            step(.order, [11] + [UInt8](repeating: 0xDF, count: 200)), step(.order, [12, 0xDF, 9]),
         ]
         let part = [UInt8](repeating: 0x01, count: 60)
         let fragments = [

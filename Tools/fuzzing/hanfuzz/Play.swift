@@ -209,7 +209,7 @@ struct Play<N: Node>: ~Copyable {
         guard let what = content.first else { return }
         let rest = Array(content.dropFirst())
         let number = UInt32(rest.first ?? 0)
-        switch what % 12 {
+        switch what % 14 {
         case 0:
             guard let hash = Digest256(rest.prefix(32)) else { return }
             bench.give(.order(.activate(hash: hash)))
@@ -230,6 +230,8 @@ struct Play<N: Node>: ~Copyable {
         case 8: bench.give(.order(.cancelDownload))
         case 9: bench.give(.order(.updateNetworkKey))
         case 10: bench.give(.order(.removeDevice(World.deviceEUI64)))
+        case 11: bench.give(.wan(.message(device: World.deviceEUI64, bytes: rest)))
+        case 12: bench.give(.wan(.message(device: World.hubEUI64, bytes: rest)))
         default:
             bench.give(.wan(.imageChunk(delivery: number, offset: number << 20, bytes: rest)))
         }
