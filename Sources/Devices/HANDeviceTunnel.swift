@@ -66,7 +66,7 @@ struct DeviceTunnel: Sendable {
     func isBusy(at now: Instant) -> Bool {
         guard isClient else { return false }
         return client.isBusy || flagsUntil != nil || messageUntil != nil
-            || queue.underway != 0 || min(client.nextDeadline, flagsDue) <= now + .seconds(3)
+            || !queue.isEmpty || min(client.nextDeadline, flagsDue) <= now + .seconds(3)
     }
 
     /// The device is in a network, perhaps another one than before: tunnels from before are none.
@@ -395,7 +395,7 @@ extension HANDevice {
             out.drop(reason, from: about.source)
             answer(response, about, at: now, into: &out)
         case .closed(let id): out.note(.tunnelClosed, sender.rawValue, UInt64(id))
-        case .failed(_, let error): failed(error, sender, into: &out)
+        case .failed(_, let error): failed(error, sender, at: now, into: &out)
         case .dropped(let reason): out.drop(reason, from: about.source)
         }
     }
@@ -408,12 +408,12 @@ extension HANDevice {
     }
 
     private mutating func failed(
-        _ error: TunnelError, _ partner: EUI64, into out: inout Outbox
+        _ error: TunnelError, _ partner: EUI64, at now: Instant, into out: inout Outbox
     ) {
         out.note(.tunnelFailed, partner.rawValue, UInt64(error.rawValue))
         guard error != .overflow else { return }
         if tunnel.messageUntil != nil { (tunnel.messageUntil, tunnel.wantsMessage) = (nil, true) }
-        tunnel.queue.refused()
+        tunnel.queue.refused(at: now)
     }
 
     private mutating func receiveFromServer(
@@ -432,7 +432,7 @@ extension HANDevice {
             out.drop(reason, from: about.source)
             answer(response, about, at: now, into: &out)
         case .closed(let id): out.note(.tunnelClosed, hub.rawValue, UInt64(id))
-        case .failed(let error): failed(error, hub, into: &out)
+        case .failed(let error): failed(error, hub, at: now, into: &out)
         case .dropped(let reason): out.drop(reason, from: about.source)
         }
     }

@@ -373,7 +373,7 @@ extension CommunicationsHub {
         let device = tunnels.partners[index].device
         out.note(.tunnelFailed, device.rawValue, UInt64(error.rawValue))
         if error == .overflow { return }
-        tunnels.partners[index].queue.refused()
+        tunnels.partners[index].queue.refused(at: now)
     }
 
     private mutating func receiveFromClient(
@@ -485,11 +485,18 @@ extension CommunicationsHub {
         }
     }
 
+    /// The GPF's device log. assumption: the GSMEs of the CHF's, without CS03B; no setting.
+    private func isInGPFLog(_ device: EUI64) -> Bool { deviceLog[device]?.type == .gsme }
+
     /// The Metering client of the GPF's mirror, whose one attribute the GSME reads.
     mutating func receiveMirror(_ zcl: ZCLMessage, at now: Instant, into out: inout Outbox) {
         let source = zcl.message.source
         guard zcl.message.isLinkSecured, let device = zcl.message.sourceEUI64 else {
             out.drop(.apsUnsecured, from: source)
+            return
+        }
+        guard isInGPFLog(device) else {
+            out.drop(.notInDeviceLog, from: source)
             return
         }
         guard maySpeak(device) else {

@@ -14,8 +14,8 @@ struct MessageQueue: Sendable {
     private(set) var underway: UInt16 = 0
     /// What is underway was refused.
     private var isRefused = false
-    /// The last that arrived: its tunnel may turn out to be none.
-    private var last: Entry?
+    /// The last that arrived, and until when its tunnel may turn out to be none.
+    private var last: (entry: Entry, until: Instant)?
     /// When the first is tried again.
     private(set) var retryAt = Instant.zero
 
@@ -69,19 +69,18 @@ struct MessageQueue: Sendable {
             return nil
         }
         let entry = entries.removeFirst()
-        last = entry
+        last = (entry, retry)
         return entry.bytes
     }
 
-    /// The other side had no such tunnel: the last message is sent once more through the next.
-    mutating func refused() {
-        if underway != 0 {
-            isRefused = true
-        } else if var entry = last, !entry.isRepeat {
-            entry.isRepeat = true
-            entries.insert(entry, at: 0)
-        }
-        last = nil
+    /// The other side has no such tunnel: what is on its way through it, and what it took a moment
+    /// ago, is sent once more through the next.
+    mutating func refused(at now: Instant) {
+        isRefused = underway != 0
+        defer { last = nil }
+        guard let (entry, until) = last, now <= until, !entry.isRepeat else { return }
+        entries.insert(entry, at: 0)
+        entries[0].isRepeat = true
     }
 
     mutating func removeAll() -> [Entry] {

@@ -28,7 +28,7 @@ public struct DeviceProfile: Sendable {
     /// Nil for a device whose receiver is always on.
     public var sleep: SleepSettings?
     public var ota: OTAClientSettings
-    /// How it uses its tunnel.
+    /// How it uses its tunnel. What it has to say waits for a day, over many wakes of a GSME.
     public var tunnel = TunnelSettings()
     public var time: TimeClientSettings
     /// How it establishes its link key, if it has a certificate.
@@ -85,6 +85,7 @@ public struct DeviceProfile: Sendable {
         acknowledgesBlocks = false
         stack = JoinSettings()
         network = NetworkSettings()
+        tunnel.deliveryTime = .hours(24)
         farewell = .milliseconds(500)
         restartDelay = .milliseconds(10)
         serverRetry = .seconds(30)

@@ -223,7 +223,7 @@ struct RunCommandTests {
     func json() throws {
         let result = try Runs.han(["demo", "--json"])
         #expect(result.output.hasPrefix("{") && result.output.hasSuffix("}\n"))
-        #expect(result.errors.contains("step 20 of 20"))
+        #expect(result.errors.contains("step 25 of 25"))
         _ = try Runs.summary(result.output)
     }
 }

@@ -141,7 +141,7 @@ struct RunImageTests {
             told.contains("han: with firmware 0x01060000 CH delivers no images to PPMID and HCALCS")
         )
         let lines = told.split(separator: "\n")
-        let first = try #require(lines.firstIndex { $0.contains("step 1 of 20") })
+        let first = try #require(lines.firstIndex { $0.contains("step 1 of 25") })
         #expect(lines[..<first].filter { $0.hasPrefix("han: with firmware") }.count == 2)
     }
 

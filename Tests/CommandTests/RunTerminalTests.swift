@@ -83,7 +83,7 @@ struct RunTerminalTests {
         let lines = result.errors.split(separator: "\n").dropFirst()
         #expect(lines.count > 40 && lines.count < 150)
         #expect(lines.allSatisfy { $0.contains(/^ *\d+:\d\d:\d\d  [^ ]|^ *\d+:\d\d:\d\d    [^ ]/) })
-        for step in 1...20 { #expect(lines.contains { $0.contains("step \(step) of 20: ") }) }
+        for step in 1...25 { #expect(lines.contains { $0.contains("step \(step) of 25: ") }) }
         for words in [
             "CH has formed a network", "ESME has joined", "GSME has verified",
             "CH drops the image for PPMID: the hub's own firmware cannot update",
@@ -152,7 +152,7 @@ struct RunTerminalTests {
         let result = try PseudoTerminal.han(["demo"], keepOutput: true, ["TERM": "dumb"])
         #expect(result.code == 0)
         #expect(!result.output.contains(Runs.escape))
-        #expect(result.output.contains("step 20 of 20"))
+        #expect(result.output.contains("step 25 of 25"))
     }
 
     @Test("a locale without UTF-8 gets ASCII only")

@@ -256,8 +256,9 @@ struct MessageStories {
                 .command(
                     devices: ["ESME"], .init(supplier: 2), expect: .refused,
                     reason: "otherSupplier"),
-                // It outlasts a power cut.
-                .power(device: "ESME", on: false, duration: .seconds(5)),
+                // It outlasts a power cut. By then the command has been acknowledged, or it comes
+                // again.
+                .wait(.seconds(2)), .power(device: "ESME", on: false, duration: .seconds(5)),
                 .join(devices: ["ESME"]),
                 .command(
                     devices: ["ESME"], .init(supplier: 1), expect: .dropped,

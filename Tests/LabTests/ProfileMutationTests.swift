@@ -75,7 +75,7 @@ struct ProfileMutationTests {
                 .contains("is given in line 36 already"))
         #expect(
             ProfileSamples.verdict(on: demo + steps, as: "scenarios/demo.yaml")
-                .contains("expected 1 to 10000 steps, found 60020"))
+                .contains("expected 1 to 10000 steps, found 60025"))
         #expect(
             ProfileSamples.verdict(on: home + devices, as: "homes/standard.yaml")
                 .contains("expected 1 to 63 devices, found 20004"))

@@ -105,9 +105,13 @@ struct ProfileTests {
         #expect(
             story == [#"esme-2 to ["ESME"]"#, #"gsme-2 to ["GSME"]"#] + again + ["hub to ch-2"]
                 + again)
-        // Only an order activates an HCALCS; a PPMID never gets one.
+        // Only a signed command activates an HCALCS; a PPMID never gets one.
         let activated = scenario.steps.compactMap { step -> [String]? in
-            if case .activate(let devices, .activated, nil) = step.action { devices } else { nil }
+            if case .command(let devices, _, .activated, nil) = step.action {
+                devices
+            } else {
+                nil
+            }
         }
         #expect(activated == [["ESME"], ["GSME"], ["HCALCS"]])
         #expect(scenario.steps.map(\.line) == scenario.steps.map(\.line).sorted())
@@ -198,6 +202,8 @@ struct ProfileTests {
                 within: 1 h
               - await: {outcome: rejected, devices: [ESME]}
               - activate: [HCALCS]
+              - activate: {devices: [ESME], by: order}
+              - message: {to: ESME, hex: "DF 09 01"}
               - readVersions: {devices: [PPMID], version: 0x01000309}
               - query: all
               - power: {device: CH, on: false}
@@ -214,9 +220,11 @@ struct ProfileTests {
                 scenario.steps.map(\.action) == [
                     .join(devices: ["ESME", "GSME"]),
                     .deliver(image: "ppmid-2", to: all),
-                    .updateHub(image: "ch-2"),
+                    .updateHub(image: "ch-2", by: .cs06),
                     .await(.rejected, devices: ["ESME"]),
-                    .activate(devices: ["HCALCS"]),
+                    .command(devices: ["HCALCS"], .init(), expect: .activated),
+                    .activate(devices: ["ESME"]),
+                    .message(to: "ESME", [0xDF, 0x09, 0x01]),
                     .readVersions(devices: ["PPMID"], version: 0x0100_0309),
                     .query(devices: all),
                     .power(device: "CH", on: false),

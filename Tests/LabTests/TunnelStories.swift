@@ -2,6 +2,7 @@ import Air
 import Devices
 import Evidence
 import Foundation
+import GBCS
 import Lab
 import Radio
 import TestSupport
@@ -128,6 +129,14 @@ struct TunnelStories {
         let lost = home.live.events(.tunnelMessageNotRetrieved)
         #expect(lost.count == 1 && lost[0].values[0] == gsme.eui64.rawValue)
         #expect(lost[0].values[1] == 100)
+        // 819D from the CHF to the Access Control Broker.
+        let alert = home.live.received.filter { $0.code == .genericNonCriticalAlert }
+        #expect(alert.count == 1)
+        guard case .genericAlert(let content) = alert.first?.content else {
+            Issue.record("no generic alert")
+            return
+        }
+        #expect(content.code == .commandNotRetrieved)
     }
 
     @Test("what waits is bounded, what is too long or for a stranger is refused")

@@ -112,9 +112,9 @@ struct ZDOCase {
                 "NodeDescriptor.mac_capability_flags": "142",
                 "NodeDescriptor.manufacturer_code": "65521",
                 "NodeDescriptor.maximum_buffer_size": "82",
-                "NodeDescriptor.maximum_incoming_transfer_size": "82",
+                "NodeDescriptor.maximum_incoming_transfer_size": "1536",
                 "NodeDescriptor.server_mask": "\(21 << 9 | 1)",
-                "NodeDescriptor.maximum_outgoing_transfer_size": "82",
+                "NodeDescriptor.maximum_outgoing_transfer_size": "1536",
             ]),
         ZDOCase(
             "Node_Desc", 0x0002, .stranger, .device, "DEV",

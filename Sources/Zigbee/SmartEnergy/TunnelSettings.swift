@@ -26,8 +26,8 @@ public struct TunnelSettings: Sendable, Equatable {
     public var announce = Interval.seconds(5)
     /// Messages that wait for one partner at most. assumption: 16; `tunnel.queueMessages`.
     public var queueMessages = 16
-    /// How long a message waits for a tunnel that can be used. assumption: 10 min;
-    /// `tunnel.deliveryTime`.
+    /// How long a message waits for a tunnel that can be used. assumption: 10 min at a hub, 24 h at
+    /// a device; `tunnel.deliveryTime`.
     public var deliveryTime = Interval.minutes(10)
     /// FunctionalNotificationFlags of the Metering client (Smart Energy D.3). assumption: attribute
     /// 0x0000; `tunnel.flagsAttribute`.
