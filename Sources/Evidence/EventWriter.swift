@@ -18,6 +18,7 @@ package struct EventWriter {
     private let dropReasons: [[UInt8]]
     private let refusals: [[UInt8]]
     private let benchOrders: [[UInt8]]
+    private let useCases: [UInt64: [UInt8]]
     private let messageKinds: [[UInt8]]
     private let verdicts: [[UInt8]]
     private let transmitStatuses: [[UInt8]]
@@ -34,7 +35,9 @@ package struct EventWriter {
         var format: EventFormat
     }
 
-    package init(to file: OutputFile, roster: Roster, steps: [String]) {
+    package init(
+        to file: OutputFile, roster: Roster, steps: [String], useCases: (UInt16) -> String?
+    ) {
         self.file = file
         nodes = roster.members.map { Self.nodePart(name: $0.name, eui64: $0.eui64) }
         self.steps = steps.map(JSON.quoted)
@@ -50,6 +53,10 @@ package struct EventWriter {
         }
         dropReasons = Self.names { DropReason(rawValue: $0)?.name }
         benchOrders = Self.names { BenchOrder(rawValue: $0)?.name }
+        self.useCases = Dictionary(
+            uniqueKeysWithValues: (0...UInt16.max).compactMap { code in
+                useCases(code).map { (UInt64(code), JSON.quoted($0)) }
+            })
         messageKinds = Self.names { MessageVerdict.kindName(UInt64($0)) }
         verdicts = Self.names { MessageVerdict(rawValue: $0)?.name }
         refusals = Self.names { RefusalReason(rawValue: $0)?.name }
@@ -119,6 +126,14 @@ package struct EventWriter {
         case .dropReason: put(name: value, of: dropReasons)
         case .refusal: put(name: value, of: refusals)
         case .benchOrder: put(name: value, of: benchOrders)
+        case .messageCode:
+            file.put("\"0x")
+            file.put(hex: value, digits: 4)
+            file.put(UInt8(ascii: "\""))
+            if let name = useCases[value] {
+                file.put(",\"useCase\":")
+                file.put(name)
+            }
         case .messageKind: put(name: value, of: messageKinds)
         case .verdict: put(name: value, of: verdicts)
         case .transmitStatus: put(name: value, of: transmitStatuses)

@@ -22,8 +22,10 @@ public final class Recorder: EvidenceSink {
     ///   - start: the scenario's start date, at virtual time 0.
     ///   - steps: titles of the scenario's steps, in order.
     ///   - folder: where the files go; nil to count only.
+    ///   - useCases: names a GBCS message's use case by its message code.
     public convenience init(
-        roster: Roster, start: UTCTime, steps: [String], folder: OutputFolder?
+        roster: Roster, start: UTCTime, steps: [String], folder: OutputFolder?,
+        useCases: (UInt16) -> String? = { _ in nil }
     ) throws(EvidenceError) {
         let trouble = FirstError()
         var trace: OutputFile?
@@ -34,13 +36,13 @@ public final class Recorder: EvidenceSink {
         }
         self.init(
             roster: roster, start: start, steps: steps, trace: trace, log: log,
-            trouble: trouble)
+            trouble: trouble, useCases: useCases)
     }
 
     /// Writes to files that are already open and report to `trouble`.
     package init(
         roster: Roster, start: UTCTime, steps: [String], trace: OutputFile?, log: OutputFile?,
-        trouble: FirstError
+        trouble: FirstError, useCases: (UInt16) -> String? = { _ in nil }
     ) {
         self.roster = roster
         self.trace = trace
@@ -48,7 +50,9 @@ public final class Recorder: EvidenceSink {
         self.trouble = trouble
         framesBySender = [UInt64](repeating: 0, count: roster.members.count)
         capture = trace.map { PcapngWriter(to: $0, start: start, roster: roster) }
-        eventLog = log.map { EventWriter(to: $0, roster: roster, steps: steps) }
+        eventLog = log.map {
+            EventWriter(to: $0, roster: roster, steps: steps, useCases: useCases)
+        }
     }
 
     public func record(frame: borrowing FrameRecord) {

@@ -1,6 +1,7 @@
 import Air
 import AirBus
 import Evidence
+import GBCS
 import Radio
 import Wire
 
@@ -114,7 +115,7 @@ private final class Witness: EvidenceSink {
     init(_ plan: AirPlan) throws {
         recorder = try Recorder(
             roster: plan.cast.roster, start: plan.start, steps: plan.steps ?? [],
-            folder: plan.folder)
+            folder: plan.folder, useCases: { MessageCode(rawValue: $0).useCase })
         keys = RunKeys(home: plan.cast.home, folder: plan.folder)
         try keys.begin()
     }

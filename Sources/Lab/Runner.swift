@@ -72,7 +72,7 @@ public final class Runner {
         defer { folder?.release() }
         let recorder = try Recorder(
             roster: roster, start: scenario.start, steps: scenario.steps.map(\.title),
-            folder: folder)
+            folder: folder, useCases: { MessageCode(rawValue: $0).useCase })
         let sink = EvidenceTee(recorder: recorder, observer: observer)
         let simulation = makeSimulation(sink: sink)
         let keys = RunKeys(home: home, folder: folder)

@@ -249,13 +249,13 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             ]
         case .messageReceived, .messageSent:
             [
-                .init("code", .hex(digits: 4)), .init("kind", .messageKind),
+                .init("code", .messageCode), .init("kind", .messageKind),
                 .init("originator", .eui64), .init("recipient", .eui64),
                 .init("counter", .decimal), .init("detail", .hex(digits: 4)),
             ]
         case .messageDropped:
             [
-                .init("reason", .dropReason), .init("code", .hex(digits: 4)),
+                .init("reason", .dropReason), .init("code", .messageCode),
                 .init("kind", .messageKind), .init("originator", .eui64),
                 .init("recipient", .eui64), .init("counter", .decimal),
             ]
@@ -265,7 +265,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .supplierChanged: [.init("entity", .eui64), .init("supplier", .eui64)]
         case .messageRead:
             [
-                .init("code", .hex(digits: 4)), .init("kind", .messageKind),
+                .init("code", .messageCode), .init("kind", .messageKind),
                 .init("originator", .eui64), .init("recipient", .eui64),
                 .init("counter", .decimal), .init("verdict", .verdict),
             ]

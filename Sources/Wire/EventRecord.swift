@@ -46,6 +46,8 @@ public enum EventFormat: Sendable {
     case digest
     /// An index into the scenario's steps.
     case step
+    /// Message code of a GBCS message as four hex digits, and the name of its use case.
+    case messageCode
     /// CRA flag of a GBCS message: 1 command, 2 response, 3 alert; 0 for none.
     case messageKind
     /// `MessageVerdict`

@@ -1,4 +1,5 @@
 import Evidence
+import GBCS
 import Lab
 import Wire
 
@@ -191,6 +192,16 @@ struct ProgressState {
         case .imageStored: return Change("holds an image\(target(values[0]))")
         case .imageDiscarded:
             return Change("drops the image\(target(values[0])): \(reason(values[1]))", .warning)
+        case .messageReceived:
+            let code = MessageCode(rawValue: UInt16(truncatingIfNeeded: values[0]))
+            return Change("takes a command: \(words(of: code))")
+        case .messageDropped:
+            let dropped = DropReason(rawValue: UInt8(truncatingIfNeeded: values[0]))
+            return Change("drops a message: \(dropped?.words ?? "nobody says why")", .warning)
+        case .messageSent:
+            guard values[1] == 3 else { return nil }
+            let alert = AlertCode(rawValue: UInt16(truncatingIfNeeded: values[5]))
+            return Change("reports \(alert): \(alert.words ?? "unknown")")
         case .versionRead:
             let name = names[values[0]] ?? "a device"
             return Change("reads back \(version(values[1])) from \(name)")
@@ -199,6 +210,11 @@ struct ProgressState {
             return Change("cannot read the version of \(name)", .warning)
         default: return nil
         }
+    }
+
+    /// As `CS06, activate firmware`.
+    private func words(of code: MessageCode) -> String {
+        [code.useCase ?? "\(code)", code.words].compactMap(\.self).joined(separator: ", ")
     }
 
     private func version(_ value: UInt64) -> String {

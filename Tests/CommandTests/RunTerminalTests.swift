@@ -88,6 +88,9 @@ struct RunTerminalTests {
             "CH has formed a network", "ESME has joined", "GSME has verified",
             "CH drops the image for PPMID: the hub's own firmware cannot update",
             "PPMID has asked: nothing is offered", "CH activates 0x02000100",
+            "ESME takes a command: CS06, activate firmware",
+            "HCALCS reports 8F72: firmware verification successful",
+            "PPMID reports 8F8B: PPMID firmware activation",
             "CH is back in its network", "CH reads back 0x01010204 from PPMID",
         ] { #expect(result.errors.contains(words), "\(words)") }
     }

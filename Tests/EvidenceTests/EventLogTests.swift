@@ -39,6 +39,20 @@ struct EventLogTests {
             ])
     }
 
+    @Test("a message's code is followed by the name of its use case, if it has one")
+    func useCases() throws {
+        let lines = try Evidence(useCases: { $0 == 0x12 ? "CS06" : nil }) { recorder in
+            for code in [0x12, 0x13] as [UInt64] {
+                recorder.record(
+                    event: EventRecord(
+                        time: at(1), node: 2, kind: .messageReceived, code, 1, 2, 3, 4, 0))
+            }
+        }.lines()
+        #expect(lines.count == 2)
+        #expect(lines[0].contains(#""code":"0x0012","useCase":"CS06","kind":"command""#))
+        #expect(lines[1].contains(#""code":"0x0013","kind":"command""#))
+    }
+
     @Test("every kind gives a JSON object with its own fields and no key twice")
     func everyKind() throws {
         let events = EventKind.allCases.enumerated().map { index, kind in

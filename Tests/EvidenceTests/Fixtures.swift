@@ -73,11 +73,12 @@ struct Evidence {
     /// Records what `body` gives to a recorder, and writes the keys beside it.
     init(
         keys: [(key: Key128, label: String)] = Sealed.keys, steps: [String] = [],
-        _ body: (Recorder) throws -> Void
+        useCases: (UInt16) -> String? = { _ in nil }, _ body: (Recorder) throws -> Void
     ) throws {
         scratch = try TemporaryFolder()
         folder = try OutputFolder(preparing: scratch.path("out"))
-        let recorder = try Recorder(roster: roster, start: start, steps: steps, folder: folder)
+        let recorder = try Recorder(
+            roster: roster, start: start, steps: steps, folder: folder, useCases: useCases)
         try body(recorder)
         try recorder.finish()
         try folder.write(WiresharkKeys.table(keys), to: .keys)
