@@ -91,9 +91,9 @@ extension ByteReader {
         case 1:
             let delivery = try u32("delivery")
             let place = try u32("offset")
-            let bytes = try take(Int(try u16("chunk length")), "chunk")
             return .imageChunk(
-                delivery: delivery, offset: place, bytes: bytes.withUnsafeBufferPointer(Array.init))
+                delivery: delivery, offset: place,
+                bytes: try bytes(Int(try u16("chunk length")), "chunk"))
         case 2: return .endImage(delivery: try u32("delivery"))
         case 3: return .activateHub(hash: try digest("hash"))
         case 4: return .readVersion(device: try eui64("device"))
@@ -103,9 +103,8 @@ extension ByteReader {
                 delivery: try u32("delivery"), reason: try code(RefusalReason.self, "reason"))
         case 7:
             let device = try eui64("device")
-            let bytes = try take(Int(try u16("message length")), "message")
             return .message(
-                device: device, bytes: bytes.withUnsafeBufferPointer(Array.init))
+                device: device, bytes: try bytes(Int(try u16("message length")), "message"))
         default: throw WireError(.invalid, "WAN message", at: start)
         }
     }
@@ -143,8 +142,7 @@ extension ByteReader {
     }
 
     private mutating func counted(_ field: StaticString) throws(WireError) -> [UInt8] {
-        let bytes = try take(Int(try u16("length")), field)
-        return bytes.withUnsafeBufferPointer(Array.init)
+        try bytes(Int(try u16("length")), field)
     }
 
     /// What two members hear of each other: rssi in dBm, loss in millionths.

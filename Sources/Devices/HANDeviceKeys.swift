@@ -55,30 +55,15 @@ extension HANDevice {
             out.drop(.zclUnexpected, from: source)
             return
         }
-        guard zcl.header.fromServer else {
-            out.drop(.zclWrongDirection, from: source)
-            reply(zcl, zcl.refusalOfDirection, at: now, into: &out)
-            return
-        }
-        guard zcl.header.isClusterSpecific else {
-            let suites = establishment.suites
-            let answer = ZCLGeneral.answer(zcl, of: .keyEstablishment) {
-                ZCLAttribute.keyEstablishment($0, suites)
-            }
-            reply(zcl, answer, at: now, into: &out)
-            return
-        }
         let step: KeyEstablishmentClient.Step?
-        do {
-            var reader = ByteReader(zcl.body)
-            let command = try KeyEstablishmentCommand(zcl.header.command, parsing: &reader)
-            guard let command else {
-                reply(
-                    zcl, zcl.defaultResponse(.unsupportedClusterCommand), at: now, into: &out)
-                return
-            }
+        switch zcl.keyEstablishment(fromServer: true, establishment.suites) {
+        case .answered(let frame, let reason):
+            if let reason { out.drop(reason, from: source) }
+            reply(zcl, frame, at: now, into: &out)
+            return
+        case .command(let command):
             step = self.establishment?.received(command, from: sender, at: now)
-        } catch {
+        case .malformed:
             out.drop(.zclMalformed, from: source)
             step =
                 sender == establishment.partner

@@ -57,7 +57,7 @@ package struct EventWriter {
             uniqueKeysWithValues: (0...UInt16.max).compactMap { code in
                 useCases(code).map { (UInt64(code), JSON.quoted($0)) }
             })
-        messageKinds = Self.names { MessageVerdict.kindName(UInt64($0)) }
+        messageKinds = Self.names { $0 == 0 ? "none" : EventMessageKind(rawValue: $0)?.name }
         verdicts = Self.names { MessageVerdict(rawValue: $0)?.name }
         refusals = Self.names { RefusalReason(rawValue: $0)?.name }
         transmitStatuses = Self.names { TransmitStatus(rawValue: $0)?.name }

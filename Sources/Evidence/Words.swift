@@ -58,6 +58,7 @@ extension DropReason {
         case .messageReplayed: "its originator counter is not above the last one accepted"
         case .messageBadContent: "its payload is not as its use case has it"
         case .messageQueueFull: "too many messages waited to be sent, and it was the oldest"
+        case .messageRestarting: "its recipient was starting, or about to restart"
         case .counterSpent: "no frame counter is left under the key that it was to be sealed with"
         case .keyNotEstablished: "its sender has not established a link key yet"
         }

@@ -150,6 +150,8 @@ public struct Director: Node {
     var satisfied: Set<Int> = []
     /// How far the hub has come with the image of this step.
     var hubUpdate = HubUpdate.sent
+    /// Who has the hub activate its own firmware by message.
+    var activator = MessageParties.wanProvider
 
     /// `members` are the roster's nodes, the hub first.
     public init(
@@ -170,10 +172,11 @@ public struct Director: Node {
         }
     }
 
-    /// Lets it exchange messages.
-    mutating func take(_ desk: MessageDesk, hubEntity: EUI64) {
+    /// Lets it exchange messages; `activator` is who has the hub activate its own firmware.
+    mutating func take(_ desk: MessageDesk, hubEntity: EUI64, activator: EUI64) {
         self.desk = desk
         members[hub].entity = hubEntity
+        self.activator = activator
     }
 
     /// The version each member was last known to run, in roster order.
@@ -248,6 +251,7 @@ public struct Director: Node {
         case .await(_, _, let offset, _): awaitsOffset = offset > 0
         case .deliver(let image, let targets): deliver(image, targets, at: now)
         case .updateHub(let image, _):
+            answers.removeAll()
             hubUpdate = .sent
             orderedHub = images[image]
             if let image = images[image] {

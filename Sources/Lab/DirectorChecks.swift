@@ -130,11 +130,14 @@ extension Director {
             lastReply = nil
             hubUpdate = .ordered
             if case .updateHub(_, .cs06) = scenario.steps[step].action {
-                activate(
-                    hub, image.hash, by: MessageParties.wanProvider, at: nil, now, into: &out)
+                answers[hub] = .awaited
+                activate(hub, image.hash, by: activator, at: nil, now, into: &out)
             } else {
                 out.send(.activateHub(hash: image.hash))
             }
+        }
+        if case .dropped(let why) = answers[hub] {
+            return failing("the hub did not take the command: \(why.name)", at: now)
         }
         if hubUpdate == .back, members[hub].firmware == image.version { return nil }
         return "the hub does not run \(hex(image.version)) yet"

@@ -100,7 +100,9 @@ extension Director {
         case .messageDropped:
             guard let reason = DropReason(rawValue: UInt8(truncatingIfNeeded: event.values[0]))
             else { return }
-            if answers[node] == .awaited { answers[node] = .dropped(reason) }
+            // A hub drops messages of its devices' too.
+            let isOwn = event.values[4] == 0 || event.values[4] == members[node].entity.rawValue
+            if answers[node] == .awaited, node != hub || isOwn { answers[node] = .dropped(reason) }
         case .supplierChanged: members[node].supplier = EUI64(event.values[1])
         default: break
         }

@@ -14,8 +14,9 @@ public final class HomeCast {
     private let crypto = CryptoEngine()
     /// To make keys takes long, and members are made anew at each restart.
     private var identities: [EUI64: MessageIdentity] = [:]
-    /// The certificates of the seed that members were made with last.
-    private var authority: (seed: Seed, authority: Home.Authority?)?
+    private var authority: Home.Authority?
+    /// All of them follow from the seed that members were made with last.
+    private var keySeed: Seed?
 
     public init(_ home: Home, last: String = "director") {
         self.home = home
@@ -92,17 +93,25 @@ public final class HomeCast {
     private func messageIdentity(
         of entity: EUI64, as kind: MessageEntity, images: P256.PublicKey? = nil, _ seed: Seed
     ) -> MessageIdentity {
+        follow(seed)
         if let made = identities[entity] { return made }
-        let made = MessageParties(seed: seed).identity(of: entity, as: kind, images: images)
+        let made = MessageParties(seed: seed).identity(
+            of: entity, as: kind, images: images,
+            activator: home.hub.profile.messages.activator)
         identities[entity] = made
         return made
     }
 
     private func authority(_ seed: Seed) -> Home.Authority? {
-        if let authority, authority.seed == seed { return authority.authority }
-        let made = Home.Authority(home, seed: seed)
-        authority = (seed, made)
-        return made
+        follow(seed)
+        return authority
+    }
+
+    private func follow(_ seed: Seed) {
+        guard keySeed != seed else { return }
+        keySeed = seed
+        identities = [:]
+        authority = Home.Authority(home, seed: seed)
     }
 
     private func makeHub(start: UTCTime, seed: Seed) -> CommunicationsHub {
@@ -138,7 +147,9 @@ public final class HomeCast {
         var director = Director(
             scenario: scenario, images: images, members: members, wanPerByte: home.air.wanPerByte,
             wanChunk: home.air.wanChunk)
-        director.take(desk, hubEntity: home.hub.chf)
+        director.take(
+            desk, hubEntity: home.hub.chf,
+            activator: MessageParties.party(of: home.hub.profile.messages.activator))
         return director
     }
 }

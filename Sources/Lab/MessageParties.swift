@@ -42,10 +42,20 @@ package struct MessageParties: Sendable {
             agreement: agreementKey(of: party).publicKey, images: images)
     }
 
+    /// Who plays the part of whoever has a hub activate its own firmware.
+    package static func party(of activator: MessageSettings.Activator) -> EUI64 {
+        switch activator {
+        case .wanProvider: wanProvider
+        case .supplier: supplier(1)
+        case .accessControlBroker: broker
+        }
+    }
+
     /// Whom an entity trusts when it leaves the factory; `images` is the key that its supplier
-    /// signs images with.
+    /// signs images with. A CHF knows whoever has it activate its firmware.
     package func identity(
-        of entity: EUI64, as kind: MessageEntity, images: P256.PublicKey? = nil
+        of entity: EUI64, as kind: MessageEntity, images: P256.PublicKey? = nil,
+        activator: MessageSettings.Activator = .wanProvider
     ) -> MessageIdentity {
         let broker = anchor(.accessControlBroker, Self.broker)
         let others: [TrustAnchor] =
@@ -62,7 +72,7 @@ package struct MessageParties: Sendable {
                 [
                     anchor(.wanProvider, Self.wanProvider),
                     anchor(.transitionalCoS, Self.transitionalCoS),
-                ]
+                ] + (activator == .supplier ? [anchor(.supplier, Self.supplier(1))] : [])
             }
         return MessageIdentity(
             entity: entity, signing: signingKey(of: entity), agreement: agreementKey(of: entity),
@@ -75,6 +85,9 @@ package struct MessageDesk: Sendable {
     let parties: MessageParties
     private var keys = KeyStore()
     private var counters: [EUI64: UInt64] = [:]
+    /// The highest counter of each entity's own messages, which are its alerts: a response bears
+    /// that of its command.
+    private var heard: [EUI64: UInt64] = [:]
 
     /// `entities` are those of the home.
     package init(parties: MessageParties, entities: [EUI64]) {
@@ -127,8 +140,9 @@ package struct MessageDesk: Sendable {
         return (message.authenticated(with: keys) ?? message).encoded()
     }
 
-    /// What came, if it is a message, and whether it is what it says.
-    package func read(_ bytes: [UInt8]) -> (message: GBCSMessage?, verdict: MessageVerdict) {
+    /// What came, if it is a message, and whether it is what it says and news.
+    package mutating func read(_ bytes: [UInt8]) -> (message: GBCSMessage?, verdict: MessageVerdict)
+    {
         guard let message = try? GBCSMessage(parsing: bytes) else { return (nil, .malformed) }
         let signature = message.verifySignature(with: keys)
         let mac = message.verifyMAC(with: keys)
@@ -136,6 +150,12 @@ package struct MessageDesk: Sendable {
             signature == .invalid
             ? .badSignature
             : mac == .invalid ? .badMAC : signature == .noKey || mac == .noKey ? .noKey : .valid
-        return (message, verdict)
+        let header = message.header
+        guard verdict == .valid, header.kind == .alert else { return (message, verdict) }
+        // Its messages come in the order in which it made them. One that comes again, or whose
+        // counter was used before, says nothing new.
+        guard header.counter > heard[header.originator] ?? 0 else { return (message, .replayed) }
+        heard[header.originator] = header.counter
+        return (message, .valid)
     }
 }

@@ -88,6 +88,11 @@ public struct ByteReader: ~Escapable {
         return bytes.extracting(start..<start + count)
     }
 
+    /// The next `count` bytes as a copy.
+    public mutating func bytes(_ count: Int, _ field: StaticString) throws(WireError) -> [UInt8] {
+        try take(count, field).withUnsafeBufferPointer(Array.init)
+    }
+
     /// Everything not yet read.
     @inlinable
     @_lifetime(copy self)

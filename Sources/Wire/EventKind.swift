@@ -366,6 +366,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case messageReplayed = 147
     case messageBadContent = 148
     case messageQueueFull = 149
+    case messageRestarting = 150
 
     public var name: String { "\(self)" }
 }

@@ -8,16 +8,17 @@ public enum MessageVerdict: UInt8, CaseIterable, Sendable {
     case noKey = 3
     /// It is no message.
     case malformed = 4
+    /// Its originator has used its counter before.
+    case replayed = 5
 
     public var name: String { "\(self)" }
+}
 
-    /// The name of a GBCS message's kind by its CRA flag; `none` for any other value.
-    public static func kindName(_ flag: UInt64) -> String {
-        switch flag {
-        case 1: "command"
-        case 2: "response"
-        case 3: "alert"
-        default: "none"
-        }
-    }
+/// What a GBCS message is by its CRA flag.
+public enum EventMessageKind: UInt8, CaseIterable, Sendable {
+    case command = 1
+    case response = 2
+    case alert = 3
+
+    public var name: String { "\(self)" }
 }

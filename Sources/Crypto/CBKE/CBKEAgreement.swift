@@ -53,7 +53,7 @@ public struct CBKEAgreement: Sendable, Equatable {
     /// public keys in the same order (Smart Energy C.4.2.2.3), 16 bytes.
     public func initiatorMAC(_ parties: CBKEParties) -> Key128 {
         HMACMMO.authenticate(
-            [0x02] + Self.bytes(parties.initiator, parties.responder)
+            [0x02] + parties.initiator.bigEndianBytes + parties.responder.bigEndianBytes
                 + parties.initiatorKey.bytes + parties.responderKey.bytes, key: macKey.bytes)
     }
 
@@ -61,23 +61,20 @@ public struct CBKEAgreement: Sendable, Equatable {
     /// public keys in the same order, 16 bytes.
     public func responderMAC(_ parties: CBKEParties) -> Key128 {
         HMACMMO.authenticate(
-            [0x03] + Self.bytes(parties.responder, parties.initiator)
+            [0x03] + parties.responder.bigEndianBytes + parties.initiator.bigEndianBytes
                 + parties.responderKey.bytes + parties.initiatorKey.bytes, key: macKey.bytes)
-    }
-
-    /// Both addresses as people write them, big-endian.
-    private static func bytes(_ one: EUI64, _ other: EUI64) -> [UInt8] {
-        [one, other].flatMap { address in
-            (0..<8).map { UInt8(truncatingIfNeeded: address.rawValue >> UInt64(56 - 8 * $0)) }
-        }
     }
 }
 
 /// Who establishes a key with whom, and with which ephemeral keys.
 public struct CBKEParties: Sendable, Equatable {
+    /// The device that asked for it.
     public var initiator: EUI64
+    /// Its trust centre.
     public var responder: EUI64
+    /// The initiator's ephemeral public key.
     public var initiatorKey: CBKEPoint
+    /// The responder's.
     public var responderKey: CBKEPoint
 
     public init(

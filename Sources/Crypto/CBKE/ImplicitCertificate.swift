@@ -51,19 +51,19 @@ public struct ImplicitCertificate: Hashable, Sendable {
             guard point.suite == .one else { throw .mixedSuites }
             guard attributes.count == 10 else { throw .wrongLength(38 + attributes.count) }
             bytes = point.bytes
-            Self.put(subject.rawValue, 8, into: &bytes)
-            Self.put(issuer.rawValue, 8, into: &bytes)
+            bytes += subject.bigEndianBytes
+            bytes += issuer.bigEndianBytes
             bytes += attributes
         case .two(let serial, let validFrom, let lifetime, let usage):
             guard point.suite == .two else { throw .mixedSuites }
             guard usage & Self.agreementUsage != 0 else { throw .wrongUsage(usage) }
             bytes = [Self.implicit]
-            Self.put(serial, 8, into: &bytes)
+            bytes.append(bigEndian: serial)
             bytes += [Self.sect283k1, Self.aesMMO]
-            Self.put(issuer.rawValue, 8, into: &bytes)
-            Self.put(validFrom, 5, into: &bytes)
-            Self.put(UInt64(lifetime), 4, into: &bytes)
-            Self.put(subject.rawValue, 8, into: &bytes)
+            bytes += issuer.bigEndianBytes
+            bytes += [UInt8](bigEndian: validFrom).suffix(5)
+            bytes.append(bigEndian: lifetime)
+            bytes += subject.bigEndianBytes
             bytes.append(usage)
             bytes += point.bytes
         }
@@ -111,11 +111,5 @@ public struct ImplicitCertificate: Hashable, Sendable {
 
     private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
         bytes.reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    private static func put(_ value: UInt64, _ count: Int, into bytes: inout [UInt8]) {
-        for index in (0..<count).reversed() {
-            bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index)))
-        }
     }
 }

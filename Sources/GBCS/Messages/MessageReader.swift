@@ -130,23 +130,7 @@ public struct EncodedLength: Hashable, Sendable {
     }
 }
 
-extension [UInt8] {
-    mutating func append(bigEndian value: some FixedWidthInteger) {
-        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
-            append(UInt8(truncatingIfNeeded: value >> shift))
-        }
-    }
-
-    init(bigEndian value: some FixedWidthInteger) {
-        self = []
-        append(bigEndian: value)
-    }
-}
-
 extension EUI64 {
-    /// Eight bytes, most significant first, as GBCS has them.
-    var bigEndianBytes: [UInt8] { [UInt8](bigEndian: rawValue) }
-
     /// `00-DB-12-34-56-78-90-A4`, as DUIS and GBCS write it.
     public var dashed: String {
         let digits = Array(description)

@@ -70,7 +70,7 @@ public struct InitiateKeyEstablishment: Sendable, Equatable {
         ephemeralDataTime = try reader.u8("ephemeral data generate time")
         confirmKeyTime = try reader.u8("confirm key generate time")
         let count = suites.suite?.certificateLength ?? reader.remaining
-        certificate = try reader.take(count, "certificate").bytes
+        certificate = try reader.bytes(count, "certificate")
     }
 
     public func encode(into frame: inout FrameBuffer) {
@@ -128,7 +128,7 @@ public enum KeyEstablishmentCommand: Sendable, Equatable {
             // The suite, which only the session knows, says how long the point is.
             let length = CBKESuite.allCases.map(\.pointLength).last { $0 <= reader.remaining }
             let count = length ?? CBKESuite.one.pointLength
-            self = .ephemeralData(try reader.take(count, "ephemeral public key").bytes)
+            self = .ephemeralData(try reader.bytes(count, "ephemeral public key"))
         case KeyEstablishmentCommandID.confirmKey:
             self = .confirmKey(try reader.key("message authentication code"))
         case KeyEstablishmentCommandID.terminate:
@@ -183,15 +183,5 @@ extension ZCLAttribute {
     ) -> ZCLAttribute? {
         guard identifier == KeyEstablishmentAttributeID.suites else { return nil }
         return ZCLAttribute(identifier, ZCLType(rawValue: 0x31), UInt64(suites.rawValue))
-    }
-}
-
-extension Span<UInt8> {
-    /// A copy of them.
-    fileprivate var bytes: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        for index in indices { bytes.append(self[index]) }
-        return bytes
     }
 }
