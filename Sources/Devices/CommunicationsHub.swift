@@ -193,7 +193,11 @@ public struct CommunicationsHub: Node {
                 stack.energy(channel: channel, level: level, at: now, into: &out)
             }
         case .wan(let message):
-            if phase == .running { receiveWAN(message, at: now, into: &out) }
+            if phase == .running {
+                receiveWAN(message, at: now, into: &out)
+            } else if case .message(_, let bytes) = message {
+                out.noteDropped(bytes: bytes, .messageRestarting)
+            }
         case .order(.permitJoining(let duration)):
             if phase == .running { stack.permitJoining(duration, at: now, into: &out) }
         case .order(.updateNetworkKey):
@@ -292,7 +296,9 @@ public struct CommunicationsHub: Node {
             stack.retireLinkKey(of: partner)
         }
         for entry in deviceLog.entries {
-            stack.setLinkKey(entry.linkKey, partner: entry.eui64)
+            stack.setLinkKey(
+                entry.linkKey, partner: entry.eui64,
+                replacingEstablished: staysOnInstallCode(entry.eui64))
         }
         discloseLinkKeys(into: &out)
         startMessages(at: now, into: &out)
@@ -313,7 +319,9 @@ public struct CommunicationsHub: Node {
             return
         }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
-        stack.admitDevice(device, key: deviceLog[device]?.linkKey ?? key, into: &out)
+        stack.admitDevice(
+            device, key: deviceLog[device]?.linkKey ?? key,
+            replacingEstablished: staysOnInstallCode(device), into: &out)
         discloseLinkKey(of: device, into: &out)
         stack.extendJoining(profile.permitJoining, at: now, into: &out)
         out.note(.deviceLogged, device.rawValue)

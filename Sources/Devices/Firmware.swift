@@ -1,5 +1,6 @@
 import Crypto
 import GBCS
+import Radio
 import Wire
 import Zigbee
 
@@ -36,6 +37,25 @@ struct FirmwareState: Sendable, Equatable {
         /// Bytes of it in flash, in the same place as before; 0 once another image takes that.
         var size: UInt32
         var place: UInt8
+    }
+
+    /// Whether what runs is still what was activated, in the place of `slotSize` bytes at `address`.
+    /// What the flash no longer holds, because another image has begun to arrive in its place, is
+    /// not looked at.
+    func verifies(
+        in flash: FlashView, at address: Int, slotSize: Int, form: FirmwareImage.Form
+    ) -> Bool {
+        guard let image, image.size > 0 else { return true }
+        guard Int(image.size) <= slotSize else { return false }
+        let found = try? FirmwareImage(
+            parsing: flash.read(address, count: Int(image.size)), form: form)
+        return found?.manufacturerImageHash == image.hash
+    }
+
+    /// What came of an activation, with the version that runs now: the new one, if it has just
+    /// been activated.
+    func outcome(_ result: ActivationResult) -> ActivationOutcome {
+        ActivationOutcome(result: result, version: running)
     }
 
     /// What runs once the held image is activated.
@@ -86,8 +106,10 @@ struct FirmwareState: Sendable, Equatable {
         if 1...2 ~= place { held = try Self.held(from: &reader, place: place - 1) }
         guard try reader.u8("image") == 1 else { return }
         let hash = try reader.digest("hash")
-        image = Running(
-            hash: hash, size: try reader.u32("size"), place: try reader.u8("place"))
+        let size = try reader.u32("size")
+        let slot = try reader.u8("place")
+        guard slot <= 1 else { throw WireError(.invalid, "place", at: reader.offset - 1) }
+        image = Running(hash: hash, size: size, place: slot)
     }
 
     private static func held(
@@ -149,9 +171,9 @@ struct DownloadState: Sendable, Equatable {
 extension ByteReader {
     mutating func digest(_ field: StaticString) throws(WireError) -> Digest256 {
         let start = offset
-        var bytes: [UInt8] = []
-        for _ in 0..<32 { bytes.append(try u8(field)) }
-        guard let digest = Digest256(bytes) else { throw WireError(.invalid, field, at: start) }
+        guard let digest = Digest256(try bytes(32, field)) else {
+            throw WireError(.invalid, field, at: start)
+        }
         return digest
     }
 }

@@ -299,6 +299,11 @@ public struct HANDevice: Node {
             saveNetwork(&out)
             journal.write(Record.leaving, [0], &out)
         }
+        if establishment == nil, stack.hasEstablishedKey(with: stack.trustCentreAddress) {
+            // It had a certificate before, and the hub goes back to the install code's key too.
+            stack.setLinkKey(
+                identity.linkKey, partner: stack.trustCentreAddress, replacingEstablished: true)
+        }
         if isRestored, stack.isJoined {
             stack.resume(at: now, into: &out)
             saveNetwork(&out)
@@ -321,8 +326,16 @@ public struct HANDevice: Node {
         if phase == .activating {
             while stack.takeIndication(into: &indication) {
                 // It hears of nothing else any more.
-                if case .sent(let token, let delivered) = indication {
+                switch indication {
+                case .sent(let token, let delivered):
                     messageSettled(token, delivered: delivered, at: now, into: &out)
+                case .message(let message):
+                    let bytes = Array(message.frame.bytes[message.payload...])
+                    dropMessage(message, bytes, into: &out)
+                case .reassembled:
+                    guard let message = stack.takeLongMessage() else { continue }
+                    dropMessage(message.about, message.bytes, into: &out)
+                default: break
                 }
             }
             stepTunnel(at: now, into: &out)

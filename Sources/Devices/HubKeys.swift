@@ -10,42 +10,28 @@ extension CommunicationsHub {
     /// unless the device is one that stays on its install code's. What comes under that key later
     /// cannot be opened any more.
     func maySpeak(_ device: EUI64) -> Bool {
-        establishment == nil || !profile.requiresEstablishedKeys
-            || identity.installCodeDevices.contains(device)
+        staysOnInstallCode(device) || !profile.requiresEstablishedKeys
             || stack.hasEstablishedKey(with: device)
+    }
+
+    /// Whether a device uses its install code's link key, also if it had another before.
+    func staysOnInstallCode(_ device: EUI64) -> Bool {
+        establishment == nil || identity.installCodeDevices.contains(device)
     }
 
     mutating func receiveKeyEstablishment(
         _ zcl: ZCLMessage, from device: EUI64, at now: Instant, into out: inout Outbox
     ) {
         guard let suites = establishment?.suites else { return }
-        guard !zcl.header.fromServer else {
-            out.drop(.zclWrongDirection, from: zcl.message.source)
-            reply(zcl, zcl.refusalOfDirection, at: now, into: &out)
-            return
-        }
-        guard zcl.header.isClusterSpecific else {
-            let answer = ZCLGeneral.answer(zcl, of: .keyEstablishment) {
-                ZCLAttribute.keyEstablishment($0, suites)
-            }
-            reply(zcl, answer, at: now, into: &out)
-            return
-        }
-        guard !zcl.message.isBroadcast else {
-            out.drop(.zclUnexpected, from: zcl.message.source)
-            return
-        }
         let answer: KeyEstablishmentServer.Answer?
-        do {
-            var reader = ByteReader(zcl.body)
-            let command = try KeyEstablishmentCommand(zcl.header.command, parsing: &reader)
-            guard let command else {
-                reply(
-                    zcl, zcl.defaultResponse(.unsupportedClusterCommand), at: now, into: &out)
-                return
-            }
+        switch zcl.keyEstablishment(fromServer: false, suites) {
+        case .answered(let frame, let reason):
+            if let reason { out.drop(reason, from: zcl.message.source) }
+            reply(zcl, frame, at: now, into: &out)
+            return
+        case .command(let command):
             answer = establishment?.received(command, from: device, at: now)
-        } catch {
+        case .malformed:
             out.drop(.zclMalformed, from: zcl.message.source)
             answer = establishment?.receivedMalformed(from: device)
         }
@@ -57,6 +43,7 @@ extension CommunicationsHub {
                 .linkKeyEstablished, device.rawValue, UInt64(answer.suite?.rawValue ?? 0))
             discloseLinkKey(of: device, into: &out)
             deviceAppeared(device, at: now)
+            reportDeviceLog(at: now, into: &out)
         }
         if let failure = answer.failure { out.note(failure, with: device) }
         if let command = answer.reply {

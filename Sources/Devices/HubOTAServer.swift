@@ -305,7 +305,10 @@ extension CommunicationsHub {
         out.note(
             .downloadServed, device.rawValue, UInt64(request.image.version),
             UInt64(request.status.rawValue))
-        if supports(deviceLog[device]?.type) {
+        let isServed =
+            supports(deviceLog[device]?.type) && slot(of: request.image, for: device) != nil
+        // A part of an upgrade that needs another is no end.
+        if isServed, request.status != .requireMoreImage {
             reportTransfer(
                 to: device, request.image.version,
                 request.status == .success ? .success : .transferFailure, at: now, into: &out)
@@ -317,7 +320,7 @@ extension CommunicationsHub {
                 at: now, into: &out)
             return
         }
-        guard supports(deviceLog[device]?.type), slot(of: request.image, for: device) != nil else {
+        guard isServed else {
             reply(zcl, zcl.defaultResponse(.noImageAvailable), at: now, into: &out)
             return
         }

@@ -98,8 +98,10 @@ extension CommunicationsHub {
     /// The last two slots are kept for the hub's own firmware: one for the image it holds, one for
     /// another that is arriving. Of those before them, one is always free for what is arriving.
     private func ownSlot(_ place: UInt8) -> Int { profile.imageSlots + 1 + Int(place) }
-    /// The one of the two that holds nothing.
-    private var freeOwnPlace: UInt8 { firmware.held.map { 1 - $0.place } ?? 0 }
+    /// The one of the two that holds nothing, or what runs if the other holds the next.
+    private var freeOwnPlace: UInt8 {
+        (firmware.held?.place ?? firmware.image?.place).map { 1 - $0 } ?? 0
+    }
 
     /// Where one of the two begins in flash.
     func ownAddress(_ place: UInt8) -> Int { slotAddress(ownSlot(place)) }
@@ -142,7 +144,11 @@ extension CommunicationsHub {
             refuse(delivery, .malformedImage, silently: false, into: &out)
             return
         }
-        if isOwn, firmware.image?.place == freeOwnPlace { firmware.image?.size = 0 }
+        if isOwn, firmware.image?.place == freeOwnPlace {
+            // Its bytes go, also if nothing comes of what takes their place.
+            firmware.image?.size = 0
+            journal.write(Record.firmware, firmware.bytes, &out)
+        }
         guard let slot = isOwn ? ownSlot(freeOwnPlace) : store.firstIndex(where: { $0 == nil })
         else {
             refuse(delivery, .storeFull, silently: false, into: &out)
@@ -347,10 +353,7 @@ extension CommunicationsHub {
         let image = ImageIdentity(
             manufacturer: profile.manufacturer, imageType: profile.imageType,
             version: header.fileVersion)
-        let expectation = ImageExpectation(
-            image: image, hardwareVersion: profile.hardwareVersion, type: .communicationsHub,
-            signer: identity.signer)
-        switch expectation.check(bytes) {
+        switch ownExpectation(of: image).check(bytes) {
         case .success(let checked):
             firmware.held = .init(
                 image: image, size: current.size, stackVersion: checked.stackVersion,
@@ -365,6 +368,12 @@ extension CommunicationsHub {
         }
     }
 
+    private func ownExpectation(of image: ImageIdentity) -> ImageExpectation {
+        ImageExpectation(
+            image: image, hardwareVersion: profile.hardwareVersion, type: .communicationsHub,
+            signer: identity.signer)
+    }
+
     /// Runs the hub's own held image if it is the one meant (GBCS CS06 to the hub, signed by the
     /// WAN provider: assumption).
     mutating func activateOwn(
@@ -376,6 +385,19 @@ extension CommunicationsHub {
             let reason: RefusalReason = firmware.held == nil ? .noImageHeld : .hashMismatch
             out.note(.activationRefused, UInt64(reason.rawValue), UInt64(firmware.running))
             return reason == .noImageHeld ? .noImageHeld : .hashMismatch
+        }
+        // What is put into use is what was checked, or nothing (GBCS 11.5).
+        let bytes = out.flash.read(
+            ownAddress(held.place), count: min(Int(held.size), profile.imageSlotSize))
+        guard case .success(let checked) = ownExpectation(of: held.image).check(bytes),
+            checked.hash == held.hash
+        else {
+            firmware.held = nil
+            journal.write(Record.firmware, firmware.bytes, &out)
+            out.note(
+                .activationRefused, UInt64(RefusalReason.activationFailure.rawValue),
+                UInt64(held.image.version))
+            return .activationFailure
         }
         let old = firmware.running
         firmware = .activating(held)

@@ -12,8 +12,8 @@ public struct Journal: Sendable {
     private static let magic: UInt32 = 0x4A4E_4148
     private static let headerSize = 12
     private static let recordOverhead = 7
-    /// The longest record in bytes. The longest there is, a hub's network with 64 of everything,
-    /// has about 5,200.
+    /// The longest record in bytes. The longest there is, a hub's network with 64 of everything and
+    /// all the link keys that are put away, has 7,963.
     public static let recordLimit = 8192
 
     /// Pages of each area in which records of these lengths, in bytes, always have room, and as

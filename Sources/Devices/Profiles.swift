@@ -58,6 +58,7 @@ public struct DeviceProfile: Sendable {
     /// ImageStamp (ZCL 11.10) while the firmware runs that the device left the factory with;
     /// that of a later image follows from its hash. assumption: 0; `factoryStamp`.
     public var factoryStamp: UInt32
+    /// Its part in GBCS messages; `messages` in its file.
     public var messages: MessageSettings
 
     public init(type: DeviceType, name: String) {
@@ -114,8 +115,9 @@ public struct DeviceProfile: Sendable {
         return max(2, Journal.pagesPerArea(for: lengths, pageSize: flash.pageSize))
     }
 
-    /// The most that a device keeps of its network, in bytes.
-    private static let networkRecord = 2048
+    /// The most that a device keeps of its network, in bytes: a router with 64 neighbours, 64
+    /// addresses and 64 routes has 2,183 and 33 for each link key, of which it has few.
+    private static let networkRecord = 2560
 }
 
 /// A range of firmware versions and what holds for it.
@@ -234,6 +236,7 @@ public struct HubProfile: Sendable {
     public var bootTime: Interval
     /// How long its power is off when it restarts. assumption: 10 ms; `restartDelay`.
     public var restartDelay: Interval
+    /// The part of its two entities in GBCS messages; `messages` in its file.
     public var messages: MessageSettings
 
     public init(name: String) {

@@ -2,6 +2,7 @@ import Crypto
 import GBCS
 import Radio
 import Wire
+import Zigbee
 
 /// The device's part in GBCS messages. Its tunnel hands each in through `heedMessage` and takes
 /// what is to be sent from `messages`.
@@ -17,7 +18,7 @@ extension HANDevice {
         case .activate(let hash, let party):
             let result = activateOnOrder(hash, by: party, at: now, into: &out)
             respond(
-                received.header, .activateFirmwareResponse(.executed(outcome(result))),
+                received.header, .activateFirmwareResponse(.executed(firmware.outcome(result))),
                 detail: UInt16(result.rawValue), &out)
         case .readVersion(let asked):
             respond(
@@ -28,16 +29,24 @@ extension HANDevice {
         }
     }
 
+    /// What comes through a tunnel of one that is about to restart would not outlast that.
+    func dropMessage(_ about: APSMessage, _ frame: [UInt8], into out: inout Outbox) {
+        var reader = ByteReader(frame.span)
+        guard about.cluster == ClusterID.tunneling, let header = try? ZCLHeader(parsing: &reader),
+            header.isClusterSpecific,
+            case .transferData? = try? TunnelCommand(
+                header.command, fromServer: header.fromServer, parsing: &reader)
+        else { return }
+        // A mailbox's answer begins with two bytes of its own, and may have no message.
+        let bytes = Array(frame[reader.offset...].dropFirst(tunnel.isClient ? 2 : 0))
+        if !bytes.isEmpty { out.noteDropped(bytes: bytes, .messageRestarting) }
+    }
+
     private mutating func respond(
         _ header: GroupingHeader, _ content: MessageContent, detail: UInt16,
         _ out: inout Outbox
     ) {
         messages?.respond(to: header, content, detail: detail, &out)
-    }
-
-    /// With the version that runs now: the new one, if it has just been activated.
-    private func outcome(_ result: ActivationResult) -> ActivationOutcome {
-        ActivationOutcome(result: result, version: firmware.running)
     }
 
     // MARK: - Trust
@@ -66,17 +75,8 @@ extension HANDevice {
     mutating func startMessages(into out: inout Outbox) {
         guard messages != nil else { return }
         messages?.reserve(&journal, &out)
-        isImageSpoilt = !runningImageVerifies(out.flash)
-    }
-
-    /// Whether what runs is still what was activated. What the flash no longer holds, because
-    /// another image has begun to arrive in its place, is not looked at.
-    private func runningImageVerifies(_ flash: FlashView) -> Bool {
-        guard let running = firmware.image, running.size > 0 else { return true }
-        guard Int(running.size) <= slotSize else { return false }
-        let image = try? FirmwareImage(
-            parsing: flash.read(slotStart, count: Int(running.size)), form: profile.type.imageForm)
-        return image?.manufacturerImageHash == running.hash
+        isImageSpoilt = !firmware.verifies(
+            in: out.flash, at: slotStart, slotSize: slotSize, form: profile.type.imageForm)
     }
 
     /// The clock has been set: what has happened meanwhile can be dated, and what was to be done
@@ -115,7 +115,7 @@ extension HANDevice {
             result = activateOnOrder(pending.hash, by: pending.originator, at: now, into: &out)
             if result == .success { return }
         }
-        let outcome = outcome(result)
+        let outcome = firmware.outcome(result)
         messages?.finishPending(outcome, &journal, &out)
     }
 
@@ -167,12 +167,15 @@ extension HANDevice {
     }
 
     /// The hash that a receipt names: that of the manufacturer image, or of everything behind the
-    /// OTA header where there is none to be found (assumption).
+    /// OTA header where there is none to be found (assumption); where there is no header either,
+    /// behind as many bytes as GBCS gives it.
     func receiptHash(_ bytes: [UInt8]) -> Digest256 {
         if let image = try? FirmwareImage(parsing: bytes, form: profile.type.imageForm) {
             return image.manufacturerImageHash
         }
-        return SHA256.digest(Array(bytes.dropFirst(60)))
+        let header = try? OTAHeader(parsing: bytes)
+        let length = header.map { Int($0.headerLength) } ?? OTAHeader.gbcsLength
+        return SHA256.digest(Array(bytes.dropFirst(length)))
     }
 
     /// CS09: a PPMID's activation has succeeded (0) or not (1).

@@ -32,7 +32,7 @@ extension CommunicationsHub {
         case .activate(let hash, _):
             let result = activateOwn(hash, at: now, into: &out)
             detail = result.rawValue
-            content = .activateFirmwareResponse(.executed(outcome(result)))
+            content = .activateFirmwareResponse(.executed(firmware.outcome(result)))
         case .readVersion(let asked):
             content = MessageApplication.version(firmware.running, asked: asked)
         case .addDevice(let command):
@@ -56,10 +56,6 @@ extension CommunicationsHub {
         gpf?.clock = time
     }
 
-    private func outcome(_ result: ActivationResult) -> ActivationOutcome {
-        ActivationOutcome(result: result, version: firmware.running)
-    }
-
     /// The result "other reason" of an access (IEC 62056-5-3).
     private static let otherReason: UInt8 = 250
 
@@ -78,7 +74,10 @@ extension CommunicationsHub {
         setClocks(at: now)
         chf?.reserve(&journal, &out)
         gpf?.reserve(&journal, &out)
-        if !runningImageVerifies(out.flash) { reportSpoiltImage(into: &out) }
+        let isWhole = firmware.verifies(
+            in: out.flash, at: ownAddress(firmware.image?.place ?? 0),
+            slotSize: profile.imageSlotSize, form: DeviceType.communicationsHub.imageForm)
+        if !isWhole { reportSpoiltImage(into: &out) }
         let running = firmware.running
         if chf?.noticesChange(to: running, &journal, &out) == true {
             chf?.log(.firmwareChanged, &journal, &out)
@@ -87,15 +86,6 @@ extension CommunicationsHub {
             gpf?.log(.firmwareChanged, &journal, &out)
         }
         runPending(at: now, into: &out)
-    }
-
-    private func runningImageVerifies(_ flash: FlashView) -> Bool {
-        guard let running = firmware.image, running.size > 0 else { return true }
-        guard Int(running.size) <= profile.imageSlotSize else { return false }
-        let bytes = flash.read(ownAddress(running.place), count: Int(running.size))
-        let form = DeviceType.communicationsHub.imageForm
-        let image = try? FirmwareImage(parsing: bytes, form: form)
-        return image?.manufacturerImageHash == running.hash
     }
 
     private mutating func reportSpoiltImage(into out: inout Outbox) {
@@ -139,7 +129,7 @@ extension CommunicationsHub {
             result = activateOwn(pending.hash, at: now, into: &out)
             if result == .success { return }
         }
-        let outcome = outcome(result)
+        let outcome = firmware.outcome(result)
         chf?.finishPending(outcome, &journal, &out)
     }
 
@@ -179,12 +169,16 @@ extension CommunicationsHub {
         endings.removeAll { $0.version == version && targets.contains($0.device) }
     }
 
-    /// CS14, 8F12: the device log has changed. Hashed link keys are empty before key
-    /// establishment.
+    /// CS14, 8F12: the device log has changed, or what it says of a link key. assumption: the hash
+    /// of a key that was established is its AES-MMO; there is none before. No setting.
     mutating func reportDeviceLog(at now: Instant, into out: inout Outbox) {
         guard chf != nil else { return }
         setClocks(at: now)
-        let entries = deviceLog.entries.map { DeviceLogAlert.Entry(device: $0.eui64) }
+        let entries = deviceLog.entries.map { entry in
+            let key = stack.establishedKey(with: entry.eui64)
+            return DeviceLogAlert.Entry(
+                device: entry.eui64, hashedLinkKey: key.map { AESMMO.hash($0.bytes).bytes } ?? [])
+        }
         let date = COSEMDateTime(chf?.generalizedTime ?? .never)
         chf?.send(
             .deviceLogAlert, to: .accessControlBroker, alert: .deviceLogChanged, &journal, &out

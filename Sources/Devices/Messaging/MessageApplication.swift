@@ -4,8 +4,9 @@ import Radio
 import Wire
 
 /// One entity's part in GBCS messages: takes commands, says what is to be done, makes responses
-/// and alerts. It does no I/O, and of firmware and device logs it knows nothing: whoever holds it
-/// does what a command asks for and says what came of it.
+/// and alerts. It does no I/O, and neither firmware nor a device log is its own: whoever holds it
+/// does what a command asks for and says what came of it. Of firmware it keeps the version that it
+/// last told of.
 public struct MessageApplication: Sendable {
     /// What a command that was let in asks of whoever holds the application.
     public enum Request: Sendable, Equatable {
@@ -19,8 +20,11 @@ public struct MessageApplication: Sendable {
 
     /// Keys of the journal's records.
     public struct Records: Sendable {
+        /// Counters, the firmware last told of and what is to be activated later.
         public var state: UInt8
+        /// The security log.
         public var log: UInt8
+        /// The supplier that has come in the place of the first.
         public var supplier: UInt8
 
         /// Three records from `first` on.
@@ -158,12 +162,12 @@ public struct MessageApplication: Sendable {
         do {
             message = try GBCSMessage(parsing: bytes)
         } catch {
-            out.note(.messageDropped, UInt64(DropReason.messageMalformed.rawValue))
+            out.noteDropped(nil, .messageMalformed)
             return nil
         }
         let header = message.header
         if let reason = refusal(of: message) {
-            note(.messageDropped, header, reason.rawValue, &out)
+            out.noteDropped(header, reason)
             if reason.isOfSecurity {
                 log(AlertCode(rawValue: settings.refusalCode), &journal, &out)
             }
@@ -175,10 +179,13 @@ public struct MessageApplication: Sendable {
         guard let content = try? MessageContent(of: message),
             Self.isProper(content, header)
         else {
-            note(.messageDropped, header, DropReason.messageBadContent.rawValue, &out)
+            out.noteDropped(header, .messageBadContent)
             return nil
         }
-        note(.messageReceived, header, 0, &out)
+        out.note(
+            .messageReceived, UInt64(header.otherInformation.messageCode.rawValue),
+            UInt64(header.kind.rawValue), header.originator.rawValue, header.recipient.rawValue,
+            header.counter)
         switch content {
         case .activateFirmware(let command):
             guard let moment = command.executionTime else {
@@ -231,7 +238,8 @@ public struct MessageApplication: Sendable {
     }
 
     /// Who may send this entity a command of this use case; nil if nobody may. assumption for who
-    /// may read versions: everybody whom the entity knows.
+    /// may read versions: everybody whom the entity knows but a transitional CoS, which may nothing
+    /// here.
     private func roles(for code: MessageCode) -> [Certificate.Role]? {
         let everybody: [Certificate.Role] = [
             .supplier, .networkOperator, .accessControlBroker, .wanProvider,
@@ -363,14 +371,14 @@ public struct MessageApplication: Sendable {
         if demanded.mac {
             // Whoever is not trusted is told nothing; its keys may have been replaced meanwhile.
             guard let whole = message.authenticated(with: self) else {
-                note(.messageDropped, header, DropReason.messageUnknownOriginator.rawValue, &out)
+                out.noteDropped(header, .messageUnknownOriginator)
                 return
             }
             message = whole
         }
         if outgoing.count >= settings.queueSize {
             outgoing.removeFirst()
-            out.note(.messageDropped, UInt64(DropReason.messageQueueFull.rawValue))
+            out.noteDropped(nil, .messageQueueFull)
         }
         outgoing.append(message.encoded())
         let code = header.otherInformation.messageCode
@@ -384,18 +392,6 @@ public struct MessageApplication: Sendable {
         outgoing.isEmpty ? nil : outgoing.removeFirst()
     }
 
-    private func note(
-        _ kind: EventKind, _ header: GroupingHeader, _ reason: UInt8, _ out: inout Outbox
-    ) {
-        let code = UInt64(header.otherInformation.messageCode.rawValue)
-        let (from, to) = (header.originator.rawValue, header.recipient.rawValue)
-        if kind == .messageDropped {
-            out.note(
-                kind, UInt64(reason), code, UInt64(header.kind.rawValue), from, to, header.counter)
-        } else {
-            out.note(kind, code, UInt64(header.kind.rawValue), from, to, header.counter)
-        }
-    }
 }
 
 extension MessageApplication: MessageKeys {
@@ -425,6 +421,25 @@ extension MessageApplication: MessageKeys {
 
     public var accessControlBrokers: [EUI64] {
         anchors.filter { $0.role == .accessControlBroker }.map(\.party)
+    }
+}
+
+extension Outbox {
+    /// Notes that a message went no further; of one that is not to be read, `header` is nil.
+    mutating func noteDropped(_ header: GroupingHeader?, _ reason: DropReason) {
+        guard let header else {
+            note(.messageDropped, UInt64(reason.rawValue))
+            return
+        }
+        note(
+            .messageDropped, UInt64(reason.rawValue),
+            UInt64(header.otherInformation.messageCode.rawValue), UInt64(header.kind.rawValue),
+            header.originator.rawValue, header.recipient.rawValue, header.counter)
+    }
+
+    /// Notes that a message, whatever its bytes, came for somebody who cannot heed it now.
+    mutating func noteDropped(bytes: [UInt8], _ reason: DropReason) {
+        noteDropped((try? GBCSMessage(parsing: bytes))?.header, reason)
     }
 }
 

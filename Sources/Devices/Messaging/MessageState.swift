@@ -4,10 +4,13 @@ import Wire
 
 /// A CS06 that was accepted for later.
 public struct PendingActivation: Sendable, Equatable {
+    /// SHA-256 of the manufacturer image that is to be activated.
     public var hash: Digest256
     /// The command's, which the alert repeats.
     public var counter: UInt64
+    /// Who has sent it, and gets the alert.
     public var originator: EUI64
+    /// From when on it is to be done, by the entity's own clock.
     public var due: UTCTime
 }
 
@@ -38,7 +41,7 @@ struct MessageState: Sendable, Equatable {
 
     mutating func hear(_ party: EUI64, _ counter: UInt64) {
         heard.removeAll { $0.party == party }
-        if heard.count == Self.heardLimit { heard.removeFirst() }
+        if heard.count >= Self.heardLimit { heard.removeFirst() }
         heard.append(Heard(party: party, counter: counter))
     }
 
@@ -65,6 +68,8 @@ struct MessageState: Sendable, Equatable {
     init(parsing bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes.span)
         reserved = try reader.u64("reserved counter")
+        // Beyond there is no room to count on; nobody comes so far.
+        guard reserved <= .max / 2 else { throw WireError(.invalid, "reserved counter", at: 0) }
         firmware = try reader.u32("firmware")
         if try reader.u8("pending") == 1 {
             pending = PendingActivation(
@@ -73,9 +78,7 @@ struct MessageState: Sendable, Equatable {
                 due: UTCTime(secondsSince2000: try reader.u32("due")))
         }
         while reader.remaining > 0 {
-            heard.append(
-                Heard(
-                    party: try reader.eui64("party"), counter: try reader.u64("counter")))
+            hear(try reader.eui64("party"), try reader.u64("counter"))
         }
     }
 }

@@ -10,8 +10,20 @@ public struct LinkKey: Sendable, Equatable {
     var reservedUpTo: UInt32
     /// The last counter taken from the partner; -1 for none.
     var lastCounter: Int64 = -1
-    /// Established with the partner, rather than made from an install code.
-    var isEstablished = false
+    /// Where the key comes from.
+    var origin = Origin.installCode
+
+    /// Where a link key comes from; raw values stand in snapshots.
+    enum Origin: UInt8, Sendable {
+        case installCode = 0
+        /// Established with the partner.
+        case established = 1
+        /// The same, before the partner was put in the device log anew: who joins anew may have
+        /// nothing but its install code, and who has never left still talks under this one.
+        case establishedBefore = 2
+    }
+
+    var isEstablished: Bool { origin != .installCode }
 
     public init(partner: EUI64, key: Key128, outgoingCounter: UInt32 = 0) {
         self.partner = partner
@@ -35,7 +47,9 @@ struct PendingTransmission: Sendable {
 struct APSLayer: Sendable {
     static let pendingLimit = 16
     static let duplicateLimit = 32
-    static let retiredLimit = 128
+    /// So few that a network of 64 devices, each with a key in use, still fits in one record of a
+    /// hub's journal, and more than a home has devices.
+    static let retiredLimit = 80
 
     private struct Seen {
         var source: ShortAddress
@@ -48,8 +62,11 @@ struct APSLayer: Sendable {
     var linkKeys: ContiguousArray<LinkKey> = []
     /// Keys that are not in use now, with their counters, which go on if a device comes back with
     /// the same key: of devices struck off the device log, and preconfigured ones in whose place
-    /// established ones have come. The last 128.
+    /// established ones have come.
     var retiredKeys: ContiguousArray<LinkKey> = []
+    /// With which counter a key begins of which nothing is known: none that is not kept any more,
+    /// and might be the same, has used it.
+    var forgottenCounter: UInt32 = 0
     private(set) var pending: ContiguousArray<PendingTransmission> = []
     private var seen: ContiguousArray<Seen> = []
     /// Where the oldest of them is once there are as many as are kept.

@@ -304,7 +304,7 @@ extension ZigbeeStack {
         }
         answerRejoin(child, status: 0, header, at: now, into: &out)
         if configuration.role == .coordinator {
-            authorise(child.eui64, child.address, at: now, into: &out)
+            authorise(child.eui64, child.address, isNew: false, at: now, into: &out)
         } else {
             sendLinkSecured(
                 .updateDevice(child.eui64, child.address, status: 3), to: .coordinator, at: now,

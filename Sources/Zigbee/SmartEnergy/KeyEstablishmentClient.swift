@@ -37,6 +37,8 @@ public struct KeyEstablishmentClient: Sendable {
     private let seed: Seed
     private var phase = Phase.resting
     private var deadline = Instant.distantFuture
+    /// When the next attempt with the partner may begin, after one that failed.
+    private var notBefore: Instant?
     public private(set) var partner: EUI64?
     /// Where the partner serves the cluster, once that is known.
     public private(set) var endpoint: UInt8?
@@ -60,10 +62,13 @@ public struct KeyEstablishmentClient: Sendable {
         if case .resting = phase { deadline <= now + settings.afterJoining } else { true }
     }
 
-    /// A key is to be established with this partner.
+    /// A key is to be established with this partner. If an attempt with it has come to nothing, the
+    /// next is due no earlier for that.
     public mutating func begin(with partner: EUI64, at now: Instant) {
+        let next = now + settings.afterJoining
+        let earliest = partner == self.partner ? notBefore : nil
         self.partner = partner
-        rest(until: now + settings.afterJoining)
+        rest(until: max(next, earliest ?? next))
     }
 
     /// Nothing more is to be done.
@@ -115,6 +120,7 @@ public struct KeyEstablishmentClient: Sendable {
         case (.confirmKey(let code), .awaitingConfirmation(let expected, let linkKey)):
             guard code.isSame(as: expected) else { return refuse(.badKeyConfirm, at: now) }
             stop()
+            notBefore = nil
             return .established(linkKey)
         case (.terminate(let terminate), _):
             return fail(
@@ -136,7 +142,9 @@ public struct KeyEstablishmentClient: Sendable {
         _ failure: KeyEstablishmentFailure, at now: Instant, wait: Interval = .zero,
         send command: KeyEstablishmentCommand? = nil
     ) -> Step {
-        rest(until: now + max(settings.retryInterval, wait))
+        let next = now + max(settings.retryInterval, wait)
+        notBefore = next
+        rest(until: next)
         return .failed(failure, send: command)
     }
 

@@ -9,10 +9,11 @@ extension ZigbeeStack {
     /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8,
     /// capability u8, timeout u8 (an index, 255 for none), key sequence u8, next incoming counter
     /// u32}; link keys u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1
-    /// u32, kind u8 (0 preconfigured, 1 established)}; addresses u8 x {address u16, EUI-64, kind u8
+    /// u32, kind u8 (0 preconfigured, 1 established, 2 established before
+    /// its partner was put in the device log anew)}; addresses u8 x {address u16, EUI-64, kind u8
     /// (0 unknown, 1 router, 2 end device, 3 sleeper)}; routes u8 x {destination u16, next hop
     /// u16}; parents u8 x {device u64, router u64}; only where there are some, retired link keys u8
-    /// x {as link keys}. A key of sixteen zeros is none.
+    /// x {as link keys}, and a u32 if it is not 0, the counter with which a new key begins. A key of sixteen zeros is none.
     public func snapshot(into bytes: inout ByteBuilder) {
         bytes.removeAll()
         bytes.put(4, 1)
@@ -57,7 +58,10 @@ extension ZigbeeStack {
             bytes.put(entry.device.rawValue, 8)
             bytes.put(entry.router.rawValue, 8)
         }
-        if !aps.retiredKeys.isEmpty { Self.put(aps.retiredKeys[...], into: &bytes) }
+        if !aps.retiredKeys.isEmpty || aps.forgottenCounter > 0 {
+            Self.put(aps.retiredKeys[...], into: &bytes)
+        }
+        if aps.forgottenCounter > 0 { bytes.put(UInt64(aps.forgottenCounter), 4) }
     }
 
     private static func put(
@@ -69,7 +73,7 @@ extension ZigbeeStack {
             bytes.put(key.key)
             bytes.put(UInt64(key.reservedUpTo), 4)
             bytes.put(UInt64(key.lastCounter + 1), 4)
-            bytes.put(key.isEstablished ? 1 : 0, 1)
+            bytes.put(UInt64(key.origin.rawValue), 1)
         }
     }
 
@@ -79,11 +83,10 @@ extension ZigbeeStack {
         let counter = try reader.u32("link key counter")
         var link = LinkKey(partner: partner, key: key, outgoingCounter: counter)
         link.lastCounter = Int64(try reader.u32("last link counter")) - 1
-        let kind = try reader.u8("link key kind")
-        guard kind <= 1 else {
+        guard let origin = LinkKey.Origin(rawValue: try reader.u8("link key kind")) else {
             throw WireError(.invalid, "link key kind", at: reader.offset - 1)
         }
-        link.isEstablished = kind == 1
+        link.origin = origin
         return link
     }
 
@@ -163,12 +166,14 @@ extension ZigbeeStack {
             trustCentre.setParent(of: device, try reader.eui64("its parent"))
         }
         aps.retiredKeys.removeAll()
+        aps.forgottenCounter = 0
         if reader.remaining > 0 {
-            let count = Int(try reader.u8("retired key count"))
-            guard (1...APSLayer.retiredLimit).contains(count) else {
-                throw WireError(.invalid, "retired key count", at: reader.offset - 1)
-            }
-            for _ in 0..<count { aps.retiredKeys.append(try Self.linkKey(&reader)) }
+            // Of more than are kept, the oldest go.
+            for _ in 0..<(try reader.u8("retired key count")) { retire(try Self.linkKey(&reader)) }
+        }
+        if reader.remaining > 0 {
+            aps.forgottenCounter = max(
+                aps.forgottenCounter, try reader.u32("forgotten link key counter"))
         }
         try reader.end(after: "retired link keys")
         // Every start has sequence numbers of its own: those of the one before are still

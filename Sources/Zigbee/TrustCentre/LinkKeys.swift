@@ -24,22 +24,55 @@ extension ZigbeeStack {
     }
 
     /// Keeps a preconfigured link key for a partner, replacing another one it had; an unchanged key
-    /// keeps its counters. One that was established with the partner stays, also if the partner was
-    /// gone meanwhile.
-    public mutating func setLinkKey(_ key: Key128, partner: EUI64) {
-        if let index = aps.linkKey(with: partner) {
-            guard aps.linkKeys[index].key != key, !aps.linkKeys[index].isEstablished else { return }
-            aps.linkKeys[index] =
-                takeRetired(key, of: partner) ?? LinkKey(partner: partner, key: key)
-        } else if let index = aps.retiredKeys.firstIndex(where: {
-            $0.partner == partner && $0.isEstablished
-        }) {
-            aps.linkKeys.append(aps.retiredKeys.remove(at: index))
-        } else {
-            aps.linkKeys.append(
-                takeRetired(key, of: partner) ?? LinkKey(partner: partner, key: key))
+    /// keeps its counters.
+    ///
+    /// One that was established with the partner stays in use, also if the partner was gone
+    /// meanwhile: whoever never heard of that still talks under it. With `replacingEstablished` it
+    /// is put away instead.
+    public mutating func setLinkKey(
+        _ key: Key128, partner: EUI64, replacingEstablished: Bool = false
+    ) {
+        let index = aps.linkKey(with: partner)
+        let old = index.map { aps.linkKeys[$0] }
+        if let old, old.isEstablished, !replacingEstablished { return }
+        let before =
+            replacingEstablished ? nil : takeRetired { $0.partner == partner && $0.isEstablished }
+        if before == nil, old?.key == key { return }
+        var link =
+            takeRetired { $0.partner == partner && $0.key == key && !$0.isEstablished }
+            ?? LinkKey(partner: partner, key: key, outgoingCounter: aps.forgottenCounter)
+        if let old {
+            if old.key == key { link = old } else { retire(old) }
         }
+        if var before {
+            before.origin = .establishedBefore
+            retire(link)
+            link = before
+        }
+        if let index { aps.linkKeys[index] = link } else { aps.linkKeys.append(link) }
         requestSave()
+    }
+
+    /// Puts the install code's link key of a device in use while it is sent the network key to join
+    /// anew, if the one in use was established before it was put in the device log anew: it may
+    /// have lost that one. All else that it says is under the other until it has established
+    /// another, so that nobody who only claims to be it takes its key away.
+    ///
+    /// Returns for `exchangeKeys` where the other one is meanwhile; nil if nothing was done.
+    mutating func exchangeForJoining(_ index: Int) -> Int? {
+        let link = aps.linkKeys[index]
+        guard link.origin == .establishedBefore,
+            let other = aps.retiredKeys.firstIndex(where: {
+                $0.partner == link.partner && !$0.isEstablished
+            })
+        else { return nil }
+        exchangeKeys(index, other)
+        return other
+    }
+
+    /// Puts a retired key in use, and the one that was used in its place.
+    mutating func exchangeKeys(_ index: Int, _ retired: Int) {
+        swap(&aps.linkKeys[index], &aps.retiredKeys[retired])
     }
 
     /// A link key was established with a partner: from now on it is used instead of the one there
@@ -47,7 +80,8 @@ extension ZigbeeStack {
     /// nothing but its install code.
     public mutating func establishLinkKey(_ key: Key128, partner: EUI64) {
         var link = LinkKey(partner: partner, key: key)
-        link.isEstablished = true
+        link.origin = .established
+        aps.retiredKeys.removeAll { $0.partner == partner && $0.isEstablished }
         if let index = aps.linkKey(with: partner) {
             let old = aps.linkKeys[index]
             aps.linkKeys[index] = link
@@ -81,17 +115,29 @@ extension ZigbeeStack {
         if let index = aps.linkKey(with: .unknown) { aps.linkKeys[index].partner = partner }
     }
 
-    /// Of each partner one key of each kind is kept.
+    /// Of each partner one key of each kind is kept. Where there is no room, established ones go
+    /// first: another is established in their place, but an install code's key is always the same.
     mutating func retire(_ link: LinkKey) {
-        aps.retiredKeys.removeAll {
+        while let index = aps.retiredKeys.firstIndex(where: {
             $0.partner == link.partner && $0.isEstablished == link.isEstablished
+        }) {
+            forget(aps.retiredKeys.remove(at: index))
         }
-        if aps.retiredKeys.count == APSLayer.retiredLimit { aps.retiredKeys.removeFirst() }
+        if aps.retiredKeys.count >= APSLayer.retiredLimit {
+            let oldest = aps.retiredKeys.firstIndex { $0.isEstablished } ?? 0
+            forget(aps.retiredKeys.remove(at: oldest))
+        }
         aps.retiredKeys.append(link)
     }
 
-    private mutating func takeRetired(_ key: Key128, of partner: EUI64) -> LinkKey? {
-        let index = aps.retiredKeys.firstIndex { $0.partner == partner && $0.key == key }
-        return index.map { aps.retiredKeys.remove(at: $0) }
+    /// A key from an install code may come again, and its counters must not.
+    private mutating func forget(_ link: LinkKey) {
+        guard !link.isEstablished else { return }
+        aps.forgottenCounter = max(
+            aps.forgottenCounter, max(link.outgoingCounter, link.reservedUpTo))
+    }
+
+    private mutating func takeRetired(_ isMeant: (LinkKey) -> Bool) -> LinkKey? {
+        aps.retiredKeys.firstIndex(where: isMeant).map { aps.retiredKeys.remove(at: $0) }
     }
 }

@@ -164,8 +164,11 @@ extension ZigbeeStack {
 
     /// The trust centre lets a device in, or back in. If it has not left yet it may stay, unless
     /// its router has been told already.
-    public mutating func admitDevice(_ device: EUI64, key: Key128, into out: inout Outbox) {
-        setLinkKey(key, partner: device)
+    /// `replacingEstablished` as of `setLinkKey`.
+    public mutating func admitDevice(
+        _ device: EUI64, key: Key128, replacingEstablished: Bool = false, into out: inout Outbox
+    ) {
+        setLinkKey(key, partner: device, replacingEstablished: replacingEstablished)
         trustCentre.forgetTold(device)
         mac.forgetRemoval(of: device)
         for address in [address(of: device), strays[device]?.address] {

@@ -200,7 +200,7 @@ extension ZigbeeStack {
             requestSave()
             return
         }
-        authorise(eui64, device.address, at: now, into: &out)
+        authorise(eui64, device.address, isNew: true, at: now, into: &out)
     }
 
     /// A router speaks of a device: it has let it associate, or back in, with or without the
@@ -253,11 +253,13 @@ extension ZigbeeStack {
                     capability: CapabilityInformation(rawValue: 0), router: speaker))
         }
         guard status == 1 || status == 3, let key = network.key else { return }
+        let other = status == 1 ? exchangeForJoining(index) : nil
         var inner = FrameBuffer()
         let isSealed = appendSealed(
             .transportNetworkKey(
                 key, sequence: network.keySequence, destination: eui64,
                 source: configuration.eui64), linkKey: index, to: &inner)
+        if let other { exchangeKeys(index, other) }
         guard isSealed else {
             out.drop(.counterSpent, from: address)
             return
@@ -291,8 +293,11 @@ extension ZigbeeStack {
             isSleepy: entry?.isSleepy ?? neighbour?.isSleepyChild ?? false, at: now, into: &out)
     }
 
+    /// Sends a device the network key, under its own link key, if it is in the device log. `isNew`
+    /// for one that joins anew, and has nothing of the network yet.
     mutating func authorise(
-        _ eui64: EUI64, _ address: ShortAddress, at now: Instant, into out: inout Outbox
+        _ eui64: EUI64, _ address: ShortAddress, isNew: Bool, at now: Instant,
+        into out: inout Outbox
     ) {
         guard let key = network.key, let index = aps.linkKey(with: eui64) else {
             out.note(
@@ -306,7 +311,9 @@ extension ZigbeeStack {
         let command = APSCommand.transportNetworkKey(
             key, sequence: network.keySequence, destination: eui64,
             source: configuration.eui64)
+        let other = isNew ? exchangeForJoining(index) : nil
         sendKey(command, to: address, linkKey: index, secured: false, at: now, into: &out)
+        if let other { exchangeKeys(index, other) }
         requestSave()
         indicate(.keySent(eui64, address))
     }
