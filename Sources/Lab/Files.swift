@@ -91,17 +91,17 @@ public enum Files {
     public static func replace(
         _ bytes: [UInt8], at path: String, mode: mode_t = 0o644, isSafe: Bool = false
     ) throws(FileError) {
-        // Two processes may be about the same file; neither takes the other's for its own.
-        let partial = "\(path).\(getpid()).part"
-        unlink(partial)
+        let partial = "\(path).part"
+        let descriptor = try openPartial(partial, mode: mode)
         do throws(FileError) {
-            try write(
-                bytes, to: partial, how: O_CREAT | O_EXCL, mode: mode, isSafe: isSafe)
+            try write(bytes, to: descriptor, partial, isSafe: isSafe)
             guard rename(partial, path) == 0 else { throw writeError(path) }
         } catch {
             unlink(partial)
+            close(descriptor)
             throw error
         }
+        guard close(descriptor) == 0 else { throw writeError(path) }
         guard isSafe else { return }
         let slash = path.lastIndex(of: "/")
         let folder = open(
@@ -112,35 +112,70 @@ public enum Files {
         close(folder)
     }
 
+    /// An empty file of this process's alone, until it is closed. What a process left there that
+    /// was killed is used again; whoever else is about the same file is waited for.
+    private static func openPartial(_ path: String, mode: mode_t) throws(FileError) -> Int32 {
+        while true {
+            let descriptor = open(
+                path, O_WRONLY | O_CLOEXEC | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode)
+            guard descriptor >= 0 else { throw writeError(path) }
+            var (mine, there) = (stat(), stat())
+            var locked = flock(descriptor, LOCK_EX)
+            while locked != 0, errno == EINTR { locked = flock(descriptor, LOCK_EX) }
+            guard locked == 0, fstat(descriptor, &mine) == 0 else {
+                let error = writeError(path)
+                close(descriptor)
+                throw error
+            }
+            // Whoever was waited for has given it its name, or removed it.
+            guard lstat(path, &there) == 0, mine.st_ino == there.st_ino,
+                mine.st_dev == there.st_dev
+            else {
+                close(descriptor)
+                continue
+            }
+            guard mine.st_mode & S_IFMT == S_IFREG, mine.st_uid == geteuid(), mine.st_nlink == 1
+            else {
+                close(descriptor)
+                throw .unwritable(
+                    path, reason: "it is there and not a file of one's own; remove it")
+            }
+            // What was left may be open to more than this is for.
+            guard fchmod(descriptor, mine.st_mode & mode) == 0, ftruncate(descriptor, 0) == 0 else {
+                let error = writeError(path)
+                close(descriptor)
+                throw error
+            }
+            return descriptor
+        }
+    }
+
     /// Replaces the content of a file, or makes it.
     public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
-        try write(bytes, to: path, how: O_CREAT | O_TRUNC, mode: 0o644, isSafe: false)
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_CREAT | O_TRUNC, 0o644)
+        guard descriptor >= 0 else { throw writeError(path) }
+        do throws(FileError) {
+            try write(bytes, to: descriptor, path, isSafe: false)
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        guard close(descriptor) == 0 else { throw writeError(path) }
     }
 
     private static func write(
-        _ bytes: [UInt8], to path: String, how: Int32, mode: mode_t, isSafe: Bool
+        _ bytes: [UInt8], to descriptor: Int32, _ path: String, isSafe: Bool
     ) throws(FileError) {
-        let descriptor = open(path, O_WRONLY | O_CLOEXEC | how, mode)
-        guard descriptor >= 0 else { throw writeError(path) }
         var written = 0
         while written < bytes.count {
             let count = bytes[written...].withUnsafeBytes {
                 Glibc.write(descriptor, $0.baseAddress, $0.count)
             }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                let error = writeError(path)
-                close(descriptor)
-                throw error
-            }
+            guard count >= 0 else { throw writeError(path) }
             written += count
         }
-        guard !isSafe || fsync(descriptor) == 0 else {
-            let error = writeError(path)
-            close(descriptor)
-            throw error
-        }
-        guard close(descriptor) == 0 else { throw writeError(path) }
+        guard !isSafe || fsync(descriptor) == 0 else { throw writeError(path) }
     }
 
     /// True if `path` is a folder.

@@ -7,11 +7,13 @@ final class RunKeys {
     private let folder: OutputFolder?
     private let linkKeys: [(key: Key128, label: String)]
     private let names: [EUI64: String]
+    /// The network keys so far, the last of them.
     private var networkKeys: [Key128] = []
     /// The link keys established so far, the last of them.
     private var established: [(key: Key128, label: String)] = []
-    /// How many of these are kept: more than a home has devices, however often each begins anew.
-    private static let establishedLimit = 1024
+    /// How many of each of these are kept: more than a home has devices, however often each begins
+    /// anew.
+    private static let limit = 1024
     /// The first thing that went wrong while a run went on.
     private(set) var trouble: EvidenceError?
 
@@ -30,6 +32,7 @@ final class RunKeys {
     /// Writes them again if the network key is new.
     func learn(_ networkKey: Key128) {
         guard !networkKeys.contains(networkKey) else { return }
+        if networkKeys.count == Self.limit { networkKeys.removeFirst() }
         networkKeys.append(networkKey)
         rewrite()
     }
@@ -37,7 +40,7 @@ final class RunKeys {
     /// The same for a link key that a device has established with the hub.
     func learn(_ linkKey: Key128, of device: EUI64) {
         guard !established.contains(where: { $0.key == linkKey }) else { return }
-        if established.count == Self.establishedLimit { established.removeFirst() }
+        if established.count == Self.limit { established.removeFirst() }
         let name = names[device] ?? device.description
         established.append((linkKey, "\(name) established link key"))
         rewrite()
