@@ -80,10 +80,7 @@ struct HostilePeerTests {
         // What follows is read from its beginning again.
         stranger.send(Self.hello)
         #expect(stranger.welcome()?.index == 2)
-        stranger.send { $0.leave() }
-        air.awaitLoss(of: "X")
-        air.join()
-        #expect(air.finish() == LiveAir.undisturbed)
+        #expect(air.finish(after: stranger) == LiveAir.undisturbed)
     }
 
     @Test("more than a mebibyte at once loses its connection, and the air goes on")
@@ -115,10 +112,7 @@ struct HostilePeerTests {
         let again = RawPeer(air.endpoints.node)
         again.send(Self.hello)
         #expect(again.welcome() != nil)
-        again.send { $0.leave() }
-        air.awaitLoss(of: "X")
-        air.join()
-        #expect(air.finish() == LiveAir.undisturbed)
+        #expect(air.finish(after: again) == LiveAir.undisturbed)
     }
 
     @Test("a name for itself that is too long is told so, and a short one will do")
@@ -135,10 +129,7 @@ struct HostilePeerTests {
         let short = RawPeer(air.endpoints.node, name: String(repeating: "n", count: 32))
         short.send(Self.hello)
         #expect(short.welcome() != nil)
-        short.send { $0.leave() }
-        air.awaitLoss(of: "X")
-        air.join()
-        #expect(air.finish() == LiveAir.undisturbed)
+        #expect(air.finish(after: short) == LiveAir.undisturbed)
     }
 
     /// What a member who has a turn may not say, and what the air says to that.

@@ -76,9 +76,20 @@ final class LiveAir: @unchecked Sendable {
 
     /// Waits until the air knows that a member is gone: its place is free.
     func awaitLoss(of name: String) {
-        for _ in 0..<60_000 where !log.all.contains(where: { $0.hasPrefix("\(name) is gone") }) {
+        for _ in 0..<60_000 {
+            if log.all.contains(where: { $0.hasPrefix("\(name) is gone") }) { return }
             usleep(2_000)
         }
+        Issue.record("\(name) is not gone")
+    }
+
+    /// Lets a stranger leave the place of X to an honest node, and the run come to its end: the
+    /// evidence of A and B.
+    func finish(after stranger: RawPeer) -> [String] {
+        stranger.send { $0.leave() }
+        awaitLoss(of: "X")
+        join()
+        return finish()
     }
 
     /// Lets the run end and waits for that: the evidence of A and B.

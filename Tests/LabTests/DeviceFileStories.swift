@@ -82,7 +82,7 @@ struct DeviceFileStories {
             },
         ]
         let told = try Told(
-            Homes.home([esme]), images: images,
+            Homes.home([esme], hub: Homes.hub(firmware: 0x0200_0000)), images: images,
             [
                 .join(devices: ["ESME"]), .deliver(image: "main", to: ["ESME"]),
                 .wait(.minutes(30)), .deliver(image: "radio", to: ["ESME"]),
@@ -93,6 +93,9 @@ struct DeviceFileStories {
             told.events("downloadServed").map { $0["status"] as? String }
                 == ["REQUIRE_MORE_IMAGE", "SUCCESS"])
         #expect(told.events("otaVerified").count == 2)
+        // That a part has come is neither a success nor a failure.
+        let alerts = told.events("messageSent").filter { $0["code"] as? String == "0x0128" }
+        #expect(alerts.map { $0["detail"] as? String } == ["0x8F8A"])
         // What an order must name is the first file's hash.
         let live = LiveHome(
             Homes.home([esme]), images: images,

@@ -15,7 +15,9 @@ enum Homes {
         return P256.PrivateKey.generate(from: &stream)
     }
 
-    static func hub(firmware: UInt32 = 0x0100_0000) -> HomeHub {
+    static func hub(
+        firmware: UInt32 = 0x0100_0000, change: (inout HubProfile) -> Void = { _ in }
+    ) -> HomeHub {
         var profile = HubProfile(name: "hub")
         profile.manufacturer = 0xFFF3
         profile.imageType = 0x0010
@@ -24,6 +26,7 @@ enum Homes {
             FirmwareRange(0x0100_0000...0x01FF_FFFF, HubCapabilities(delivers: [.esme, .gsme])),
             FirmwareRange(0x0200_0000...UInt32.max, HubCapabilities()),
         ]
+        change(&profile)
         return HomeHub(
             name: "CH", profile: profile, eui64: EUI64(0x00AA_0000_0000_0001),
             firmware: firmware, signer: supplier.publicKey)

@@ -76,16 +76,23 @@ struct KeyEstablishmentStories {
         }
     }
 
-    @Test("what a device says of firmware before it has established a key is dropped")
-    func tooEarly() throws {
+    /// An ESME that waits with its key, and asks for an image two seconds after it has joined.
+    private static func earlyQuery(isRequired: Bool) -> LiveHome {
         let late = Homes.device(.esme) { $0.keyEstablishment.afterJoining = .seconds(5) }
-        let live = LiveHome(Self.home([late]), images: [], [.join(devices: ["ESME"])])
+        let home = home([late]) { $0.hub.profile.requiresEstablishedKeys = isRequired }
+        let live = LiveHome(home, images: [], [.join(devices: ["ESME"])])
         live.run(untilEvent: .joined, of: 1)
         live.run(for: .seconds(2))
         let query = ZCLHeader(
             isClusterSpecific: true, fromServer: false, disableDefaultResponse: true, sequence: 1,
             command: 1)
         live.send(query, [0, 0xF1, 0xFF, 1, 0, 0, 0, 0, 1], from: 1, to: 0)
+        return live
+    }
+
+    @Test("what a device says of firmware before it has established a key is dropped")
+    func tooEarly() throws {
+        let live = Self.earlyQuery(isRequired: true)
         live.run(for: .seconds(1))
         let reasons = live.events(.dropped).filter { $0.node == 0 }.map { $0.values[0] }
         #expect(reasons.contains(UInt64(DropReason.keyNotEstablished.rawValue)))
@@ -96,17 +103,7 @@ struct KeyEstablishmentStories {
 
     @Test("a hub that does not require established keys answers under the install code's till then")
     func notRequired() throws {
-        let late = Homes.device(.esme) { $0.keyEstablishment.afterJoining = .seconds(5) }
-        let home = Self.home([late]) {
-            $0.hub.profile.requiresEstablishedKeys = false
-        }
-        let live = LiveHome(home, images: [], [.join(devices: ["ESME"])])
-        live.run(untilEvent: .joined, of: 1)
-        live.run(for: .seconds(2))
-        let query = ZCLHeader(
-            isClusterSpecific: true, fromServer: false, disableDefaultResponse: true, sequence: 1,
-            command: 1)
-        live.send(query, [0, 0xF1, 0xFF, 1, 0, 0, 0, 0, 1], from: 1, to: 0)
+        let live = Self.earlyQuery(isRequired: false)
         live.run(untilEvent: .imageWithheld, of: 0)
         #expect(live.events(.linkKeyEstablished).isEmpty)
     }
@@ -128,39 +125,32 @@ struct KeyEstablishmentStories {
         #expect(played.events("linkKeyEstablished", at: "ESME").count == 1)
     }
 
-    @Test("a power cut at any moment leaves a device with a key that it shares with its hub")
-    func powerCuts() throws {
-        let device = Homes.device(.esme)
+    @Test(
+        "a power cut of either side at any moment leaves both with the same key, old or new",
+        arguments: [0, 1])
+    func powerCuts(side: Int) throws {
+        let device = Homes.device(.esme) {
+            if side == 0 { $0.keyEstablishment.retryInterval = .seconds(40) }
+        }
+        var seen: Set<Bool> = []
         for moment in stride(from: 40, through: 160, by: 6) {
             let home = Self.home([device])
             let live = LiveHome(home, images: [], [.join(devices: ["ESME"])])
             live.run(untilEvent: .joined, of: 1)
             live.run(for: .milliseconds(Int64(moment)))
-            live.restart(1)
+            live.restart(side)
+            let hadKey = live.events(.linkKeyEstablished).contains { $0.node == side }
+            seen.insert(hadKey)
             live.run(untilEvent: .otaServerFound, of: 1)
             let hubs = try #require(live.stack(0)?.establishedKey(with: device.eui64))
             #expect(live.stack(1)?.establishedKey(with: home.hub.eui64) == hubs)
             // It has asked, and was answered, under that key.
             live.run(untilEvent: .imageWithheld, of: 0)
         }
+        #expect(seen == [false, true])
     }
 
-    @Test("a power cut of the hub's at any moment does the same")
-    func hubsPowerCuts() throws {
-        let device = Homes.device(.esme) { $0.keyEstablishment.retryInterval = .seconds(40) }
-        for moment in stride(from: 60, through: 140, by: 8) {
-            let home = Self.home([device])
-            let live = LiveHome(home, images: [], [.join(devices: ["ESME"])])
-            live.run(untilEvent: .joined, of: 1)
-            live.run(for: .milliseconds(Int64(moment)))
-            live.restart(0)
-            live.run(untilEvent: .imageWithheld, of: 0)
-            let hubs = try #require(live.stack(0)?.establishedKey(with: device.eui64))
-            #expect(live.stack(1)?.establishedKey(with: home.hub.eui64) == hubs)
-        }
-    }
-
-    @Test("a key stays through a restart of either side, and through being struck off and put back")
+    @Test("a key stays through a restart of either side; one that was put back establishes another")
     func kept() throws {
         let home = Self.home([Homes.device(.esme), Homes.device(.gsme)])
         let played = try Played(
@@ -174,9 +164,40 @@ struct KeyEstablishmentStories {
             ] + Stories.update("ESME"), named: "key-establishment-kept")
         #expect(played.result.failure == nil)
         #expect(try played.complaints().isEmpty)
-        for name in ["ESME", "GSME"] {
-            #expect(played.events("linkKeyEstablished", at: name).count == 1)
-        }
+        #expect(played.events("linkKeyEstablished", at: "ESME").count == 2)
+        #expect(played.events("linkKeyEstablished", at: "GSME").count == 1)
+    }
+
+    @Test("a device that has lost everything joins again once it is put in the device log anew")
+    func lostEverything() throws {
+        let device = Homes.device(.esme)
+        let home = Self.home([device])
+        let live = LiveHome(home, images: [], [.join(devices: ["ESME"])])
+        live.run(untilEvent: .otaServerFound, of: 1)
+        let first = try #require(live.stack(0)?.establishedKey(with: device.eui64))
+        // Both areas of its journal.
+        for page in 0..<4 { live.erase(page: page, of: 1) }
+        live.run(for: .seconds(1))
+        live.restart(1)
+        live.run(for: .seconds(1))
+        live.give(.order(.permitJoining(.hours(1))), to: 0)
+        live.run(for: .hours(1))
+        // Nobody who only has its install code is let in for that.
+        #expect(live.events(.joined).count { $0.node == 1 } == 1)
+        let reasons = live.events(.dropped).filter { $0.node == 1 }.map { $0.values[0] }
+        #expect(reasons.contains(UInt64(DropReason.apsBadMIC.rawValue)))
+
+        live.give(.order(.removeDevice(device.eui64)), to: 0)
+        live.give(.order(.addDevice(device.eui64, linkKey: device.installCode.linkKey)), to: 0)
+        // Its key from before is not taken away for somebody's claim to be it.
+        #expect(live.stack(0)?.establishedKey(with: device.eui64) == first)
+        live.run(untilEvent: .joined, of: 1, count: 2)
+        live.run(untilEvent: .linkKeyEstablished, of: 0, count: 2)
+        live.run(untilEvent: .otaServerFound, of: 1, count: 2)
+        let second = try #require(live.stack(0)?.establishedKey(with: device.eui64))
+        #expect(second != first)
+        #expect(live.stack(1)?.establishedKey(with: home.hub.eui64) == second)
+        live.run(untilEvent: .imageWithheld, of: 0, count: 2)
     }
 
     @Test("a hub that is busy says so, and everybody comes to a key after a while")
@@ -191,7 +212,9 @@ struct KeyEstablishmentStories {
         #expect(played.result.failure == nil)
         #expect(try played.complaints().isEmpty)
         #expect(played.events("linkKeyEstablished", at: "CH").count == 4)
-        for line in played.events("linkKeyRefused") {
+        let refused = played.events("linkKeyRefused")
+        #expect(!refused.isEmpty)
+        for line in refused {
             #expect(line.contains("\"noResources\""))
         }
     }

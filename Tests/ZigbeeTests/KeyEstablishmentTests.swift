@@ -95,6 +95,21 @@ struct KeyBench {
 
 @Suite("Key Establishment between two machines")
 struct KeyEstablishmentTests {
+    @Test("a rejoin does not bring the next attempt forward, another partner does")
+    func patience() throws {
+        var bench = try KeyBench()
+        let soon = bench.client.settings.afterJoining
+        #expect(bench.client.step(at: bench.now) == .find)
+        _ = bench.client.found(nil, at: bench.now)
+        let next = bench.now + bench.client.settings.retryInterval
+        #expect(bench.client.nextDeadline == next)
+        bench.now = bench.now + .seconds(1)
+        bench.client.begin(with: KeyBench.hub, at: bench.now)
+        #expect(bench.client.nextDeadline == next)
+        bench.client.begin(with: EUI64(0x1234), at: bench.now)
+        #expect(bench.client.nextDeadline == bench.now + soon)
+    }
+
     @Test("a device and its hub come to the same link key", arguments: CBKESuite.allCases)
     func established(suite: CBKESuite) throws {
         var bench = try KeyBench(suite)
