@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Nodes that are not ours, in a home whose other members are.
@@ -36,11 +37,11 @@ struct ForeignNodeTests {
             try String(contentsOfFile: lines, encoding: .utf8).split(separator: "\n").count < 200)
     }
 
-    @Test("a C node takes a place in the roster, hears the hub's beacon and associates")
+    @Test("the C example takes the network key by its install code and announces itself")
     func c() throws {
         let run = try LiveRun(
             """
-              - join: [ESME]
+              - join: [ESME, PPMID]
                 within: 10 min
               - wait: 3 min
             """, ["--without", "PPMID"])
@@ -54,16 +55,34 @@ struct ForeignNodeTests {
             compiler,
             [
                 "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-O2", "-o",
-                program, "Tools/c/example_node.c", "-lzmq",
+                program, "Tools/c/example_node.c", "-lzmq", "-lcrypto",
             ], in: RunHan.root)
         try #require(build.code == 0, "\(build.errors)")
         let node = try RunHan.run(
-            program, [try run.endpoint(), "PPMID", "0247420000000103"], timeout: 120)
+            program,
+            [
+                try run.endpoint(), "PPMID", "0247420000000103",
+                "D7DECF3ED55B2AFC922B4444D7A284469FA8",
+            ], timeout: 120)
         #expect(node.code == 0, "\(node.errors)")
-        #expect(node.output.contains("on channel 11") && node.output.contains("associated as 0x"))
-        #expect(run.wait().code == 0)
-        #expect(
-            try run.events("associated").contains { $0.contains("PPMID") })
+        #expect(node.output.contains("on channel 11") && node.output.contains("joined PAN 0x"))
+        let result = run.wait()
+        #expect(result.code == 0, "\(result.errors)")
+        #expect(try run.events("associated").contains { $0.contains("PPMID") })
+        // The hub has opened what it announced with the key that it sent it.
+        let announced = try run.events("deviceAnnounced").filter {
+            $0.contains(#""node":"CH""#) && $0.contains(#""device":"0247420000000103""#)
+        }
+        #expect(announced.count == 1)
+        let verdict = try Tshark.judge(
+            capture: run.folder.path + "/out/trace.pcapng", keys: run.folder.path + "/out")
+        #expect(verdict.complaints == [])
+        // An install code has 18 bytes.
+        let other = try RunHan.run(program, ["ipc:///tmp/none", "PPMID", "0247420000000103", "D7"])
+        #expect(other.code == 64 && other.errors.contains("INSTALL-CODE"))
+        let source = try String(
+            contentsOfFile: RunHan.root + "/Tools/c/example_node.c", encoding: .utf8)
+        #expect(source.split(separator: "\n").count < 400)
     }
 
     @Test("--without must name a member, and needs processes")
