@@ -105,8 +105,46 @@ extension AirService {
         if let absence = absence(of: request.body, in: world) {
             return turnDown(request.number, of: peer, absence.code, absence.text)
         }
+        if let trouble = trouble(with: request.body, of: peer, in: world) {
+            return turnDown(request.number, of: peer, trouble.code, trouble.text)
+        }
         world.orders.append((request, peer))
         if world.pace != .virtual || world.air.isSettled { carryOutOrders(of: world) }
+    }
+
+    /// So long after the last part of an image nobody counts on the next, in seconds of the
+    /// machine's clock.
+    private static var deliveryPatience: Double { 5 }
+
+    /// What cannot be sent, or not now. A hub takes one image at a time, and would give up the one
+    /// that a client is sending for the one that another begins.
+    private func trouble(
+        with body: ControlRequest.Body, of peer: PeerName, in world: AirWorld
+    ) -> (code: AirErrorCode, text: String)? {
+        let wall = WallClock.seconds()
+        let current = world.delivery
+        switch body {
+        case .inject(_, let psdu) where psdu.isEmpty:
+            return (.malformed, "a frame has at least one byte")
+        case .wan(.beginImage(let delivery, _, _, _)):
+            if let current, current.peer != peer,
+                wall - current.heard < Self.deliveryPatience
+                    || world.orders.contains(where: { $0.peer == current.peer })
+            {
+                return (
+                    .busy,
+                    "somebody else is sending delivery \(current.number) to the hub; ask again "
+                        + "when it is there"
+                )
+            }
+            world.delivery = (delivery, peer, wall)
+        case .wan(.imageChunk(let delivery, _, _)):
+            if current?.peer == peer, current?.number == delivery { world.delivery?.heard = wall }
+        case .wan(.endImage(let delivery)):
+            if current?.peer == peer, current?.number == delivery { world.delivery = nil }
+        default: break
+        }
+        return nil
     }
 
     /// Why nobody is there to take a message or an order: it would be lost without a word.

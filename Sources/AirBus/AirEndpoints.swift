@@ -15,6 +15,11 @@ public struct AirEndpoints: Equatable, Sendable {
     /// PATH of an ipc endpoint.
     public let path: String?
 
+    /// Those of the three sockets' files; none over tcp.
+    var paths: [String] {
+        path.map { [$0, $0 + Self.snifferSuffix, $0 + Self.controlSuffix] } ?? []
+    }
+
     /// What a path may have at most, its longest suffix included (`sun_path` of unix(7)).
     public static let pathLimit = 107
     public static let ports: ClosedRange<Int> = 1...65_533

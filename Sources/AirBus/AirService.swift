@@ -36,6 +36,7 @@ public final class AirService {
     let control: Socket
     let feed: Socket
     private let gate: AirGate?
+    private let files = SocketFiles()
     private let buffer: UnsafeMutableRawBufferPointer
     private let nameBuffer: UnsafeMutableRawBufferPointer
     /// All that is waited for where not only an answer can come.
@@ -108,9 +109,13 @@ public final class AirService {
         try setUp(router, endpoints)
         try setUp(control, endpoints)
         try setUp(feed, endpoints)
+        try files.claim(endpoints.paths)
         try router.bind(endpoints.node)
+        endpoints.path.map(files.keep)
         try control.bind(endpoints.control)
         try feed.bind(endpoints.sniffer)
+        for path in endpoints.paths.dropFirst() { files.keep(path) }
+        files.letOthers()
     }
 
     deinit {
@@ -153,6 +158,7 @@ public final class AirService {
         router.set(ZMQ_LINGER, 1_000)
         control.set(ZMQ_LINGER, 1_000)
         feed.set(ZMQ_LINGER, 1_000)
+        files.remove()
     }
 
     // MARK: - Time
@@ -435,10 +441,11 @@ public final class AirService {
             }
             guard let node = place else { continue }
             guard hello.name.isEmpty || hello.name == world.seats[node].plan.name else {
+                let plan = world.seats[node].plan
                 return refuse(
                     .roster,
-                    "the home calls \(world.seats[node].plan.name) what says it is "
-                        + "'\(hello.name)'")
+                    "the EUI-64 \(plan.eui64.map { "\($0)" } ?? "") is that of \(plan.name) in "
+                        + "this home, and not of '\(hello.name)'")
             }
             if world.state == .ended { return refuse(.notAllowed, "the run has ended") }
             if world.seats[node].isTaken {
@@ -456,10 +463,11 @@ public final class AirService {
             seat(peer, hello, at: node, of: world)
             return
         }
-        refuse(
-            .unknownMember,
-            "nobody in the roster is '\(hello.name)' "
-                + "\(hello.eui64.map { $0.description } ?? "")")
+        // The one or the other is there.
+        let marks =
+            (hello.eui64.map { ["the EUI-64 \($0)"] } ?? [])
+            + (hello.name.isEmpty ? [] : ["the name '\(hello.name)'"])
+        refuse(.unknownMember, "nobody in the roster has \(marks.joined(separator: " and "))")
     }
 
     /// Whether a member's connection stands. It is not asked again at once: whoever wants its place

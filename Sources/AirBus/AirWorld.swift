@@ -22,6 +22,9 @@ public final class AirWorld {
     /// Orders of the control socket's that wait until nobody owes an answer.
     var orders: [(request: ControlRequest, peer: PeerName)] = []
     let tap: EvidenceTap
+    /// The image that a client of the control socket is sending to the hub, and by the machine's
+    /// clock when a part of it last came.
+    var delivery: (number: UInt32, peer: PeerName, heard: Double)?
 
     /// - Parameters:
     ///   - name: what people call the home.

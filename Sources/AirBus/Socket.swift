@@ -6,16 +6,26 @@ public struct SocketError: Error, Sendable, CustomStringConvertible {
     public let operation: String
     public let endpoint: String
     public let code: Int32
+    /// Why, where the code alone does not say it.
+    private let reason: String?
 
     init(_ operation: String, _ endpoint: String = "") {
         code = zmq_errno()
         self.operation = operation
         self.endpoint = endpoint
+        reason = nil
+    }
+
+    init(_ operation: String, _ endpoint: String, code: Int32, _ reason: String) {
+        self.operation = operation
+        self.endpoint = endpoint
+        self.code = code
+        self.reason = reason
     }
 
     public var description: String {
         let place = endpoint.isEmpty ? "" : " '\(endpoint)'"
-        return "cannot \(operation)\(place): \(String(cString: zmq_strerror(code)))"
+        return "cannot \(operation)\(place): \(reason ?? String(cString: zmq_strerror(code)))"
     }
 }
 
