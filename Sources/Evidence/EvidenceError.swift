@@ -36,8 +36,11 @@ public struct EvidenceError: Error, Equatable, Sendable, CustomStringConvertible
             return "cannot \(operation.rawValue) '\(path)': another run is writing to it; "
                 + "wait for its end, or name another folder with --out"
         }
-        return "cannot \(operation.rawValue) '\(path)': \(reason); \(advice)"
+        return "\(cause); \(advice)"
     }
+
+    /// The same without what to do.
+    public var cause: String { "cannot \(operation.rawValue) '\(path)': \(reason)" }
 
     private var advice: String {
         switch code {

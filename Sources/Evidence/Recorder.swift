@@ -17,6 +17,8 @@ public final class Recorder: EvidenceSink {
     private let trace: OutputFile?
     private let log: OutputFile?
     private let trouble: FirstError
+    /// The first thing that went wrong so far; what came after it is not in that file.
+    public var error: EvidenceError? { trouble.error }
 
     /// - Parameters:
     ///   - start: the scenario's start date, at virtual time 0.

@@ -58,6 +58,9 @@ extension AirPlan {
 public final class AirProcess {
     private let witnesses: [Witness]
     private let service: AirService
+    private var isTroubled = false
+    /// Told once, if the evidence cannot be written any more; the run goes on without it.
+    public var evidenceFailed: ((EvidenceError) -> Void)?
 
     /// Binds the endpoints; from then on nodes can come.
     public convenience init(
@@ -92,12 +95,19 @@ public final class AirProcess {
             worlds: worlds, endpoints: endpoints, settings: plans[0].settings, tether: tether,
             isStopped: isStopped)
         service.log = log
-        // So that whoever looks into a home while it runs sees what has happened.
-        if plans[0].pace != .virtual {
-            service.pulse = { [witnesses] in
-                for witness in witnesses { witness.flush() }
-            }
+        let isTimed = plans[0].pace != .virtual
+        service.pulse = { [unowned self] in
+            // So that whoever looks into a home while it runs sees what has happened.
+            if isTimed { for witness in self.witnesses { witness.flush() } }
+            lookForTrouble()
         }
+    }
+
+    /// Says at once that evidence is lost, which the end of the run would be late for.
+    private func lookForTrouble() {
+        guard !isTroubled, let trouble = witnesses.lazy.compactMap(\.trouble).first else { return }
+        isTroubled = true
+        evidenceFailed?(trouble)
     }
 
     /// Until the run ends or the air is stopped; why it could not go on, if it could not.
@@ -121,6 +131,8 @@ private final class Witness: EvidenceSink {
     }
 
     func flush() { recorder.flush() }
+
+    var trouble: EvidenceError? { recorder.error ?? keys.trouble }
 
     func finish() throws {
         try recorder.finish()

@@ -3,8 +3,13 @@ import Glibc
 /// Why a process could not be started or ended badly.
 public struct ChildError: Error, Sendable, CustomStringConvertible {
     public let description: String
+    /// It is how the user has set up the machine that is wrong.
+    public let isSetting: Bool
 
-    public init(_ description: String) { self.description = description }
+    public init(_ description: String, isSetting: Bool = false) {
+        self.description = description
+        self.isSetting = isSetting
+    }
 }
 
 /// A process that this one has started.

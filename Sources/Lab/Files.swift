@@ -11,6 +11,8 @@ public enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLarge(String, limit: Int)
     case unreadable(String, reason: String)
     case unwritable(String, reason: String)
+    /// It is for something else than what it was given for.
+    case unfit(String, reason: String)
 
     public var description: String {
         switch self {
@@ -25,6 +27,7 @@ public enum FileError: Error, Hashable, Sendable, CustomStringConvertible {
             "'\(path)' has more than the \(limit) bytes that are read of such a file"
         case .unreadable(let path, let reason): "'\(path)' cannot be read: \(reason)"
         case .unwritable(let path, let reason): "'\(path)' cannot be written: \(reason)"
+        case .unfit(let path, let reason): "'\(path)' \(reason)"
         }
     }
 }

@@ -73,6 +73,21 @@ public final class HomeFolder {
         return count
     }
 
+    private static let troubleName = "trouble"
+
+    /// Leaves word for whoever keeps the run in this folder that its evidence is incomplete.
+    public static func note(trouble: String, in path: String) {
+        try? Files.replace(Array(trouble.utf8), at: "\(path)/\(troubleName)")
+    }
+
+    /// Why the evidence of the run is incomplete; nil if it is not.
+    var trouble: String? {
+        guard let bytes = try? Files.read("\(path)/\(Self.troubleName)", limit: 1 << 12) else {
+            return nil
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Ends what a run has left running, but for this process, and removes its files.
     public func clear() {
         if let run = HomeRun.read(path) {

@@ -49,6 +49,8 @@ public struct HomeRun: Codable, Sendable {
     /// How long its air waits for a node, in seconds of the machine's clock.
     public var patience: Double?
     public var parts: [Part]
+    /// Why its evidence is incomplete, if it is.
+    public var trouble: String?
     /// Why it ended, where its supervisor could say.
     public var failure: String?
 

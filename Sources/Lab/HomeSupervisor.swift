@@ -49,6 +49,8 @@ public enum HomeError: Error, Sendable, CustomStringConvertible {
     case start(String, code: Int32?)
     /// The air is gone.
     case air(String, logs: String)
+    /// It has come to its end, without all of its evidence.
+    case evidence(String)
 
     public var description: String {
         switch self {
@@ -59,6 +61,7 @@ public enum HomeError: Error, Sendable, CustomStringConvertible {
         case .air(let cause, let logs):
             "the air \(cause); so the home has ended, and its logs are in '\(logs)' until "
                 + "'han down' or the next 'han up'"
+        case .evidence(let cause): "the evidence is incomplete: \(cause)"
         }
     }
 }
@@ -128,11 +131,28 @@ public final class HomeSupervisor {
             throw error
         }
         end()
+        if let trouble = run.trouble { throw HomeError.evidence(trouble) }
     }
 
     private func end() {
         children.end()
+        lookForTrouble()
+        let air = children.ended.first { $0.child.name == Self.air }
+        if run.trouble == nil, let air, air.code == Self.writeFailure {
+            run.trouble = Children.lastLine(of: air.child.log)
+        }
         folder.remove()
+        keeper.answerWaiting(run.trouble.map { "no the evidence is incomplete: \($0)" } ?? "ok")
+    }
+
+    /// What `han air` ends with if it could not write (EX_IOERR of sysexits.h).
+    private static let writeFailure: Int32 = 74
+
+    /// Takes note of it when the air says that evidence is lost.
+    private func lookForTrouble() {
+        guard run.trouble == nil, plan.evidence != nil, let trouble = folder.trouble else { return }
+        run.trouble = trouble
+        say("the evidence is incomplete: \(trouble)")
     }
 
     /// The air has died: the nodes see that and end, each with a line in its log.
@@ -258,12 +278,15 @@ public final class HomeSupervisor {
                 answerKeeper(seconds: 0.2)
             }
             children.reap()
+            let wasWhole = run.trouble == nil
+            lookForTrouble()
+            if wasWhole, run.trouble != nil { try run.write(to: path) }
             let ends = children.takeEnds()
             guard !ends.isEmpty else { continue }
             for end in ends {
                 guard end.child.name != Self.air else {
                     // The run was ended at the air.
-                    if end.isWell { return }
+                    if end.isWell || end.code == Self.writeFailure { return }
                     throw HomeError.air(end.words, logs: path)
                 }
                 // Somebody may have started it again meanwhile.
@@ -293,7 +316,8 @@ public final class HomeSupervisor {
             switch (words.first, words.count) {
             case ("end", 1):
                 isAskedToEnd = true
-                return "ok"
+                // Once it has ended, and it is known how.
+                return nil
             case ("start", 2): return startAgain(words[1])
             default: return "no '\(request)' is nothing that a home's keeper knows"
             }

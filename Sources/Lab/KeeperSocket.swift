@@ -3,6 +3,9 @@ import Glibc
 /// Where a home's supervisor is asked for something: a line there, a line back.
 final class KeeperSocket {
     private let descriptor: Int32
+    /// Those who have asked and will be told later.
+    private var waiting: [Int32] = []
+    private static let waitingLimit = 16
 
     /// Bytes of a line at most.
     private static let lineLimit = 1_024
@@ -20,7 +23,10 @@ final class KeeperSocket {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        for peer in waiting { close(peer) }
+        close(descriptor)
+    }
 
     private static func withAddress(
         _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
@@ -40,8 +46,9 @@ final class KeeperSocket {
         }
     }
 
-    /// Answers everybody who has come, waiting so many seconds for the first one.
-    func serve(seconds: Double, _ answer: (String) -> String) {
+    /// Answers everybody who has come, waiting so many seconds for the first one; who is answered
+    /// nil hears what `answerWaiting` says.
+    func serve(seconds: Double, _ answer: (String) -> String?) {
         var patience = Int32(seconds * 1_000)
         for _ in 0..<8 {
             var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -49,19 +56,42 @@ final class KeeperSocket {
             patience = 0
             let peer = accept(descriptor, nil, nil)
             guard peer >= 0 else { return }
-            defer { close(peer) }
-            guard let request = Self.readLine(from: peer, seconds: 1) else { continue }
-            Self.write(answer(request), to: peer)
+            guard let request = Self.readLine(from: peer, seconds: 1) else {
+                close(peer)
+                continue
+            }
+            if let line = answer(request) {
+                Self.write(line, to: peer)
+            } else if waiting.count < Self.waitingLimit {
+                _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
+                waiting.append(peer)
+                continue
+            }
+            close(peer)
         }
     }
 
-    /// Asks the supervisor that listens at `path`; nil if nobody answers.
-    static func ask(_ path: String, _ request: String, seconds: Int) -> String? {
+    /// Tells those who wait.
+    func answerWaiting(_ line: String) {
+        for peer in waiting {
+            Self.write(line, to: peer)
+            close(peer)
+        }
+        waiting.removeAll()
+    }
+
+    /// Asks the supervisor that listens at `path`; nil if nobody answers. `isLate` is called if it
+    /// has not answered after the first second.
+    static func ask(
+        _ path: String, _ request: String, seconds: Int, isLate: () -> Void = {}
+    ) -> String? {
         let peer = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         guard peer >= 0 else { return nil }
         defer { close(peer) }
         guard withAddress(path, { connect(peer, $0, $1) }) == 0 else { return nil }
         write(request, to: peer)
+        var waited = pollfd(fd: peer, events: Int16(POLLIN), revents: 0)
+        if poll(&waited, 1, 1_000) == 0 { isLate() }
         return readLine(from: peer, seconds: seconds)
     }
 
@@ -107,11 +137,28 @@ extension HomeRun {
     }
 
     /// Ends the home and removes what there is of it. Throws if something cannot be ended.
-    public static func end(_ name: String) throws(ChildError) {
+    ///
+    /// - Parameter say: told that it takes long, if it does.
+    /// - Returns: what was wrong with the home, such as evidence that is incomplete; nil if nothing.
+    @discardableResult
+    public static func end(
+        _ name: String, say: (String) -> Void = { _ in }
+    ) throws(ChildError) -> String? {
         let path = try folder(of: name)
-        let supervisor = read(path)?.supervisor
+        let run = read(path)
         // The supervisor may be asked, or is dead; what it does not do is done here.
-        _ = KeeperSocket.ask("\(path)/keeper", "end", seconds: 5)
+        let answer = KeeperSocket.ask("\(path)/keeper", "end", seconds: 5) {
+            say("the home '\(name)' is slow to end; if it does not, it is killed within 15 s")
+        }
+        try clear(path, of: name, keptBy: run?.supervisor)
+        if let answer { return answer.hasPrefix("no ") ? String(answer.dropFirst(3)) : nil }
+        return run?.trouble.map { "the evidence is incomplete: \($0)" }
+    }
+
+    /// Waits for what a home's supervisor removes, and removes what it does not.
+    private static func clear(
+        _ path: String, of name: String, keptBy supervisor: ProcessIdentity?
+    ) throws(ChildError) {
         var isKilled = false
         for round in 0..<1_500 {
             guard Files.isFolder(path) else {

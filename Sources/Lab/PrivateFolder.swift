@@ -21,11 +21,12 @@ public struct PrivateFolder: Sendable {
         }
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-            throw ChildError("'\(path)' is no folder; remove it")
+            throw ChildError("'\(path)' is no folder; remove it", isSetting: true)
         }
         guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
             throw ChildError(
-                "'\(path)' can be entered by others: it must be this user's own, with mode 0700")
+                "'\(path)' can be entered by others: it must be this user's own, with mode 0700; "
+                    + "'chmod 700 \(path)' makes it so", isSetting: true)
         }
     }
 

@@ -1,4 +1,5 @@
 import Devices
+import Glibc
 
 /// One file of the library, as `han profile list` shows it.
 public struct ProfileListing: Hashable, Sendable {
@@ -36,6 +37,14 @@ extension ProfileLibrary {
             }
         }
         return listings
+    }
+
+    /// The paths of what the library has of this name, of whatever kind; the text itself, if it has
+    /// none, or if it is a file's path.
+    public func paths(_ text: String) -> [String] {
+        guard Self.isName(text), !Self.isPath(text), access(text, F_OK) != 0 else { return [text] }
+        let paths = ProfileKind.allCases.map { path($0, text) }.filter { access($0, F_OK) == 0 }
+        return paths.isEmpty ? [text] : paths
     }
 
     private func title(of file: ProfileFile) throws(ProfileError) -> String {

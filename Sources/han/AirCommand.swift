@@ -14,7 +14,9 @@ struct AirCommand: ParsableCommand {
             It waits until everybody in the home's roster has come, then lets time begin, and runs \
             until it is ended. Nodes join at the endpoint; the sniffers' and the control socket \
             follow from it: PATH.sniff and PATH.control, or the next two ports \
-            (docs/air-protocol.md).
+            (docs/air-protocol.md). Socket files that a killed air has left there are replaced, \
+            and nothing else is; they go with the air. Ended by a signal, it exits 0, or 74 if \
+            evidence could not be written.
             """)
 
     @Option(
@@ -132,6 +134,11 @@ struct AirCommand: ParsableCommand {
                     tether: tether.map { Tether(descriptor: Int32($0.value)) },
                     isStopped: { Interruption.signal != nil },
                     log: { Terminal(descriptor: STDERR_FILENO).write("han: \($0)\n") })
+                air.evidenceFailed = { error in
+                    Terminal(descriptor: STDERR_FILENO).write(
+                        "han: the evidence is incomplete from here on: \(error)\n")
+                    if let clear { HomeFolder.note(trouble: error.description, in: clear) }
+                }
                 if let failure = try air.run() { throw Failure(.unavailable, failure) }
             }
         } catch let error as EvidenceError {
@@ -143,27 +150,33 @@ struct AirCommand: ParsableCommand {
 }
 
 /// `real`, `virtual` or `xN`.
-struct PaceArgument: ExpressibleByArgument {
+struct PaceArgument: CustomStringConvertible {
     var pace: Pace
     /// As it was given.
     var text = "real"
 
     init(_ pace: Pace) { self.pace = pace }
 
-    init?(argument: String) {
-        text = argument
-        switch argument {
-        case "real": pace = .real
-        case "virtual": pace = .virtual
+    /// Reads an argument, or says what was expected.
+    static func read(_ text: String) throws -> PaceArgument {
+        var argument = PaceArgument(.real)
+        argument.text = text
+        switch text {
+        case "real": argument.pace = .real
+        case "virtual": argument.pace = .virtual
         default:
-            guard argument.hasPrefix("x"), let factor = Double(argument.dropFirst()),
+            guard text.hasPrefix("x"), let factor = Double(text.dropFirst()),
                 factor >= 0.001, factor <= 10_000
-            else { return nil }
-            pace = factor == 1 ? .real : .scaled(UInt64((factor * 1e6).rounded()))
+            else {
+                throw ValidationError(
+                    "expected real, virtual, or x and a number from 0.001 to 10000, as in x10")
+            }
+            argument.pace = factor == 1 ? .real : .scaled(UInt64((factor * 1e6).rounded()))
         }
+        return argument
     }
 
-    var defaultValueDescription: String { "real" }
+    var description: String { text }
 
     /// The date of virtual time zero: today's where time runs with the clock, and one that is
     /// always the same where a run is to repeat.

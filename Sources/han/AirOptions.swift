@@ -6,7 +6,7 @@ struct AirOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "How time runs: real, virtual (as fast as every node answers), or xN for N times as "
-                + "fast as real.", valueName: "pace"))
+                + "fast as real.", valueName: "pace"), transform: PaceArgument.read)
     var pace: PaceArgument = PaceArgument(.real)
 
     @Option(

@@ -51,6 +51,15 @@ struct Bench {
         return member
     }
 
+    /// The air's feed, which is there already.
+    func listen() throws -> FeedClient {
+        let feed = try reach.feed()
+        guard case .message = feed.next(waiting: 5) else {
+            throw Failure(.unavailable, "the feed of the air does not answer")
+        }
+        return feed
+    }
+
     @discardableResult
     func order(_ body: ControlRequest.Body) throws -> Instant {
         try Self.telling { () throws(ControlError) in try control.orderPatiently(body) }
@@ -214,7 +223,8 @@ struct CtlLinkCommand: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "How strongly they hear each other, -127 to 20 dBm.", valueName: "dBm"))
+            "How strongly they hear each other, -127 to 20 dBm.", valueName: "dBm"),
+        transform: { try Numbers.read($0, in: -127...20) })
     var rssi: Int = -60
 
     @Option(
@@ -223,9 +233,6 @@ struct CtlLinkCommand: ParsableCommand {
     @OptionGroup var arguments: OrderArguments
 
     func validate() throws {
-        guard (-127...20).contains(rssi) else {
-            throw ValidationError("--rssi is a whole number of dBm from -127 to 20.")
-        }
         guard (0...100).contains(loss) else {
             throw ValidationError("--loss is a number of percent from 0 to 100.")
         }

@@ -13,8 +13,10 @@ struct CtlSendCommand: ParsableCommand {
         discussion: """
             The image is a file, or one of the manifest by its id ('han image list'). It is read \
             in the form that the members' images have, and not sent if that cannot be done. The \
-            hub does with it what its firmware does; --wait says what that was, and exits 1 if it \
-            did not keep the image.
+            hub takes one image at a time: while somebody else sends one, this waits, for a \
+            minute at most. The hub does with the image what its firmware does; --wait says what \
+            that was, and exits 1 if it did not keep the image. Devices fetch it when they next \
+            ask for one, or are told that there is one; 'han ps' shows how far they are.
             """)
 
     @Argument(
@@ -42,7 +44,7 @@ struct CtlSendCommand: ParsableCommand {
         let bench = try Bench(arguments.home)
         let members = try to.map { try bench.member($0) }
         let image = try SendableImage.read(self.image, for: members)
-        let feed = wait ? try Self.listen(bench.reach) : nil
+        let feed = wait ? try bench.listen() : nil
         let delivery = try number(bench, image)
         let bytes = image.bytes
         let time = try bench.order(
@@ -60,7 +62,7 @@ struct CtlSendCommand: ParsableCommand {
             time,
             "\(image.name), \(Words.version(image.version)), is sent for \(Words.list(to)) as "
                 + "delivery \(delivery)", json: arguments.json)
-        if let feed { try report(on: delivery, feed, from: bench.members) }
+        if let feed { try report(on: delivery, since: time, feed, from: bench.members) }
     }
 
     /// Bytes of an image in one message of the WAN.
@@ -78,17 +80,9 @@ struct CtlSendCommand: ParsableCommand {
         }
     }
 
-    /// The air's feed, which is there already.
-    private static func listen(_ reach: AirReach) throws -> FeedClient {
-        let feed = try reach.feed()
-        guard case .message = feed.next(waiting: 5) else {
-            throw Failure(.unavailable, "the feed of the air does not answer")
-        }
-        return feed
-    }
-
     private func report(
-        on delivery: UInt32, _ feed: FeedClient, from members: [RunStatus.Member]
+        on delivery: UInt32, since start: Instant, _ feed: FeedClient,
+        from members: [RunStatus.Member]
     ) throws {
         let hubs = members.filter { $0.role == "CH" }.map(\.index)
         while true {
@@ -98,7 +92,14 @@ struct CtlSendCommand: ParsableCommand {
             where event.kind == .nodeLost && hubs.contains(event.node):
                 throw Failure(
                     .unavailable, "the hub was lost before it had the image; send it again")
-            case .message(.event(let event)) where event.values[0] == UInt64(delivery):
+            case .message(.event(let event))
+            where [.poweredOff, .poweredOn].contains(event.kind) && hubs.contains(event.node)
+                && event.time >= start:
+                throw Failure(
+                    .unavailable,
+                    "the hub lost its power before it had the image; send it again")
+            case .message(.event(let event))
+            where event.values[0] == UInt64(delivery) && event.time >= start:
                 switch event.kind {
                 case .imageStored:
                     return try Bench.tell(
@@ -124,7 +125,8 @@ struct CtlActivateCommand: ParsableCommand {
         abstract: "Order a device, or the hub, to run the image that it holds.",
         discussion: """
             The order names the image by the hash of its manufacturer image: that of --hash, of \
-            --image, or of the image that 'han ctl send' sent it last.
+            --image, or of the image that 'han ctl send' sent it last. --wait says what became of \
+            it, and exits 1 if it was refused.
             """)
 
     @OptionGroup var place: MemberArgument
@@ -136,6 +138,9 @@ struct CtlActivateCommand: ParsableCommand {
         help: ArgumentHelp("An image file, or an id of the manifest.", valueName: "image"),
         completion: .file())
     var image: String?
+
+    @Flag(help: "Wait until it runs the image, or has refused to.")
+    var wait = false
     @OptionGroup var arguments: OrderArguments
 
     func validate() throws {
@@ -148,6 +153,7 @@ struct CtlActivateCommand: ParsableCommand {
         let bench = try Bench(arguments.home)
         let member = try bench.member(place.name)
         let digest = try digest(bench, member)
+        let feed = wait ? try bench.listen() : nil
         let time = try bench.order(
             member.role == "CH"
                 ? .wan(.activateHub(hash: digest))
@@ -155,6 +161,51 @@ struct CtlActivateCommand: ParsableCommand {
         try Bench.tell(
             time, "\(place.name) is to activate the image with the hash \(digest)",
             json: arguments.json)
+        if let feed { try report(on: member, since: time, feed, bench) }
+    }
+
+    /// So long, in virtual time, an order may be on its way to whoever takes it.
+    private static let patience = Interval.seconds(10)
+
+    private func report(
+        on member: RunStatus.Member, since start: Instant, _ feed: FeedClient, _ bench: Bench
+    ) throws {
+        var isTaken = false
+        var version: UInt64?
+        while true {
+            switch feed.next(waiting: 1) {
+            case .message(.event(let event)) where event.node == member.index:
+                guard event.time >= start else { break }
+                switch event.kind {
+                case .activationOrdered: isTaken = true
+                case .activationRefused where isTaken && version == nil:
+                    let reason = RefusalReason(
+                        rawValue: UInt8(truncatingIfNeeded: event.values[0]))
+                    throw Failure(
+                        .verdict, "\(member.name) refuses: \((reason ?? .none).words)")
+                case .activated where isTaken: version = event.values[1]
+                case .poweredOn where version != nil:
+                    return try Bench.tell(
+                        event.time,
+                        "\(member.name) runs "
+                            + Words.version(UInt32(truncatingIfNeeded: event.values[0])),
+                        json: arguments.json)
+                case .nodeLost:
+                    throw Failure(.unavailable, "\(member.name) was lost; 'han ps' shows it")
+                default: break
+                }
+            case .message(.ended(let end)): throw Failure(.unavailable, end.text)
+            case .lost: throw Failure(.unavailable, "the air is gone")
+            case .message, .strange: break
+            case .quiet:
+                let status = try? bench.control.status()
+                guard !isTaken, let status, status.time - start > Self.patience else { break }
+                throw Failure(
+                    .unavailable,
+                    "\(member.name) has not taken the order: its software does not run, or it is "
+                        + "not in the network")
+            }
+        }
     }
 
     private func digest(_ bench: Bench, _ member: RunStatus.Member) throws -> Digest256 {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Lab
 
 struct DownCommand: ParsableCommand {
@@ -8,7 +9,8 @@ struct DownCommand: ParsableCommand {
         discussion: """
             Without a name it ends the only home that there is. It also clears away what is left \
             of a home whose supervisor was killed, and of every 'han run --transport zmq' that \
-            was; processes that only have the number of one of its own are left alone.
+            was; processes that only have the number of one of its own are left alone. Exits 74 \
+            if the home's evidence could not all be written.
             """)
 
     @Argument(
@@ -30,7 +32,7 @@ struct DownCommand: ParsableCommand {
         do {
             cleared = try HomeFolder.clearRuns()
         } catch {
-            throw Failure(.io, error.description)
+            throw Failure(error, else: .io)
         }
         if cleared > 0 {
             let runs = cleared == 1 ? "a killed run" : "\(cleared) killed runs"
@@ -53,13 +55,20 @@ struct DownCommand: ParsableCommand {
             }
             guard !names.isEmpty || cleared > 0 else { throw Failure(.missing, "no home is up") }
         }
+        var troubles: [String] = []
         for name in ended {
             do {
-                try HomeRun.end(name)
+                let trouble = try HomeRun.end(name) { line in
+                    Terminal(descriptor: STDERR_FILENO).write("han: \(line)\n")
+                }
+                if let trouble { troubles.append("'\(name)': \(trouble)") }
             } catch {
-                throw Failure(.unavailable, error.description)
+                throw Failure(error, else: .unavailable)
             }
             try Output.write("the home '\(name)' has ended\n")
+        }
+        guard troubles.isEmpty else {
+            throw Failure(.io, troubles.joined(separator: "\nhan: "))
         }
     }
 }
@@ -70,7 +79,7 @@ extension HomeRun {
         do {
             return try folders()
         } catch {
-            throw Failure(.io, error.description)
+            throw Failure(error, else: .io)
         }
     }
 }

@@ -36,7 +36,7 @@ struct Failure: Error {
     init(_ error: FileError) {
         switch error {
         case .missing: code = .missing
-        case .tooLarge: code = .data
+        case .tooLarge, .unfit: code = .data
         case .isFolder, .isNoFile, .silentPipe, .unreadable, .unwritable: code = .io
         }
         message = error.description
@@ -59,6 +59,11 @@ struct Failure: Error {
         case .notFound: code = .unavailable
         }
         message = error.description
+    }
+
+    /// With `code`, unless a setting is what is wrong.
+    init(_ error: ChildError, else code: Code) {
+        self.init(error.isSetting ? .setting : code, error.description)
     }
 
     /// Prints the message and ends the program with the code.
@@ -86,7 +91,7 @@ struct Failure: Error {
         } catch let error as SocketError {
             throw Failure(.unavailable, error.description)
         } catch let error as ChildError {
-            throw Failure(.unavailable, error.description)
+            throw Failure(error, else: .unavailable)
         }
     }
 }

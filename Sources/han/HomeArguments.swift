@@ -104,7 +104,7 @@ extension HomeRun {
         do {
             return try all()
         } catch {
-            throw Failure(.io, error.description)
+            throw Failure(error, else: .io)
         }
     }
 }

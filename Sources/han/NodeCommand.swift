@@ -17,7 +17,7 @@ struct NodeCommand: ParsableCommand {
             home here. --name says which place; with --profile alone it is the first one of that \
             profile that is free. With both, the place is played with that profile.
 
-            It ends when the run does, with 0; when the air turns it away, with 65; when the \
+            It ends when the run does or a signal stops it, with 0; when the air turns it away, with 65; when the \
             connection is lost or the air cannot be reached, with 69.
             """)
 
@@ -164,6 +164,14 @@ struct NodeCommand: ParsableCommand {
         let profile = profile ?? ""
         if let device = try? library.device(profile) { return device.name }
         if let hub = try? library.hub(profile) { return hub.name }
+        let names = library.list().filter { [.device, .hub].contains($0.kind) }.map(\.name)
+        guard profile.contains("/") || profile.hasSuffix(".yaml") || names.contains(profile) else {
+            var message = "there is no device or hub profile '\(profile)'"
+            if let near = Suggestion.nearest(to: profile, among: names) {
+                message += "; did you mean '\(near)'?"
+            }
+            throw Failure(.missing, message + "; there are \(Words.list(names))")
+        }
         return try library.reading { try $0.device(profile) }.name
     }
 
@@ -209,7 +217,8 @@ struct NodeCommand: ParsableCommand {
                 isStopped: { Interruption.signal != nil },
                 flash: { geometry in
                     guard let flash else { return try FlashFile.inMemory(geometry) }
-                    return try FlashFile.open(flash, geometry, isDurable: durable)
+                    return try FlashFile.open(
+                        flash, geometry, of: member.eui64 ?? .unknown, isDurable: durable)
                 },
                 make: { welcome in
                     cast.makeMember(place, start: welcome.start, seed: Seed(welcome.seed))

@@ -74,16 +74,17 @@ struct ProfileValidateCommand: ParsableCommand {
             Profiles and Firmware.
 
             Prints a line for each file that is fine. Exits 65 if one is broken, with the first \
-            mistake in each on standard error, and 66 if one does not exist.
+            mistake in each on standard error, and 66 if one does not exist. A name of the \
+            project's own Profiles stands for every file there that has it.
             """)
 
-    @Argument(help: ArgumentHelp("The files.", valueName: "file"))
+    @Argument(help: ArgumentHelp("The files, or names of Profiles.", valueName: "file"))
     var files: [String]
 
     func run() throws {
         let library = ProfileLibrary(try Installation.locate())
         var failures: [Failure] = []
-        for file in files {
+        for file in files.flatMap(library.paths) {
             let valid: ValidProfile
             do {
                 valid = try library.validate(file)

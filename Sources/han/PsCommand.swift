@@ -17,7 +17,7 @@ struct PsCommand: ParsableCommand {
             --json prints a list, by home and then in the roster's order, of objects with the keys \
             home, role, name, state and, where there is one, eui64, pid, firmware ("0x03010407"), \
             download {offset, size, percent}, memory (resident, in bytes); AIR is a role too, and \
-            has time (virtual, in seconds) and frames.
+            has time (virtual, in seconds) and frames. With --air, home is the endpoint.
             """)
 
     @Argument(
@@ -25,10 +25,34 @@ struct PsCommand: ParsableCommand {
         completion: .custom { _, _, prefix in Completions.runs(prefix) })
     var home: String?
 
+    @OptionGroup var named: NamedAirArguments
+
     @Flag(help: "Print JSON.")
     var json = false
 
+    func validate() throws {
+        guard home == nil || named.air == nil else {
+            throw ValidationError("A home and --air both say which air; give one of them.")
+        }
+    }
+
     func run() throws {
+        if named.air == nil { try showHomes() } else { try showNamedAir() }
+    }
+
+    private func showNamedAir() throws {
+        let reach = try named.find(orHome: nil).reach
+        let status: RunStatus
+        do {
+            status = try reach.control().status()
+        } catch let error as ControlError {
+            throw Failure(error)
+        }
+        // Its processes may be another machine's, whose numbers say nothing here.
+        try show(Self.rows(status, home: named.air ?? "", air: nil, isHere: reach.endpoints.isIPC))
+    }
+
+    private func showHomes() throws {
         var runs = try HomeRun.listed()
         if let home {
             runs = runs.filter { $0.name == home }
@@ -45,8 +69,15 @@ struct PsCommand: ParsableCommand {
                         + ((try? HomeRun.folder(of: run.name)) ?? "") + "'")
                 continue
             }
+            if let trouble = run.trouble {
+                note("the evidence of the home '\(run.name)' is incomplete: \(trouble)")
+            }
             rows += try Self.rows(of: run)
         }
+        try show(rows)
+    }
+
+    private func show(_ rows: [Row]) throws {
         if json { return try Output.json(rows) }
         guard !rows.isEmpty else { return note("no home is up; 'han up' starts one") }
         let style = Terminal(descriptor: STDOUT_FILENO).style
@@ -68,19 +99,32 @@ struct PsCommand: ParsableCommand {
         } catch {
             return silentRows(of: run)
         }
+        return rows(status, home: run.name, air: air?.process.pid, isHere: true).map { row in
+            guard let part = run.parts.first(where: { $0.name == row.name })?.process,
+                row.pid == part.pid, !part.isRunning
+            else { return row }
+            // The air has not seen it yet.
+            var row = row
+            (row.pid, row.memory, row.state) = (nil, nil, MemberState.gone.name)
+            return row
+        }
+    }
+
+    private static func rows(
+        _ status: RunStatus, home: String, air: Int32?, isHere: Bool
+    ) -> [Row] {
         var first = Row(
-            home: run.name, role: "AIR", name: "AIR", eui64: nil, pid: air?.process.pid,
-            state: status.state.name,
-            memory: air.flatMap { ProcessMemory.resident(of: $0.process.pid) })
+            home: home, role: "AIR", name: "AIR", eui64: nil, pid: air,
+            state: status.state.name, memory: air.flatMap { ProcessMemory.resident(of: $0) })
         first.time = status.time.inSeconds
         first.frames = status.frames
         return [first]
             + status.members.filter { $0.eui64 != nil }.map { member in
                 let pid = member.processID == 0 ? nil : Int32(clamping: member.processID)
                 var row = Row(
-                    home: run.name, role: member.role, name: member.name,
+                    home: home, role: member.role, name: member.name,
                     eui64: member.eui64?.description, pid: pid, state: member.state.name,
-                    memory: pid.flatMap { ProcessMemory.resident(of: $0) })
+                    memory: isHere ? pid.flatMap { ProcessMemory.resident(of: $0) } : nil)
                 if member.firmware != 0 { row.firmware = Words.version(member.firmware) }
                 if member.size > 0 {
                     row.download = Download(offset: member.offset, size: member.size)

@@ -318,7 +318,7 @@ struct RunCast {
             if let near = Suggestion.nearest(to: argument.role, among: roles) {
                 message += "; did you mean '\(near)'?"
             }
-            throw Failure(.usage, message + "; there are \(Self.list(roles))")
+            throw Failure(.missing, message + "; there are \(Self.list(roles))")
         }
     }
 

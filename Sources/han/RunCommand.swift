@@ -67,14 +67,16 @@ struct RunArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Send this image to a device or role; may be repeated.", valueName: "role=file"),
-        completion: .custom { _, _, prefix in Completions.roleFiles(prefix) })
+        completion: .custom { _, _, prefix in Completions.roleFiles(prefix) },
+        transform: RoleFileArgument.read)
     var image: [RoleFileArgument] = []
 
     @Option(
         help: ArgumentHelp(
             "The certificate or public key, PEM or DER, with which a device or role checks "
                 + "signatures; may be repeated.", valueName: "role=file"),
-        completion: .custom { _, _, prefix in Completions.roleFiles(prefix) })
+        completion: .custom { _, _, prefix in Completions.roleFiles(prefix) },
+        transform: RoleFileArgument.read)
     var certificate: [RoleFileArgument] = []
 
     @Flag(help: "With --image: devices keep the codes and hardware version of the home file.")
@@ -120,6 +122,7 @@ struct RunArguments: ParsableArguments {
         let cast = try StoryArguments.cast(
             name, images: image, certificates: certificate, keepsIdentity: keepIdentity,
             installation)
+        for name in without { try check(name, isIn: cast.home) }
         let progress =
             quiet
             ? nil : RunProgress(roster: HomeCast(cast.home).roster, scenario: cast.scenario)
@@ -132,7 +135,7 @@ struct RunArguments: ParsableArguments {
             throw Failure(.io, error.description)
         } catch let error as ChildError {
             progress?.end()
-            throw Failure(.unavailable, error.description)
+            throw Failure(error, else: .unavailable)
         }
         progress?.end()
         if result.isInterrupted, let signal = Interruption.signal { stop(result, by: signal) }
@@ -160,7 +163,6 @@ struct RunArguments: ParsableArguments {
             // Somebody else's program has no certificate of this run's authority.
             var keys: [String] = []
             for name in without {
-                try check(name, isIn: cast.home)
                 air += ["--awaited", name]
                 keys += ["--install-code", name]
             }
@@ -222,15 +224,18 @@ enum Transport: String, ExpressibleByArgument, CaseIterable {
 }
 
 /// `ROLE=FILE`, where the role may also be a device's name.
-struct RoleFileArgument: ExpressibleByArgument {
+struct RoleFileArgument {
     var role: String
     var path: String
 
-    init?(argument: String) {
-        guard let equals = argument.firstIndex(of: "=") else { return nil }
-        role = String(argument[..<equals])
-        path = String(argument[argument.index(after: equals)...])
-        if role.isEmpty || path.isEmpty { return nil }
+    /// Reads an argument, or says what was expected.
+    static func read(_ text: String) throws -> RoleFileArgument {
+        let parts = text.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, !text.hasPrefix("=") else {
+            throw ValidationError(
+                "expected a role or a device's name, '=' and a file, as in ESME=my.ota")
+        }
+        return RoleFileArgument(role: String(parts[0]), path: String(parts[1]))
     }
 }
 

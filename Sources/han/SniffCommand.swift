@@ -11,7 +11,7 @@ struct SniffCommand: ParsableCommand {
         abstract: "Capture the frames of a home that is up, while they are sent.",
         discussion: """
             Writes pcapng, each frame as soon as it is there, until the air ends, Ctrl-C or until \
-            nobody reads it any more:
+            nobody reads it any more, and exits 0 then:
 
               han sniff --out - | wireshark -k -i -
 
@@ -114,7 +114,9 @@ struct SniffCommand: ParsableCommand {
             note("\(capture.missed) of \(capture.frames + capture.missed) frames were missed")
         }
         // Whoever read it has seen enough.
-        if let error = capture.error, error.code != EPIPE { throw Failure(.io, error.description) }
+        if let error = capture.error, error.code != EPIPE {
+            throw Failure(.io, "\(error.cause); name another file with --out")
+        }
         if let ending { throw Failure(.unavailable, ending) }
     }
 

@@ -7,10 +7,10 @@ struct StoryArguments: ParsableArguments {
     @Option(help: .hidden)
     var story: String?
 
-    @Option(help: .hidden)
+    @Option(help: .hidden, transform: RoleFileArgument.read)
     var storyImage: [RoleFileArgument] = []
 
-    @Option(help: .hidden)
+    @Option(help: .hidden, transform: RoleFileArgument.read)
     var storyCertificate: [RoleFileArgument] = []
 
     @Flag(help: .hidden)

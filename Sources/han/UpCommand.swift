@@ -19,7 +19,9 @@ struct UpCommand: ParsableCommand {
             Logs, sockets and flash files are in a folder that only this user can enter, and go \
             with the home; with --flash the flash files stay, and the next 'han up' with the same \
             folder goes on with them. A process that ends or is killed does not end the home: \
-            'han ctl start' starts it again. Without its air a home ends, with 69.
+            'han ctl start' starts it again. Without its air a home ends, with 69. If evidence \
+            cannot be written, a line says so at once, the home goes on without it and ends with \
+            74, and so does 'han down'.
             """)
 
     @Argument(
@@ -89,7 +91,7 @@ struct UpCommand: ParsableCommand {
                 try Daemon.start(Array(arguments), isStopped: { Interruption.signal != nil })
             }
         } catch let error as ChildError {
-            throw Failure(.unavailable, error.description)
+            throw Failure(error, else: .unavailable)
         }
         if let signal = Interruption.signal { Interruption.end(by: signal) }
         guard let line, let space = line.firstIndex(of: " "), let code = Int32(line[..<space])
@@ -140,6 +142,7 @@ struct UpCommand: ParsableCommand {
                 }
             }
         } catch let error as HomeError {
+            if case .evidence = error { throw Failure(.io, error.description) }
             if let signal = Interruption.signal { Interruption.end(by: signal) }
             throw Failure(Self.code(for: error), error.description)
         }
