@@ -39,6 +39,17 @@ struct ProfileCommandTests {
         #expect(result.output == "\(file): a home with 4 devices, fine\n")
     }
 
+    @Test("a name of the library stands for each of its files that has it")
+    func names() throws {
+        let result = try han("validate", "demo", "new-hub")
+        #expect(result.code == 0, "\(result.errors)")
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.count == 3 && lines.allSatisfy { $0.hasSuffix(", fine") })
+        #expect(lines.map { $0.contains("a home with") } == [false, true, false])
+        let none = try han("validate", "nosuch")
+        #expect(none.code == 66 && none.errors.contains("'nosuch' does not exist"))
+    }
+
     @Test("a broken file gives 65 with file, line and field, a missing one 66, no file 64")
     func codes() throws {
         let scratch = try TemporaryFolder()

@@ -245,10 +245,16 @@ struct RunBadInputTests {
             (["demo", "--out", ""], "--out"),
             (["demo", "--out"], "--out"),
             (["demo", "--image", "ESME"], "'ESME' is invalid"),
-            (["demo", "--image", "=a.ota"], "invalid"),
-            (["demo", "--image", "ESME="], "invalid"),
-            (["demo", "--image", "EMSE=a.ota"], "did you mean 'ESME'?"),
-            (["demo", "--image", "IHD=a.ota"], "there are CH, ESME, GSME, PPMID and HCALCS"),
+            (["demo", "--image", "ESME"], "'=' and a file, as in ESME=my.ota"),
+            (["demo", "--image", "=a.ota"], "as in ESME=my.ota"),
+            (["demo", "--image", "ESME="], "as in ESME=my.ota"),
+            (["demo", "--certificate", "="], "as in ESME=my.ota"),
+            (["up", "--pace", "fast"], "expected real, virtual, or x and a number from 0.001"),
+            (["up", "--pace", "x0"], "expected real, virtual, or x and a number from 0.001"),
+            (["air", "--bind", "ipc:///tmp/a", "--pace", "xnan"], "to 10000, as in x10"),
+            (["ctl", "link", "ESME", "CH", "--rssi", "abc"], "a whole number from -127 to 20"),
+            (["ctl", "link", "ESME", "CH", "--rssi", "-128"], "a whole number from -127 to 20"),
+            (["ps", "standard", "--air", "ipc:///tmp/a"], "both say which air"),
             (["demo", "--image", "ESME=a", "--image", "ESME=b"], "twice"),
             (["demo", "--image", "ESME=a", "--image", "esme=b"], "twice"),
             (["demo", "--keep-identity"], "--image"),
@@ -270,11 +276,18 @@ struct RunBadInputTests {
             (["run", "./nosuch.yaml"], "'./nosuch.yaml' does not exist"),
             (["demo", "--image", "ESME=nosuch.ota"], "'nosuch.ota' does not exist"),
             (["demo", "--certificate", "ESME=nosuch.pem"], "'nosuch.pem' does not exist"),
+            (["demo", "--image", "EMSE=a.ota"], "did you mean 'ESME'?"),
+            (["demo", "--image", "IHD=a.ota"], "there are CH, ESME, GSME, PPMID and HCALCS"),
+            (["demo", "--transport", "zmq", "--without", "NOPE"], "--without NOPE: the home"),
+            (["node", "--profile", "nosuch", "--air", "ipc:///tmp/a"], "homehub-2"),
+            (["node", "--profile", "esmee", "--air", "ipc:///tmp/a"], "did you mean 'esme'?"),
         ])
     func missing(arguments: [String], message: String) throws {
         let result = try Runs.han(arguments)
         #expect(result.code == 66)
         #expect(result.errors.hasPrefix("han: ") && result.errors.contains(message))
+        // Nothing else is said, such as what would have been run.
+        #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
         #expect(result.output.isEmpty)
     }
 

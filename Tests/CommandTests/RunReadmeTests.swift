@@ -80,7 +80,11 @@ struct RunReadmeTests {
             let result = try RunHan.han(
                 call, in: folder.path,
                 environment: ["HAN_HOME": RunHan.root].merging(homes.environment) { $1 })
-            #expect(result.code == 0 || result.code == 66, "\(call): \(result.errors)")
+            // Here nobody waits until the device has what it is to activate.
+            let isEarly =
+                call.starts(with: ["ctl", "activate"]) && result.errors.contains("ESME refuses:")
+            let expected: Set<Int32> = isEarly ? [1] : [0, 66]
+            #expect(expected.contains(result.code), "\(call): \(result.errors)")
         }
     }
 

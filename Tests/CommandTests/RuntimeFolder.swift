@@ -85,11 +85,14 @@ final class Background {
     private let ended = DispatchSemaphore(value: 0)
     private var isOver = false
 
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    init(
+        _ arguments: [String], of program: String = RunHan.binary,
+        environment: [String: String] = [:]
+    ) throws {
         scratch = try TemporaryFolder()
         let output = try scratch.write([], as: "output")
         let errors = try scratch.write([], as: "errors")
-        process.executableURL = URL(filePath: RunHan.binary)
+        process.executableURL = URL(filePath: program)
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment
             .merging(environment) { _, new in new }
@@ -103,6 +106,7 @@ final class Background {
     deinit { if !isOver { kill(process.processIdentifier, SIGKILL) } }
 
     var pid: Int32 { process.processIdentifier }
+    var output: String { (try? String(decoding: scratch.read("output"), as: UTF8.self)) ?? "" }
     var errors: String { (try? String(decoding: scratch.read("errors"), as: UTF8.self)) ?? "" }
 
     /// Its exit code once it has ended; a signal's number and 128 if that ended it.
