@@ -139,7 +139,8 @@ extension HomeRun {
     /// Ends the home and removes what there is of it. Throws if something cannot be ended.
     ///
     /// - Parameter say: told that it takes long, if it does.
-    /// - Returns: what was wrong with the home, such as evidence that is incomplete; nil if nothing.
+    /// - Returns: what was wrong with the home, such as evidence that is incomplete; nil if
+    ///   nothing was.
     @discardableResult
     public static func end(
         _ name: String, say: (String) -> Void = { _ in }

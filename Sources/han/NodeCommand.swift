@@ -17,8 +17,8 @@ struct NodeCommand: ParsableCommand {
             home here. --name says which place; with --profile alone it is the first one of that \
             profile that is free. With both, the place is played with that profile.
 
-            It ends when the run does or a signal stops it, with 0; when the air turns it away, with 65; when the \
-            connection is lost or the air cannot be reached, with 69.
+            It ends when the run does or a signal stops it, with 0; when the air turns it away, \
+            with 65; when the connection is lost or the air cannot be reached, with 69.
             """)
 
     @Option(help: "A device or hub profile: a name of Profiles, or a file's path.")
