@@ -16,11 +16,15 @@ public struct PrivateFolder: Sendable {
     /// Makes the folder if need be; throws if it is anybody else's, or open to others.
     public init(_ path: String) throws(ChildError) {
         self.path = path
-        if mkdir(path, 0o700) != 0, errno != EEXIST {
-            throw ChildError("'\(path)' cannot be made: \(String(cString: strerror(errno)))")
-        }
         var status = stat()
-        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        // Whoever clears away what killed runs have left may take it away between the two.
+        for _ in 0..<50 {
+            if mkdir(path, 0o700) != 0, errno != EEXIST {
+                throw ChildError("'\(path)' cannot be made: \(String(cString: strerror(errno)))")
+            }
+            if lstat(path, &status) == 0 { break }
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
             throw ChildError("'\(path)' is no folder; remove it", isSetting: true)
         }
         guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
