@@ -43,12 +43,17 @@ public struct Certificate: Hashable, Sendable {
     /// nil for either where the certificate does not say what its key is for.
     public let isForSigning: Bool?
     public let isForKeyAgreement: Bool?
+    /// The whole certificate.
+    public let der: [UInt8]
+
+    public var pem: String { PEMText.write(der, label: "CERTIFICATE") }
 
     /// Reads a certificate in DER or PEM (the first one of a PEM chain).
     public init(_ bytes: [UInt8]) throws(KeyError) {
         let parts = try KeyFile.loadCertificate(bytes)
         publicKey = try P256.PublicKey(parts.key)
         let certificate = parts.certificate
+        der = certificate.der
         defer { ERR_clear_error() }
         let name = X509_get_subject_name(certificate.pointer)
         let device = Self.deviceID(certificate.pointer)
@@ -151,4 +156,16 @@ final class LoadedCertificate {
     let pointer: OpaquePointer
     init(owning pointer: OpaquePointer) { self.pointer = pointer }
     deinit { X509_free(pointer) }
+
+    /// As it was read.
+    var der: [UInt8] {
+        let count = Int(i2d_X509(pointer, nil))
+        precondition(count > 0, "libcrypto cannot write a certificate that it has read")
+        var bytes = [UInt8](repeating: 0, count: count)
+        bytes.withUnsafeMutableBufferPointer { buffer in
+            var position = buffer.baseAddress
+            _ = i2d_X509(pointer, &position)
+        }
+        return bytes
+    }
 }

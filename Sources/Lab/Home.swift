@@ -21,6 +21,9 @@ public struct Home: Sendable {
     /// in their places.
     public var installCodeDevices: Set<EUI64> = []
 
+    /// What members and remote parties have instead of what follows from the run's seed.
+    public internal(set) var credentials: [EUI64: MemberCredentials] = [:]
+
     /// Has these members, where they are devices, stay on their install codes' link keys.
     public mutating func keepInstallCodes(of names: [String]) {
         installCodeDevices.formUnion(

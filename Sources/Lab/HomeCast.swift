@@ -83,11 +83,16 @@ public final class HomeCast {
                     eui64: device.eui64, linkKey: device.installCode.linkKey,
                     firmware: device.firmware, supplier: device.supplier,
                     channels: home.channels,
-                    credentials: home.installCodeDevices.contains(device.eui64)
-                        ? nil : authority(seed)?.credentials(of: device.eui64),
+                    credentials: credentials(of: device.eui64, seed),
                     messages: messageIdentity(
                         of: device.eui64, as: device.profile.type.messageEntity,
                         images: device.supplier, seed)), crypto: crypto, seed: seed))
+    }
+
+    private func credentials(of device: EUI64, _ seed: Seed) -> CBKECredentials? {
+        guard !home.installCodeDevices.contains(device) else { return nil }
+        return Home.preferred(home.credentials[device]?.establishment ?? [], home)
+            ?? authority(seed)?.credentials(of: device)
     }
 
     private func messageIdentity(
@@ -95,7 +100,7 @@ public final class HomeCast {
     ) -> MessageIdentity {
         follow(seed)
         if let made = identities[entity] { return made }
-        let made = MessageParties(seed: seed).identity(
+        let made = MessageParties(seed: seed, credentials: home.credentials).identity(
             of: entity, as: kind, images: images,
             activator: home.hub.profile.messages.activator)
         identities[entity] = made
@@ -124,7 +129,9 @@ public final class HomeCast {
                     DeviceLogEntry(
                         eui64: $0.eui64, type: $0.profile.type, linkKey: $0.installCode.linkKey)
                 }, start: start,
-                credentials: authority(seed).map { [$0.credentials(of: home.hub.eui64)] } ?? [],
+                // Both: some devices may have been given others than the run's own.
+                credentials: (home.credentials[home.hub.eui64]?.establishment ?? [])
+                    + (authority(seed).map { [$0.credentials(of: home.hub.eui64)] } ?? []),
                 installCodeDevices: home.installCodeDevices,
                 chf: messageIdentity(of: home.hub.chf, as: .communicationsHubFunction, seed),
                 gpf: messageIdentity(of: home.hub.eui64, as: .gasProxyFunction, seed)),
@@ -142,7 +149,7 @@ public final class HomeCast {
                 (device.name, device.eui64, device.installCode.linkKey, device.firmware))
         }
         let desk = MessageDesk(
-            parties: MessageParties(seed: seed),
+            parties: MessageParties(seed: seed, credentials: home.credentials),
             entities: [home.hub.chf] + members.map(\.eui64))
         var director = Director(
             scenario: scenario, images: images, members: members, wanPerByte: home.air.wanPerByte,

@@ -25,8 +25,6 @@ extension Home {
     struct Authority {
         /// Their issuer. An EUI-64 that begins with 02 belongs to no maker.
         static let issuer = EUI64(0x0247_4243_4100_0000)
-        /// 2020-01-01T00:00:00Z, in seconds since 1970.
-        static let validFrom: UInt64 = 1_577_836_800
 
         private let issuer: CBKEIssuer
         private let seed: Seed
@@ -42,14 +40,8 @@ extension Home {
         /// What a member of the home holds; the same whenever it is asked for.
         func credentials(of eui64: EUI64) -> CBKECredentials {
             var stream = SeededStream(seed.indexed(eui64.rawValue))
-            let form: ImplicitCertificate.Form =
-                issuer.suite == .one
-                ? .one(attributes: [0x01, 0x09] + [UInt8](repeating: 0, count: 8))
-                : .two(
-                    serial: stream.next(), validFrom: Self.validFrom,
-                    lifetime: ImplicitCertificate.endless, usage: ImplicitCertificate.usualUsage)
             do {
-                return try issuer.credentials(form, for: eui64, from: &stream)
+                return try issuer.credentials(for: eui64, from: &stream)
             } catch {
                 preconditionFailure("the form is the suite's: \(error)")
             }

@@ -25,6 +25,11 @@ public struct HomePlan {
     public var isDurable = false
     /// Members whose place somebody else's process takes.
     public var absent: Set<String> = []
+    /// Whether they establish keys by certificates of their own, which this home's hub has been given
+    /// an authority for.
+    public var absentHaveCertificates = false
+    /// The folder with credentials of members; nil if all follow from the seed.
+    public var credentials: String?
     /// How long all may take to join, in seconds of the machine's clock.
     public var patience = 60.0
     /// How long the air waits for a node that owes it an answer, in the same seconds.
@@ -183,6 +188,7 @@ public final class HomeSupervisor {
         ]
         if let seed = plan.seed { arguments += ["--seed", "\(seed)"] }
         if let evidence = plan.evidence { arguments += ["--out", evidence] }
+        if let credentials = plan.credentials { arguments += ["--credentials", credentials] }
         try start(Self.air, role: Self.air, eui64: nil, arguments)
         var feed: FeedClient?
         if observer != nil {
@@ -206,8 +212,11 @@ public final class HomeSupervisor {
             "\(flash)/\(member.name).flash",
         ]
         if plan.isDurable { arguments.append("--durable") }
+        if let credentials = plan.credentials { arguments += ["--credentials", credentials] }
         // Somebody else's program has no certificate of this run's authority.
-        for name in plan.absent.sorted() { arguments += ["--install-code", name] }
+        if !plan.absentHaveCertificates {
+            for name in plan.absent.sorted() { arguments += ["--install-code", name] }
+        }
         try start(
             member.name, role: member.role, eui64: member.eui64?.description, arguments)
     }

@@ -3,12 +3,16 @@ import Devices
 import GBCS
 import Wire
 
-/// The remote parties of a run and the keys of everybody who exchanges GBCS messages in it. All of
-/// them follow from the run's seed.
+/// The remote parties of a run and the keys of everybody who exchanges GBCS messages in it. They
+/// follow from the run's seed, but for those that were given.
 package struct MessageParties: Sendable {
     let seed: Seed
+    let credentials: [EUI64: MemberCredentials]
 
-    package init(seed: Seed) { self.seed = seed }
+    package init(seed: Seed, credentials: [EUI64: MemberCredentials] = [:]) {
+        self.seed = seed
+        self.credentials = credentials
+    }
 
     /// The ids that the published test data has for them.
     package static let broker = EUI64(0x90B3_D51F_3000_0002)
@@ -23,9 +27,25 @@ package struct MessageParties: Sendable {
         EUI64(0x90B3_D51F_3001_0000 + UInt64(number - 1) << 8)
     }
 
-    package func signingKey(of party: EUI64) -> P256.PrivateKey { key(of: party, for: "signing") }
+    /// All of them.
+    static let all: Set<EUI64> =
+        Set(
+            [broker, transitionalCoS, wanProvider, networkOperator] + suppliers.map { supplier($0) }
+        )
+
+    package func signingKey(of party: EUI64) -> P256.PrivateKey {
+        credentials[party]?.signing?.key ?? key(of: party, for: "signing")
+    }
     package func agreementKey(of party: EUI64) -> P256.PrivateKey {
-        key(of: party, for: "agreement")
+        credentials[party]?.agreement?.key ?? key(of: party, for: "agreement")
+    }
+
+    /// The public halves, also of somebody whose private keys are elsewhere.
+    func publicSigningKey(of party: EUI64) -> P256.PublicKey {
+        credentials[party]?.signing?.certificate.publicKey ?? signingKey(of: party).publicKey
+    }
+    func publicAgreementKey(of party: EUI64) -> P256.PublicKey {
+        credentials[party]?.agreement?.certificate.publicKey ?? agreementKey(of: party).publicKey
     }
 
     private func key(of party: EUI64, for use: String) -> P256.PrivateKey {
@@ -101,8 +121,8 @@ package struct MessageDesk: Sendable {
             ]
         for (party, role) in roles { add(party, role) }
         for entity in entities {
-            keys.add(parties.signingKey(of: entity).publicKey, of: entity, for: .signing)
-            keys.add(parties.agreementKey(of: entity).publicKey, of: entity, for: .agreement)
+            keys.add(parties.publicSigningKey(of: entity), of: entity, for: .signing)
+            keys.add(parties.publicAgreementKey(of: entity), of: entity, for: .agreement)
             keys.setDevice(entity)
         }
     }

@@ -19,7 +19,9 @@ final class RunKeys {
 
     init(home: Home, folder: OutputFolder?) {
         self.folder = folder
-        linkKeys = home.devices.map {
+        // A lab's own install codes are nobody else's business; the network key, which they
+        // protect on its way, is known all the same.
+        linkKeys = home.devices.filter { home.credentials[$0.eui64]?.installCode == nil }.map {
             ($0.installCode.linkKey, "\($0.name) install code link key")
         }
         names = Dictionary(

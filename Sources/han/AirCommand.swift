@@ -40,6 +40,8 @@ struct AirCommand: ParsableCommand {
                 + "those join whose keys it names.", valueName: "dir"), completion: .directory)
     var keys: String?
 
+    @OptionGroup var credentials: CredentialsArgument
+
     @OptionGroup(visibility: .hidden) var story: StoryArguments
 
     /// At virtual time zero, in seconds since 2000.
@@ -69,6 +71,9 @@ struct AirCommand: ParsableCommand {
         guard home.count == 1 || options.out == nil else {
             throw ValidationError("--out takes the evidence of one home: give --home once.")
         }
+        guard home.count == 1 || credentials.credentials == nil else {
+            throw ValidationError("--credentials is about one home: give --home once.")
+        }
     }
 
     func run() throws {
@@ -92,11 +97,16 @@ struct AirCommand: ParsableCommand {
         let installation = try Installation.locate()
         let story = try story.cast(installation)
         let library = ProfileLibrary(installation)
-        let homes =
+        var homes =
             try story.map { [$0.home] }
             ?? home.map { name in
                 try library.reading { try $0.home(name) }
             }
+        for index in homes.indices {
+            // Nobody is played here.
+            let members = [homes[index].hub.name] + homes[index].devices.map(\.name)
+            try credentials.apply(to: &homes[index], absent: Set(members))
+        }
         if let clash = AirPlan.clash(homes) {
             throw Failure(
                 .data,

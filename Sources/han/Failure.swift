@@ -92,6 +92,10 @@ struct Failure: Error {
             throw Failure(.unavailable, error.description)
         } catch let error as ChildError {
             throw Failure(error, else: .unavailable)
+        } catch let error as KeyFileError {
+            throw Failure(.setting, error.description)
+        } catch let error as CredentialError {
+            throw Failure(error.kind == .content ? .data : .usage, error.description)
         }
     }
 }

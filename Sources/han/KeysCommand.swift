@@ -4,8 +4,11 @@ import Lab
 
 struct KeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keys", abstract: "Make the keys that an air on several machines needs.",
-        subcommands: [KeysAirCommand.self])
+        commandName: "keys", abstract: "Make and import keys and certificates.",
+        subcommands: [
+            KeysAirCommand.self, KeysCACommand.self, KeysDeviceCommand.self,
+            KeysImportCommand.self,
+        ])
 }
 
 struct KeysAirCommand: ParsableCommand {

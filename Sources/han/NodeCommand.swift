@@ -74,6 +74,8 @@ struct NodeCommand: ParsableCommand {
                 + "installCodeDevices do; may be repeated.", valueName: "member"))
     var installCode: [String] = []
 
+    @OptionGroup var credentials: CredentialsArgument
+
     @OptionGroup var peerKeys: PeerKeysArgument
 
     @OptionGroup(visibility: .hidden) var story: StoryArguments
@@ -99,6 +101,10 @@ struct NodeCommand: ParsableCommand {
             try story.cast(installation)?.home ?? library.reading { try $0.home(self.home) }
         home.keepInstallCodes(of: installCode)
         let places = try prepare(&home, library)
+        let played = Set(places.map { $0 == 0 ? home.hub.name : home.devices[$0 - 1].name })
+        try credentials.apply(
+            to: &home,
+            absent: Set([home.hub.name] + home.devices.map(\.name)).subtracting(played))
         let cast = HomeCast(home)
         for (number, place) in places.enumerated() {
             let end = try host(cast, place, endpoints, keys)

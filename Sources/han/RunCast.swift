@@ -46,6 +46,11 @@ struct RunCast {
 
     // MARK: - Keys
 
+    /// Has members use the credentials of a folder. `absent` are those who are played elsewhere.
+    mutating func take(_ credentials: CredentialsArgument, absent: Set<String>) throws {
+        try credentials.apply(to: &home, absent: absent)
+    }
+
     /// Has members check signatures with the keys in files.
     mutating func trust(_ arguments: [RoleFileArgument]) throws {
         let named = try resolve(arguments, option: "--certificate")

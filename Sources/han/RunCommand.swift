@@ -101,6 +101,8 @@ struct RunArguments: ParsableArguments {
                 + "begins once it is there (docs/air-protocol.md).", valueName: "name"))
     var without: [String] = []
 
+    @OptionGroup var credentials: CredentialsArgument
+
     func check() throws {
         guard without.isEmpty || transport == .zmq else {
             throw ValidationError("--without is about processes; give --transport zmq too.")
@@ -119,10 +121,14 @@ struct RunArguments: ParsableArguments {
 
     func run(_ name: String) throws {
         let installation = try Installation.locate()
-        let cast = try StoryArguments.cast(
+        var cast = try StoryArguments.cast(
             name, images: image, certificates: certificate, keepsIdentity: keepIdentity,
             installation)
         for name in without { try check(name, isIn: cast.home) }
+        try cast.take(credentials, absent: Set(without))
+        for line in credentials.warnings(cast.home) {
+            Terminal(descriptor: STDERR_FILENO).write("han: \(line)\n")
+        }
         let progress =
             quiet
             ? nil : RunProgress(roster: HomeCast(cast.home).roster, scenario: cast.scenario)
@@ -160,11 +166,12 @@ struct RunArguments: ParsableArguments {
             if let seed { air += ["--seed", "\(seed.value)"] }
             if let patience { air += ["--patience", "\(patience)"] }
             air += ["--join-patience", "\(patience ?? 30)"]
-            // Somebody else's program has no certificate of this run's authority.
-            var keys: [String] = []
+            var keys = credentials.arguments
+            air += keys
             for name in without {
                 air += ["--awaited", name]
-                keys += ["--install-code", name]
+                // Somebody else's program has no certificate of this run's authority.
+                if !cast.home.hubHasForeignAuthority { keys += ["--install-code", name] }
             }
             return try BusRunner(
                 home: cast.home, scenario: cast.scenario, images: try cast.images(),

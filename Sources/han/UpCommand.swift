@@ -49,6 +49,8 @@ struct UpCommand: ParsableCommand {
             valueName: "member"))
     var without: [String] = []
 
+    @OptionGroup var credentials: CredentialsArgument
+
     @Option(
         help: ArgumentHelp("What to call it, in the home's own name's place.", valueName: "run"))
     var name: String?
@@ -105,7 +107,7 @@ struct UpCommand: ParsableCommand {
 
     private func keep(ready: (String) -> Void) throws {
         let installation = try Installation.locate()
-        let home = try ProfileLibrary(installation).reading { try $0.home(self.home) }
+        var home = try ProfileLibrary(installation).reading { try $0.home(self.home) }
         let roster = HomeCast(home).roster
         let members = Array(roster.members.dropLast())
         for name in without where !members.contains(where: { $0.name == name }) {
@@ -114,6 +116,7 @@ struct UpCommand: ParsableCommand {
                 "--without: the home '\(home.name)' has no '\(name)'; it has "
                     + Words.list(members.map(\.name)))
         }
+        try credentials.apply(to: &home, absent: Set(without))
         var plan = HomePlan(
             name: name ?? Self.runName(home.name), home: Self.fullPath(self.home),
             members: members, pace: air.pace.text, start: air.pace.start)
@@ -122,9 +125,12 @@ struct UpCommand: ParsableCommand {
         plan.flash = try flash.map { try Self.flashFolder(Self.absolute($0)) }
         plan.isDurable = durable
         plan.absent = Set(without)
+        plan.credentials = credentials.credentials.map { Self.absolute($0) }
+        plan.absentHaveCertificates = home.hubHasForeignAuthority
         plan.nodePatience = air.patience
         do {
             let view = HomeView(roster: roster)
+            for line in credentials.warnings(home) { view.say(line) }
             var isUp = false
             try Interruption.watching {
                 let supervisor = try HomeSupervisor(plan)

@@ -34,6 +34,9 @@ public struct ImplicitCertificate: Hashable, Sendable {
     /// The lifetime of a certificate that does not expire.
     public static let endless: UInt32 = 0xFFFF_FFFF
 
+    /// What follows the issuer in a certificate of suite 1: profile 0109, and nothing more.
+    public static let usualAttributes: [UInt8] = [0x01, 0x09, 0, 0, 0, 0, 0, 0, 0, 0]
+
     private static let implicit: UInt8 = 0x00
     private static let sect283k1: UInt8 = 0x0D
     private static let aesMMO: UInt8 = 0x08

@@ -38,7 +38,8 @@ public struct KeyEstablishmentServer: Sendable {
     public let settings: KeyEstablishmentSettings
     /// This node's address, which stands in its certificates.
     public let eui64: EUI64
-    /// One for each suite that is supported.
+    /// At least one for each suite that is supported; several of a suite are of different
+    /// authorities, and the initiator's certificate says which of them is meant.
     private let credentials: [CBKECredentials]
     private let seed: Seed
     private var sessions: [Session] = []
@@ -107,7 +108,7 @@ public struct KeyEstablishmentServer: Sendable {
     ) -> Answer {
         forget(partner)
         guard let suite = initiate.suites.suite,
-            let own = credentials.first(where: { $0.suite == suite })
+            let own = credentials(in: suite, for: initiate.certificate)
         else { return refuse(partner, .unsupportedSuite) }
         guard sessions.count < settings.sessions else { return refuse(partner, .noResources) }
         let certificate: ImplicitCertificate
@@ -120,6 +121,15 @@ public struct KeyEstablishmentServer: Sendable {
                 confirmKeyTime: initiate.confirmKeyTime,
                 deadline: now + settings.wait(for: initiate.ephemeralDataTime)))
         return Answer(reply: .initiate(settings.initiate(own)))
+    }
+
+    /// Those of the authority of the partner's certificate, or, if there are none, those with which
+    /// the partner is refused.
+    private func credentials(in suite: CBKESuite, for certificate: [UInt8]) -> CBKECredentials? {
+        let own = credentials.filter { $0.suite == suite }
+        guard own.count > 1 else { return own.first }
+        let issuer = (try? ImplicitCertificate(certificate))?.issuer
+        return own.first { $0.authority.issuer == issuer } ?? own.first
     }
 
     private mutating func agree(

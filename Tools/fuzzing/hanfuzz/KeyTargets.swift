@@ -44,6 +44,43 @@ extension FuzzTarget {
                     _ = P256.Signature(bytes)
                 }
             },
+            FuzzTarget("credential-material", maximumLength: 700, briefRuns: 1_500) {
+                let subject = EUI64(0x0247_4200_0001_0001)
+                let own = TestAuthority(seed: Seed(1)).credentials(of: subject)
+                func seed(_ own: CBKECredentials) -> [UInt8] {
+                    let text = """
+                        # A maker's listing
+                        CA Public Key: \(Hex.string(own.authority.publicKey.bytes))
+                        Device Implicit Cert:
+                        \(Hex.string(own.certificate.bytes))
+                        Device Private Key: \(Hex.string(own.privateKey))
+                        """
+                    return Array(text.utf8)
+                }
+                return Prepared(
+                    seeds: own.establishment.map { seed($0) }
+                        + own.establishment.map { $0.certificate.bytes }
+                        + [Array("83FED3407A939723A5C639B26916D505C3B5\n".utf8)]
+                ) { bytes in
+                    // Each kind of file that is written by others.
+                    for kind in 0..<5 {
+                        var material = CredentialMaterial(of: subject)
+                        do {
+                            switch kind {
+                            case 0: try material.addListing(bytes, path: "x")
+                            case 1: try material.add(.certificate, file: bytes, path: "x")
+                            case 2: try material.add(.privateKey, file: bytes, path: "x")
+                            case 3: try material.add(.authorityKey, file: bytes, path: "x")
+                            default: try material.add(installCode: bytes, path: "x")
+                            }
+                            let read = try material.credentials()
+                            if read.isEmpty { found("nothing was taken for credentials") }
+                        } catch {
+                            if "\(error)".utf8.count > 1000 { found("a message without end") }
+                        }
+                    }
+                }
+            },
             keyFile(place, "certificate") { bytes throws(KeyError) in
                 _ = try P256.PublicKey(certificate: bytes)
             },
