@@ -10,10 +10,14 @@ struct Messages {
 
     /// Checks of one round.
     static let count = 4000
+    /// Key establishments of one round.
+    static let establishments = 200
 
     func measure() throws -> [Row] {
         let check = try CommandCheck()
+        let establishments = try CBKESuite.allCases.map { try Establishment($0) }
         var rows = Rounds()
+        var keys = establishments.map { _ in Rounds() }
         for round in 1...rounds {
             say("round \(round) of \(rounds)")
             // In short turns, because the machine's speed changes.
@@ -24,11 +28,25 @@ struct Messages {
             }
             let microseconds = 1e6 / Double(Self.count)
             rows.add(ours * microseconds, against: bare * microseconds)
+            for index in establishments.indices {
+                (ours, bare) = (0, 0)
+                for _ in 0..<20 {
+                    ours += try establishments[index].run(Self.establishments / 20)
+                    bare += try establishments[index].runBare(Self.establishments / 20)
+                }
+                let microseconds = 1e6 / Double(Self.establishments)
+                keys[index].add(ours * microseconds, against: bare * microseconds)
+            }
         }
         return [
             rows.row(
                 "cs06", target: 1.3, .lower,
-                title: "µs to check a CS06, against its ECDSA and ECDH in libcrypto")
+                title: "µs to check a CS06, against its ECDSA and ECDH in libcrypto"),
+            keys[1].row(
+                "cbke", target: 1.5, .lower,
+                title: "µs to establish a key, suite 2, against its curve operations in libcrypto"),
+            keys[0].row(
+                "cbke-suite1", target: 1.5, .lower, title: "the same in suite 1"),
         ].compactMap(\.self)
     }
 }
