@@ -116,8 +116,8 @@ public enum CredentialFolder {
 
     // MARK: Reading
 
-    /// What a folder has of everybody. Throws if it, or a secret in it, is open to others, and where
-    /// something does not fit together.
+    /// What a folder has of everybody. Throws if it, or a secret in it, is open to others, and
+    /// where something does not fit together.
     public static func read(_ folder: String) throws -> [EUI64: MemberCredentials] {
         guard Files.isFolder(folder) else {
             if access(folder, F_OK) != 0 { throw FileError.missing(folder) }

@@ -130,9 +130,9 @@ public struct CredentialMaterial {
             let authority = pieces[Slot(suite: suite, part: .authorityKey)]
         else {
             throw .incomplete(
-                "suite \(suite.rawValue): the "
-                    + missing.map(\.rawValue).joined(separator: " and the ")
-                    + " is missing; certificate, private key and CA public key belong together")
+                "suite \(suite.rawValue): there is no "
+                    + missing.map(\.rawValue).joined(separator: " and no ")
+                    + "; certificate, private key and CA public key belong together")
         }
         let read: ImplicitCertificate
         do {

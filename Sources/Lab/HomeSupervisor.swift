@@ -25,8 +25,8 @@ public struct HomePlan {
     public var isDurable = false
     /// Members whose place somebody else's process takes.
     public var absent: Set<String> = []
-    /// Whether they establish keys by certificates of their own, which this home's hub has been given
-    /// an authority for.
+    /// Whether they establish keys by certificates of their own, of an authority that this home's
+    /// hub has been given a certificate of.
     public var absentHaveCertificates = false
     /// The folder with credentials of members; nil if all follow from the seed.
     public var credentials: String?

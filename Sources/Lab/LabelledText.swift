@@ -1,8 +1,8 @@
 import Wire
 
-/// Text of `Label: hex digits`, a line each, as makers' and Certicom's tools print key material; the
-/// digits may also be on the line after. Lines with other labels, and those that begin with `#`,
-/// mean nothing here.
+/// Text of `Label: hex digits`, a line each, as makers' and Certicom's tools print key material;
+/// the digits may also be on the line after. Lines with other labels, and those that begin with
+/// `#`, mean nothing here.
 ///
 /// What is said of a bad line is its number and its label, never what it holds.
 struct LabelledText {

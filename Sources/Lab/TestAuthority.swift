@@ -88,7 +88,7 @@ public struct TestAuthority: Sendable {
                 (
                     Self.name(issuer.suite),
                     """
-                    # Authority of key establishment, suite \(issuer.suite.rawValue). Keep it secret.
+                    # A test authority, suite \(issuer.suite.rawValue). Keep it secret.
                     Issuer: \(Hex.string(issuer.authority.issuer.rawValue, digits: 16))
                     CA Public Key: \(Hex.string(issuer.authority.publicKey.bytes))
                     CA Private Key: \(Hex.string(issuer.privateKey))

@@ -11,16 +11,16 @@ struct KeysImportCommand: ParsableCommand {
             Checks that the material fits together and is the member's, and puts it into a folder \
             that only this user can enter, from where --credentials of 'han run', 'han up' and \
             'han node' has the member use it. So real hardware can join with its maker's \
-            certificates, or with those of the Certicom test root, once the hub has such ones too. \
+            certificates, or those of the Certicom test root, once the hub has such ones too. \
             Nothing secret is shown or logged.
 
             Key establishment: certificate (48 bytes in suite 1, 74 in suite 2), private key (21 \
-            or 36) and CA public key (22 or 37), as bytes or hex digits in a file each, or together \
-            in a listing with lines 'CA Public Key:', 'Device Implicit Cert:' and 'Device Private \
-            Key:'. Each of these options may be repeated, for the other suite.
+            or 36) and CA public key (22 or 37), as bytes or hex digits in a file each, or \
+            together in a listing with lines 'CA Public Key:', 'Device Implicit Cert:' and 'Device \
+            Private Key:'. Each of these options may be repeated, for the other suite.
 
-            GBCS: P-256 certificates and private keys, PEM or DER. A certificate without its key is \
-            enough for somebody whose part is played elsewhere.
+            GBCS: P-256 certificates and private keys, PEM or DER. A certificate without its key \
+            is enough for somebody whose part is played elsewhere.
             """)
 
     @Argument(
