@@ -39,9 +39,9 @@ struct FirmwareState: Sendable, Equatable {
         var place: UInt8
     }
 
-    /// Whether what runs is still what was activated, in the place of `slotSize` bytes at `address`.
-    /// What the flash no longer holds, because another image has begun to arrive in its place, is
-    /// not looked at.
+    /// Whether what runs is still what was activated, in the `slotSize` bytes at `address`. What
+    /// the flash no longer holds, because another image has begun to arrive in its place, is not
+    /// looked at.
     func verifies(
         in flash: FlashView, at address: Int, slotSize: Int, form: FirmwareImage.Form
     ) -> Bool {

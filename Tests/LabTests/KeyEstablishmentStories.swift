@@ -204,11 +204,19 @@ struct KeyEstablishmentStories {
     func busy() throws {
         let devices = (1...4 as ClosedRange<UInt64>).map { number in
             Homes.device(.hcalcs, name: number == 1 ? "HCALCS" : "HCALCS-\(number)", number: number)
+            {
+                // All of them have joined by then.
+                $0.keyEstablishment.afterJoining = .minutes(10)
+            }
         }
         let home = Self.home(devices) { $0.hub.profile.keyEstablishment.sessions = 1 }
+        let names = devices.map(\.name)
         let played = try Played(
-            home, [.join(devices: devices.map(\.name)), .wait(.hours(1))],
-            named: "key-establishment-busy")
+            home,
+            [.wait(.minutes(5))] + names.map { .power(device: $0, on: false) }
+                // They begin at the same time.
+                + [.wait(.seconds(5))] + names.map { .power(device: $0, on: true) }
+                + [.join(devices: names), .wait(.hours(1))], named: "key-establishment-busy")
         #expect(played.result.failure == nil)
         #expect(try played.complaints().isEmpty)
         #expect(played.events("linkKeyEstablished", at: "CH").count == 4)

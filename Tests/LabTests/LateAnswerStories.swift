@@ -1,6 +1,7 @@
 import Air
 import Evidence
 import Foundation
+import GBCS
 import Lab
 import Radio
 import TestSupport
@@ -85,7 +86,8 @@ struct LateAnswerStories {
             let recorder = try Recorder(
                 roster: runner.roster, start: runner.scenario.start,
                 steps: runner.scenario.steps.map(\.title),
-                folder: OutputFolder(preparing: late.path))
+                folder: OutputFolder(preparing: late.path),
+                useCases: { MessageCode(rawValue: $0).useCase })
             let carrier = TardyCarrier(runner, seed: Seed(seed), order: order, sink: recorder)
             carrier.run()
             try recorder.finish()

@@ -277,8 +277,7 @@ struct KeyEstablishmentTests {
             bench.tell(certificate)
                 == .failed(.refused(.badMessage), send: bench.terminate(.badMessage)))
         // A confirmation once more, after the key is established.
-        bench.client.begin(with: KeyBench.hub, at: bench.now)
-        bench.now = bench.now + .seconds(1)
+        bench.now = bench.client.nextDeadline
         let last = try bench.untilConfirmation()
         #expect(bench.ask(last).linkKey != nil)
         let again = bench.ask(last)

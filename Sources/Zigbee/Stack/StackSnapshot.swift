@@ -6,14 +6,14 @@ extension ZigbeeStack {
     ///
     /// Layout, little-endian: format u8 (4), channel u8, PAN u16, extended PAN u64, address u16,
     /// depth u8, key 16, key sequence u8, other key 16, its sequence u8, keys made u32, reserved
-    /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8,
-    /// capability u8, timeout u8 (an index, 255 for none), key sequence u8, next incoming counter
-    /// u32}; link keys u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1
-    /// u32, kind u8 (0 preconfigured, 1 established, 2 established before
-    /// its partner was put in the device log anew)}; addresses u8 x {address u16, EUI-64, kind u8
-    /// (0 unknown, 1 router, 2 end device, 3 sleeper)}; routes u8 x {destination u16, next hop
-    /// u16}; parents u8 x {device u64, router u64}; only where there are some, retired link keys u8
-    /// x {as link keys}, and a u32 if it is not 0, the counter with which a new key begins. A key of sixteen zeros is none.
+    /// counter u32, trust centre u64; neighbours u8 x {EUI-64, address u16, relation u8, capability
+    /// u8, timeout u8 (an index, 255 for none), key sequence u8, next incoming counter u32}; link
+    /// keys u8 x {partner u64, key 16, reserved counter u32, last incoming counter + 1 u32, kind u8
+    /// (0 preconfigured, 1 established, 2 established before its partner was put in the device log
+    /// anew)}; addresses u8 x {address u16, EUI-64, kind u8 (0 unknown, 1 router, 2 end device, 3
+    /// sleeper)}; routes u8 x {destination u16, next hop u16}; parents u8 x {device u64, router
+    /// u64}; only where there are some, retired link keys u8 x {as link keys}, and a u32 if it is
+    /// not 0, the counter with which a new key begins. A key of sixteen zeros is none.
     public func snapshot(into bytes: inout ByteBuilder) {
         bytes.removeAll()
         bytes.put(4, 1)
