@@ -65,6 +65,8 @@ final class SocketFiles {
     }
 
     private static func free(_ path: String) throws(SocketError) {
+        // No socket has a longer path; to bind it says so.
+        guard path.utf8.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path) else { return }
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else {

@@ -58,11 +58,13 @@ enum RunHan {
             .merging(environment) { _, new in new }
         process.standardInput = FileHandle.nullDevice
         // Files instead of pipes: nobody has to drain them while the process runs.
-        process.standardOutput = FileHandle(forWritingAtPath: outputPath)
-        process.standardError = FileHandle(forWritingAtPath: errorsPath)
+        let files = [outputPath, errorsPath].map { FileHandle(forWritingAtPath: $0) }
+        (process.standardOutput, process.standardError) = (files[0], files[1])
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
         try process.run()
+        // Foundation keeps them open otherwise, and select() has room for 1,024.
+        for file in files { try file?.close() }
         if ended.wait(timeout: .now() + timeout) == .timedOut {
             kill(process.processIdentifier, SIGKILL)
             ended.wait()

@@ -97,10 +97,11 @@ final class Background {
         process.environment = ProcessInfo.processInfo.environment
             .merging(environment) { _, new in new }
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: output)
-        process.standardError = FileHandle(forWritingAtPath: errors)
+        let files = [output, errors].map { FileHandle(forWritingAtPath: $0) }
+        (process.standardOutput, process.standardError) = (files[0], files[1])
         process.terminationHandler = { [ended] _ in ended.signal() }
         try process.run()
+        for file in files { try file?.close() }
     }
 
     deinit { if !isOver { kill(process.processIdentifier, SIGKILL) } }
