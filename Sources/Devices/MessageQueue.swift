@@ -25,7 +25,7 @@ struct MessageQueue: Sendable {
     /// When something is due, if there is a tunnel (`isOpen`).
     func nextDeadline(isOpen: Bool) -> Instant {
         guard !entries.isEmpty else { return .distantFuture }
-        let expiry = entries.map(\.expires).min() ?? .distantFuture
+        let expiry = entries.reduce(Instant.distantFuture) { min($0, $1.expires) }
         return isOpen && underway == 0 ? min(expiry, retryAt) : expiry
     }
 

@@ -42,7 +42,7 @@ public struct TunnelServer: Sendable {
 
     /// When the first tunnel has been idle for too long.
     public var nextDeadline: Instant {
-        tunnels.isEmpty ? .distantFuture : tunnels.map(\.idleAt).min() ?? .distantFuture
+        tunnels.reduce(.distantFuture) { min($0, $1.idleAt) }
     }
 
     public subscript(client: EUI64) -> Tunnel? { tunnels.first { $0.client == client } }
