@@ -110,7 +110,7 @@ struct HomeTests {
             kill(pid, SIGKILL)
             try homes.wait("\(name) is dead") { !Self.isThere(pid) }
             // At once, though the air does not know it yet.
-            #expect(try homes.row(name).state == "gone")
+            try homes.wait("\(name) is gone") { try homes.row(name).state == "gone" }
             try homes.wait("the air knows it") {
                 Self.events("nodeLost", in: out).contains { $0["node"] as? String == name }
             }
