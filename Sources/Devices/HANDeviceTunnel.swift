@@ -384,19 +384,13 @@ extension HANDevice {
         let verdict = tunnel.server.receive(
             command, from: sender, at: about.source, endpoint: about.sourceEndpoint,
             count: data.count, now: now)
+        out.note(verdict, with: sender, at: about.source)
         switch verdict {
-        case .opened(let opened, let response):
-            out.note(
-                .tunnelOpened, sender.rawValue, UInt64(opened.id), UInt64(opened.maximum))
+        case .opened(_, let response), .answer(let response), .refused(let response, _):
             answer(response, about, at: now, into: &out)
-        case .answer(let response): answer(response, about, at: now, into: &out)
         case .data: messageArrived(data, at: now, into: &out)
-        case .refused(let response, let reason):
-            out.drop(reason, from: about.source)
-            answer(response, about, at: now, into: &out)
-        case .closed(let id): out.note(.tunnelClosed, sender.rawValue, UInt64(id))
-        case .failed(_, let error): failed(error, sender, at: now, into: &out)
-        case .dropped(let reason): out.drop(reason, from: about.source)
+        case .failed(_, let error): failed(error, at: now)
+        case .closed, .dropped: break
         }
     }
 
@@ -407,10 +401,7 @@ extension HANDevice {
             command, [], to: about.source, endpoint: about.sourceEndpoint, at: now, into: &out)
     }
 
-    private mutating func failed(
-        _ error: TunnelError, _ partner: EUI64, at now: Instant, into out: inout Outbox
-    ) {
-        out.note(.tunnelFailed, partner.rawValue, UInt64(error.rawValue))
+    private mutating func failed(_ error: TunnelError, at now: Instant) {
         guard error != .overflow else { return }
         if tunnel.messageUntil != nil { (tunnel.messageUntil, tunnel.wantsMessage) = (nil, true) }
         tunnel.queue.refused(at: now)
@@ -420,20 +411,15 @@ extension HANDevice {
         _ command: TunnelCommand, _ data: [UInt8], _ about: APSMessage, at now: Instant,
         into out: inout Outbox
     ) {
-        let hub = about.sourceEUI64 ?? .unknown
-        switch tunnel.client.receive(command, count: max(0, data.count - 2), at: now) {
-        case .opened(let id):
-            out.note(
-                .tunnelOpened, hub.rawValue, UInt64(id), UInt64(tunnel.tunnel?.maximum ?? 0))
-        case .refused(let status):
-            out.note(.tunnelRefused, hub.rawValue, UInt64(status.rawValue))
+        let verdict = tunnel.client.receive(command, count: max(0, data.count - 2), at: now)
+        out.note(
+            verdict, with: about.sourceEUI64 ?? .unknown, at: about.source,
+            maximum: tunnel.client.tunnel?.maximum)
+        switch verdict {
         case .data: heedMailbox(data, about, at: now, into: &out)
-        case .rejected(let response, let reason):
-            out.drop(reason, from: about.source)
-            answer(response, about, at: now, into: &out)
-        case .closed(let id): out.note(.tunnelClosed, hub.rawValue, UInt64(id))
-        case .failed(let error): failed(error, hub, at: now, into: &out)
-        case .dropped(let reason): out.drop(reason, from: about.source)
+        case .rejected(let response, _): answer(response, about, at: now, into: &out)
+        case .failed(let error): failed(error, at: now)
+        case .opened, .refused, .closed, .dropped: break
         }
     }
 

@@ -349,29 +349,19 @@ extension CommunicationsHub {
         at now: Instant, into out: inout Outbox
     ) {
         let device = tunnels.partners[index].device
-        switch tunnels.partners[index].client.receive(command, count: data.count, at: now) {
-        case .opened(let id):
-            out.note(
-                .tunnelOpened, device.rawValue, UInt64(id),
-                UInt64(tunnels.partners[index].client.tunnel?.maximum ?? 0))
-        case .refused(let status):
-            out.note(.tunnelRefused, device.rawValue, UInt64(status.rawValue))
+        let verdict = tunnels.partners[index].client.receive(command, count: data.count, at: now)
+        out.note(
+            verdict, with: device, at: about.source,
+            maximum: tunnels.partners[index].client.tunnel?.maximum)
+        switch verdict {
         case .data: messageArrived(data, from: device, into: &out)
-        case .rejected(let answer, let reason):
-            out.drop(reason, from: about.source)
-            _ = sendTunnel(
-                answer, [], to: about.source, endpoint: about.sourceEndpoint, at: now, into: &out)
-        case .closed(let id): out.note(.tunnelClosed, device.rawValue, UInt64(id))
-        case .failed(let error): failed(error, index, at: now, into: &out)
-        case .dropped(let reason): out.drop(reason, from: about.source)
+        case .rejected(let response, _): answer(response, about, at: now, into: &out)
+        case .failed(let error): failed(error, index, at: now)
+        case .opened, .refused, .closed, .dropped: break
         }
     }
 
-    private mutating func failed(
-        _ error: TunnelError, _ index: Int, at now: Instant, into out: inout Outbox
-    ) {
-        let device = tunnels.partners[index].device
-        out.note(.tunnelFailed, device.rawValue, UInt64(error.rawValue))
+    private mutating func failed(_ error: TunnelError, _ index: Int, at now: Instant) {
         if error == .overflow { return }
         tunnels.partners[index].queue.refused(at: now)
     }
@@ -395,19 +385,13 @@ extension CommunicationsHub {
         let verdict = tunnels.server.receive(
             command, from: device, at: about.source, endpoint: about.sourceEndpoint,
             count: max(0, data.count - 1), now: now)
+        out.note(verdict, with: device, at: about.source)
         switch verdict {
-        case .opened(let tunnel, let response):
-            out.note(
-                .tunnelOpened, device.rawValue, UInt64(tunnel.id), UInt64(tunnel.maximum))
+        case .opened(_, let response), .answer(let response), .refused(let response, _):
             answer(response, about, at: now, into: &out)
-        case .answer(let response): answer(response, about, at: now, into: &out)
         case .data(let id): heedMailbox(data, index, id, about, at: now, into: &out)
-        case .refused(let response, let reason):
-            out.drop(reason, from: about.source)
-            answer(response, about, at: now, into: &out)
-        case .closed(let id): out.note(.tunnelClosed, device.rawValue, UInt64(id))
-        case .failed(_, let error): failed(error, index, at: now, into: &out)
-        case .dropped(let reason): out.drop(reason, from: about.source)
+        case .failed(_, let error): failed(error, index, at: now)
+        case .closed, .dropped: break
         }
     }
 

@@ -28,7 +28,15 @@ public final class HomeFolder {
 
     /// Takes a folder that is there; nil if there is none, or somebody else has it.
     public static func takeExisting(_ path: String) -> HomeFolder? {
-        (try? existing(path)) ?? nil
+        // The lock of a process that was killed is free only a moment after the process is gone.
+        for _ in 0..<200 {
+            if let folder = (try? existing(path)) ?? nil { return folder }
+            guard let keeper = HomeRun.read(path)?.supervisor, !keeper.isRunning else {
+                return nil
+            }
+            usleep(10_000)
+        }
+        return nil
     }
 
     private static func existing(_ path: String) throws(ChildError) -> HomeFolder? {
