@@ -125,10 +125,11 @@ struct Download {
         let simulation = runner.makeSimulation(sink: witness)
         simulation.run()
         _ = try outcome(of: simulation, seconds: 0)
-        guard let key = simulation.nodes[0].hub?.stack.networkKey else {
-            throw BenchmarkError("the hub has no network key")
-        }
-        witness.keys = [key, home.devices[0].installCode.linkKey]
+        let stack = simulation.nodes[0].hub?.stack
+        guard let key = stack?.networkKey,
+            let linkKey = stack?.establishedKey(with: home.devices[0].eui64)
+        else { throw BenchmarkError("the hub has no network key, or shares no key with the meter") }
+        witness.keys = [key, linkKey]
         return witness
     }
 
