@@ -68,6 +68,24 @@ public struct OutputFolder: Sendable {
         }
     }
 
+    /// Adds to a file that `write` has written: whoever reads it meanwhile finds all of the bytes
+    /// or, where there was no room, none.
+    public func append(_ bytes: [UInt8], to file: File) throws(EvidenceError) {
+        let target = path(of: file)
+        let descriptor = open(target, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { throw EvidenceError(.write, target, code: errno) }
+        defer { close(descriptor) }
+        let size = lseek(descriptor, 0, SEEK_END)
+        var count = 0
+        repeat {
+            count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        } while count < 0 && errno == EINTR
+        guard count < bytes.count else { return }
+        let code = count < 0 ? errno : ENOSPC
+        if count > 0 { _ = ftruncate(descriptor, size) }
+        throw EvidenceError(.write, target, code: code)
+    }
+
     private static func trimmed(_ path: String) -> String {
         var path = path
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
