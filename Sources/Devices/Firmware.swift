@@ -58,11 +58,28 @@ struct FirmwareState: Sendable, Equatable {
         ActivationOutcome(result: result, version: running)
     }
 
-    /// What runs once the held image is activated.
-    static func activating(_ held: Held) -> FirmwareState {
-        var state = FirmwareState(running: held.image.version, stamp: held.stamp)
-        state.image = Running(hash: held.hash, size: held.size, place: held.place)
-        return state
+    /// Has the image held be what runs, in one record: what is put into use is what was checked, or
+    /// nothing (GBCS 11.5). False if the flash has something else in its place, which is then held
+    /// no more.
+    mutating func activate(
+        _ held: Held, of bytes: [UInt8], as expectation: ImageExpectation, _ record: UInt8,
+        _ journal: inout Journal, _ out: inout Outbox
+    ) -> Bool {
+        let old = running
+        guard case .success(let checked) = expectation.check(bytes), checked.hash == held.hash
+        else {
+            self.held = nil
+            journal.write(record, self.bytes, &out)
+            out.note(
+                .activationRefused, UInt64(RefusalReason.activationFailure.rawValue),
+                UInt64(held.image.version))
+            return false
+        }
+        self = FirmwareState(running: held.image.version, stamp: held.stamp)
+        image = Running(hash: held.hash, size: held.size, place: held.place)
+        journal.write(record, self.bytes, &out)
+        out.note(.activated, UInt64(old), UInt64(running))
+        return true
     }
 
     /// The most that `bytes` has.

@@ -429,25 +429,15 @@ extension HANDevice {
     @discardableResult
     mutating func activate(at now: Instant, into out: inout Outbox) -> Bool {
         guard let held = firmware.held else { return false }
-        // What is put into use is what was checked, or nothing (GBCS 11.5).
-        guard Int(held.size) <= slotSize,
-            case .success(let checked) = expectation(of: held.image)
-                .check(out.flash.read(slotStart, count: Int(held.size))),
-            checked.hash == held.hash
+        let bytes = out.flash.read(slotStart, count: min(Int(held.size), slotSize))
+        guard
+            firmware.activate(
+                held, of: bytes, as: expectation(of: held.image), Record.firmware, &journal, &out)
         else {
-            firmware.held = nil
-            journal.write(Record.firmware, firmware.bytes, &out)
-            out.note(
-                .activationRefused, UInt64(RefusalReason.activationFailure.rawValue),
-                UInt64(held.image.version))
             client.finished(running: firmware.running, at: now)
             if profile.type == .ppmid { reportActivation(result: 1, at: now, into: &out) }
             return false
         }
-        let old = firmware.running
-        firmware = .activating(held)
-        journal.write(Record.firmware, firmware.bytes, &out)
-        out.note(.activated, UInt64(old), UInt64(firmware.running))
         // So that what has just come is acknowledged, and what is queued gets out.
         out.note(.restarting, UInt64(profile.farewell.microseconds))
         phase = .activating

@@ -386,23 +386,13 @@ extension CommunicationsHub {
             out.note(.activationRefused, UInt64(reason.rawValue), UInt64(firmware.running))
             return reason == .noImageHeld ? .noImageHeld : .hashMismatch
         }
-        // What is put into use is what was checked, or nothing (GBCS 11.5).
         let bytes = out.flash.read(
             ownAddress(held.place), count: min(Int(held.size), profile.imageSlotSize))
-        guard case .success(let checked) = ownExpectation(of: held.image).check(bytes),
-            checked.hash == held.hash
-        else {
-            firmware.held = nil
-            journal.write(Record.firmware, firmware.bytes, &out)
-            out.note(
-                .activationRefused, UInt64(RefusalReason.activationFailure.rawValue),
-                UInt64(held.image.version))
-            return .activationFailure
-        }
-        let old = firmware.running
-        firmware = .activating(held)
-        journal.write(Record.firmware, firmware.bytes, &out)
-        out.note(.activated, UInt64(old), UInt64(firmware.running))
+        guard
+            firmware.activate(
+                held, of: bytes, as: ownExpectation(of: held.image), Record.firmware, &journal,
+                &out)
+        else { return .activationFailure }
         out.note(.restarting, UInt64(profile.restartDelay.microseconds))
         phase = .restarting
         out.append(.restart(after: profile.restartDelay))
