@@ -236,19 +236,24 @@ public struct CommunicationsHub: Node {
         phase = .booting
         timer = now + profile.bootTime
         journal.open(&out)
-        if let bytes = journal[Record.firmware], let saved = try? FirmwareState(parsing: bytes) {
-            firmware = saved
-        }
-        chf?.restore(from: journal)
-        gpf?.restore(from: journal)
+        firmware =
+            out.reading(Record.firmware, of: journal) { bytes throws(WireError) in
+                try FirmwareState(parsing: bytes)
+            } ?? firmware
+        chf?.restore(from: journal, &out)
+        gpf?.restore(from: journal, &out)
         capabilities = profile.capabilities(at: firmware.running) ?? HubCapabilities(delivers: [])
         for slot in store.indices {
-            guard let bytes = journal[Record.firstSlot + UInt8(slot)] else { continue }
-            store[slot] = try? StoredImage(parsing: bytes)
+            store[slot] = out.reading(Record.firstSlot + UInt8(slot), of: journal) {
+                bytes throws(WireError) in try StoredImage(parsing: bytes)
+            }
         }
         dropOldest(into: &out)
-        if let bytes = journal[Record.deviceLog], let saved = try? DeviceLog(parsing: bytes) {
-            deviceLog = saved
+        let log = out.reading(Record.deviceLog, of: journal) { bytes throws(WireError) in
+            try DeviceLog(parsing: bytes)
+        }
+        if let log {
+            deviceLog = log
         } else {
             for entry in identity.deviceLog {
                 guard !deviceLog.put(entry, limit: profile.deviceLogLimit) else { continue }
@@ -283,9 +288,12 @@ public struct CommunicationsHub: Node {
     private mutating func start(at now: Instant, into out: inout Outbox) {
         phase = .running
         out.note(.booted)
-        if let bytes = journal[Record.network], (try? stack.restore(bytes)) != nil,
-            stack.isJoined
-        {
+        let isDamaged = journal.isDamaged
+        let isRestored =
+            out.reading(Record.network, of: journal) { bytes throws(WireError) in
+                try stack.restore(bytes, isOld: isDamaged)
+            } != nil
+        if isRestored, stack.isJoined {
             stack.resume(at: now, into: &out)
             saveNetwork(&out)
         } else {

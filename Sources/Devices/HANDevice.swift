@@ -201,27 +201,31 @@ public struct HANDevice: Node {
         phase = .booting
         timer = now + profile.bootTime
         journal.open(&out)
-        if let bytes = journal[Record.firmware], let saved = try? FirmwareState(parsing: bytes) {
-            firmware = saved
-        }
-        messages?.restore(from: journal)
+        firmware =
+            out.reading(Record.firmware, of: journal) { bytes throws(WireError) in
+                try FirmwareState(parsing: bytes)
+            } ?? firmware
+        messages?.restore(from: journal, &out)
         hasOTAClient = profile.capabilities(at: firmware.running)?.hasOTAClient ?? false
         stack.setEndpoints([Self.endpoint(of: profile, identity, hasOTAClient: hasOTAClient)])
         client.finished(running: firmware.running, at: now)
         client.imageStamp = firmware.stamp
-        restoreDownload()
+        restoreDownload(&out)
         out.note(.poweredOn, UInt64(firmware.running))
     }
 
-    private mutating func restoreDownload() {
+    private mutating func restoreDownload(_ out: inout Outbox) {
         if let held = firmware.held {
             client.restore(
                 image: held.image, size: held.size, offset: held.size, status: .waitingToUpgrade,
                 stackVersion: held.stackVersion)
-        } else if let bytes = journal[Record.download],
-            let saved = try? DownloadState(parsing: bytes), saved.offset > 0,
-            saved.offset < saved.size
-        {
+            return
+        }
+        // Empty after a download is over.
+        let saved = out.reading(Record.download, of: journal) { bytes throws(WireError) in
+            bytes.isEmpty ? nil : try DownloadState(parsing: bytes)
+        }
+        if let saved = saved ?? nil, saved.offset > 0, saved.offset < saved.size {
             client.restore(
                 image: saved.image, size: saved.size, offset: saved.offset,
                 status: .downloadInProgress, blocks: saved.blocks)
@@ -291,8 +295,11 @@ public struct HANDevice: Node {
         startTunnel(at: now)
         if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
         startMessages(into: &out)
+        let isDamaged = journal.isDamaged
         let isRestored =
-            journal[Record.network].map { (try? stack.restore($0)) != nil } ?? false
+            out.reading(Record.network, of: journal) { bytes throws(WireError) in
+                try stack.restore(bytes, isOld: isDamaged)
+            } != nil
         if isRestored, journal[Record.leaving]?.first == 1 {
             // Its power went while it left.
             stack.forgetNetwork()

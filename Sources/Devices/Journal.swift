@@ -5,9 +5,10 @@ import Wire
 ///
 /// Two areas of the same size take turns. An area begins with a header {magic u32, generation
 /// u32, CRC-32 of the two}; records follow: {key u8, length u16, CRC-32 of key, length and bytes,
-/// bytes}. The newest whole record of a key counts; a torn one, and whatever follows it, does
-/// not. A full area is copied, newest records only, to the other one, whose header is written
-/// last and so makes it valid in one step.
+/// bytes}. The newest whole record of a key counts; one that a power cut has torn does not, and
+/// of one that was spoilt later the one before it does, if need be from the other area. A full
+/// area is copied, newest records only, to the other one, whose header is written last and so
+/// makes it valid in one step.
 public struct Journal: Sendable {
     private static let magic: UInt32 = 0x4A4E_4148
     private static let headerSize = 12
@@ -33,6 +34,10 @@ public struct Journal: Sendable {
     /// The newest record of each key, in order of first appearance.
     private var records: [(key: UInt8, bytes: [UInt8])] = []
 
+    /// Whether `open` found what is no whole record: torn by a power cut, or spoilt since. Then the
+    /// newest record of any key may be missing.
+    public private(set) var isDamaged = false
+
     private var areaSize: Int { pages * pageSize }
 
     /// A journal of two areas of `pagesPerArea` pages from page `firstPage` on.
@@ -48,13 +53,17 @@ public struct Journal: Sendable {
     /// The newest bytes kept under `key`, or nil.
     public subscript(key: UInt8) -> [UInt8]? { records.first { $0.key == key }?.bytes }
 
-    /// Reads what the flash holds. A part that was never written is a journal with no records.
+    /// Reads what the flash holds, and notes it if that is damaged. A part that was never written
+    /// is a journal with no records.
     public mutating func open(_ out: inout Outbox) {
         records.removeAll()
+        isDamaged = false
         let flash = out.flash
         let generations = [generation(of: 0, flash), generation(of: 1, flash)]
         switch (generations[0], generations[1]) {
         case (nil, nil):
+            isDamaged = flash.read(start, count: size).contains { $0 != 0xFF }
+            if isDamaged { out.note(.flashDamaged, 0) }
             format(&out)
             return
         case (let a?, let b?): active = b &- a < UInt32.max / 2 && b != a ? 1 : 0
@@ -62,7 +71,17 @@ public struct Journal: Sendable {
         case (_, nil): active = 0
         }
         generation = generations[active] ?? 0
-        readRecords(flash)
+        let (newest, end) = readRecords(of: active, flash)
+        if end == nil {
+            isDamaged = true
+            out.note(.flashDamaged, 0)
+            if generations[1 - active] == generation &- 1 {
+                keep(readRecords(of: 1 - active, flash).records)
+            }
+        }
+        keep(newest)
+        // Nothing is written behind what is damaged.
+        tail = end ?? areaSize
     }
 
     private func base(of area: Int) -> Int { start + area * areaSize }
@@ -78,30 +97,36 @@ public struct Journal: Sendable {
         return generation
     }
 
-    private mutating func readRecords(_ flash: FlashView) {
+    /// The whole records of an area in the order in which they were written, and where the next one
+    /// goes; nil if there is damage. What follows a damaged record is looked for.
+    private func readRecords(
+        of index: Int, _ flash: FlashView
+    ) -> (records: [(key: UInt8, bytes: [UInt8])], tail: Int?) {
+        var found: [(key: UInt8, bytes: [UInt8])] = []
+        var isDamaged = false
         var offset = Self.headerSize
-        let area = flash.read(base(of: active), count: areaSize)
-        while offset + Self.recordOverhead <= areaSize {
-            let key = area[offset]
-            let length = Int(area[offset + 1]) | Int(area[offset + 2]) << 8
-            if key == 0xFF, length == 0xFFFF {
-                // The head of a record may be lost and its rest not.
-                if area[offset...].contains(where: { $0 != 0xFF }) { offset = areaSize }
-                break
-            }
-            let end = offset + Self.recordOverhead + length
-            guard length <= Self.recordLimit, end <= areaSize,
-                Self.check(key, area.span.extracting(end - length..<end))
+        // So that no bytes, however they are, make it a long search.
+        var effort = 64 * areaSize
+        let area = flash.read(base(of: index), count: areaSize)
+        let written = (area.lastIndex { $0 != 0xFF } ?? 0) + 1
+        while offset < written, effort > 0 {
+            let start = offset + Self.recordOverhead
+            let length =
+                start <= areaSize ? Int(area[offset + 1]) | Int(area[offset + 2]) << 8 : .max
+            let isRecord =
+                length <= min(Self.recordLimit, areaSize - start)
+                && Self.check(area[offset], area.span.extracting(start..<start + length))
                     == Self.word(area, at: offset + 3)
-            else {
-                // Torn by a power cut: nothing can follow it here.
-                tail = areaSize
-                return
+            guard isRecord else {
+                isDamaged = true
+                effort -= length <= Self.recordLimit ? length : 1
+                offset += 1
+                continue
             }
-            keep(key, area.span.extracting(offset + Self.recordOverhead..<end))
-            offset = end
+            found.append((area[offset], Array(area[start..<start + length])))
+            offset = start + length
         }
-        tail = offset
+        return (found, isDamaged ? nil : offset)
     }
 
     private static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
@@ -127,6 +152,10 @@ public struct Journal: Sendable {
         let place = index ?? records.count - 1
         records[place].bytes.removeAll(keepingCapacity: true)
         bytes.withUnsafeBufferPointer { records[place].bytes.append(contentsOf: $0) }
+    }
+
+    private mutating func keep(_ found: [(key: UInt8, bytes: [UInt8])]) {
+        for (key, bytes) in found { keep(key, bytes.span) }
     }
 
     private func holds(_ key: UInt8, _ bytes: Span<UInt8>) -> Bool {
@@ -216,5 +245,21 @@ public struct Journal: Sendable {
         var head = Self.head(key, bytes)
         head.append(Self.check(key, bytes))
         out.program(head.span, bytes, at: address)
+    }
+}
+
+extension Outbox {
+    /// What a record of the journal says; nil if there is none, or none that makes sense, which is
+    /// noted.
+    mutating func reading<Value>(
+        _ key: UInt8, of journal: Journal, _ parse: ([UInt8]) throws(WireError) -> Value
+    ) -> Value? {
+        guard let bytes = journal[key] else { return nil }
+        do {
+            return try parse(bytes)
+        } catch {
+            note(.flashDamaged, UInt64(key))
+            return nil
+        }
     }
 }

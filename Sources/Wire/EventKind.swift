@@ -7,6 +7,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case dropped = 4
     case outputLost = 5
     case booted = 6
+    case flashDamaged = 7
 
     // MAC and NWK
     case panFormed = 20
@@ -121,6 +122,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("frame", .decimal),
             ]
         case .outputLost: [.init("count", .decimal)]
+        case .flashDamaged: [.init("record", .decimal)]
         case .panFormed:
             [
                 .init("pan", .hex(digits: 4)), .init("channel", .decimal),

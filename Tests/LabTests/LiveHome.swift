@@ -9,7 +9,12 @@ import Zigbee
 final class LiveHome {
     private final class Tape: EvidenceSink {
         var events: [EventRecord] = []
-        func record(frame: borrowing FrameRecord) {}
+        /// Of the hub.
+        var lastFrame = FrameBuffer()
+        func record(frame: borrowing FrameRecord) {
+            // An acknowledgement has no more than these.
+            if frame.sender == 0, frame.psdu.count > 5 { lastFrame = frame.psdu }
+        }
         func record(event: EventRecord) { events.append(event) }
     }
 
@@ -79,6 +84,23 @@ final class LiveHome {
     /// Cuts a member's power for a moment, in the middle of whatever it does.
     func restart(_ node: Int) {
         act(for: node) { _, _, out in out.append(.restart(after: .milliseconds(1))) }
+    }
+
+    /// The counter of the latest frame that the hub has sent under the network key.
+    var hubFrameCounter: UInt32? {
+        var reader = ByteReader(tape.lastFrame.span)
+        guard (try? MACHeader(parsing: &reader)) != nil,
+            (try? NWKHeader(parsing: &reader))?.isSecured == true
+        else { return nil }
+        return (try? AuxiliaryHeader(parsing: &reader))?.frameCounter
+    }
+
+    /// What a member's flash holds now.
+    func flash(of node: Int) -> FlashView { simulation.flashView(of: node) }
+
+    /// Spoils a byte of a member's flash behind its back.
+    func spoil(_ address: Int, of node: Int) {
+        act(for: node) { _, _, out in out.program([UInt8(0)].span, at: address) }
     }
 
     /// Clears a page of a member's flash behind its back.

@@ -89,21 +89,31 @@ public struct MessageApplication: Sendable {
     // MARK: - Flash
 
     /// Power has come on: takes over what the journal holds.
-    public mutating func restore(from journal: Journal) {
-        if let bytes = journal[records.state], let saved = try? MessageState(parsing: bytes) {
-            state = saved
+    mutating func restore(from journal: Journal, _ out: inout Outbox) {
+        let saved = out.reading(records.state, of: journal) { bytes throws(WireError) in
+            try MessageState(parsing: bytes)
         }
-        if let bytes = journal[records.log],
-            let saved = try? SecurityLog(parsing: bytes, limit: settings.securityLogSize)
-        {
-            securityLog = saved
+        if let saved { state = saved }
+        let limit = settings.securityLogSize
+        let log = out.reading(records.log, of: journal) { bytes throws(WireError) in
+            try SecurityLog(parsing: bytes, limit: limit)
         }
-        if let bytes = journal[records.supplier], let saved = try? TrustAnchor(parsing: bytes) {
-            replace(saved)
+        if let log { securityLog = log }
+        let supplier = out.reading(records.supplier, of: journal) { bytes throws(WireError) in
+            try TrustAnchor(parsing: bytes)
         }
-        // What was reserved may have been used.
+        if let supplier { replace(supplier) }
+        if saved == nil, let bytes = journal[records.state] {
+            state.reserved = MessageState.reserved(in: bytes)
+        }
+        // What was reserved may have been used; and more than that, where the newest record of it
+        // may be missing.
         counter = state.reserved
+        if journal.isDamaged { counter += settings.counterReserve << Self.skippedReservations }
     }
+
+    /// Far more reservations than a journal has room for records, as a power of two.
+    private static let skippedReservations: UInt64 = 16
 
     /// Reserves counters while plenty are left of those reserved before, so that the reservation
     /// is written long before it is needed.

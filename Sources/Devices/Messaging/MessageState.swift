@@ -65,6 +65,16 @@ struct MessageState: Sendable, Equatable {
         return builder.bytes
     }
 
+    /// The counters that a record has reserved of which the rest makes no sense; 0 if they do not
+    /// either.
+    static func reserved(in bytes: [UInt8]) -> UInt64 {
+        var reader = ByteReader(bytes.span)
+        guard let reserved = try? reader.u64("reserved counter"), reserved <= .max / 2 else {
+            return 0
+        }
+        return reserved
+    }
+
     init(parsing bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes.span)
         reserved = try reader.u64("reserved counter")

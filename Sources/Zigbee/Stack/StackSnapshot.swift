@@ -92,12 +92,35 @@ extension ZigbeeStack {
 
     private static let noKey = Key128(high: 0, low: 0)
 
-    /// Puts back a snapshot; throws, and changes nothing, if it is not one.
-    public mutating func restore(_ bytes: [UInt8]) throws(WireError) {
+    /// Puts back a snapshot; throws, and changes nothing, if it is not one. Of one that may not be
+    /// the newest (`isOld`), counters are skipped that later ones may have reserved.
+    public mutating func restore(_ bytes: [UInt8], isOld: Bool = false) throws(WireError) {
         var restored = self
         try restored.read(bytes.span)
+        if isOld { restored.skipCounters() }
         self = restored
     }
+
+    private mutating func skipCounters() {
+        let reserve = UInt64(configuration.network.counterReserve)
+        func later(_ counter: UInt32) -> UInt32 {
+            UInt32(clamping: UInt64(counter) + Self.skippedReservations * reserve)
+        }
+        network.reservedUpTo = later(network.reservedUpTo)
+        network.outgoingCounter = network.reservedUpTo
+        for index in aps.linkKeys.indices {
+            aps.linkKeys[index].reservedUpTo = later(aps.linkKeys[index].reservedUpTo)
+            aps.linkKeys[index].outgoingCounter = aps.linkKeys[index].reservedUpTo
+        }
+        for index in aps.retiredKeys.indices {
+            aps.retiredKeys[index].reservedUpTo = later(aps.retiredKeys[index].reservedUpTo)
+            aps.retiredKeys[index].outgoingCounter = aps.retiredKeys[index].reservedUpTo
+        }
+        aps.forgottenCounter = later(aps.forgottenCounter)
+    }
+
+    /// More than there were since the snapshot before. assumption: 16; no setting.
+    private static let skippedReservations: UInt64 = 16
 
     private mutating func read(_ bytes: Span<UInt8>) throws(WireError) {
         var reader = ByteReader(bytes)
