@@ -333,47 +333,14 @@ extension HANDevice {
             out.drop(.keyNotEstablished, from: about.source)
             return
         }
-        do {
-            var reader = ByteReader(bytes.span)
-            let header = try ZCLHeader(parsing: &reader)
-            // A client speaks to the server, and the other way round.
-            guard header.fromServer == tunnel.isClient else {
-                out.drop(.zclWrongDirection, from: about.source)
-                if let zcl { reply(zcl, zcl.refusalOfDirection, at: now, into: &out) }
-                return
-            }
-            guard header.isClusterSpecific else {
-                let server = tunnel.server
-                if let zcl {
-                    reply(
-                        zcl,
-                        tunnel.isClient
-                            ? ZCLGeneral.answerAsClient(zcl)
-                            : ZCLGeneral.answer(zcl, of: .tunnelServer) { server.attribute($0) },
-                        at: now, into: &out)
-                }
-                return
-            }
-            let command = try TunnelCommand(
-                header.command, fromServer: header.fromServer, parsing: &reader)
-            guard let command else {
-                if let zcl, zcl.wantsDefaultResponse(for: .unsupportedClusterCommand) {
-                    reply(
-                        zcl, zcl.defaultResponse(.unsupportedClusterCommand), at: now, into: &out)
-                }
-                return
-            }
-            let data = Array(bytes[reader.offset...])
-            if tunnel.isClient {
-                receiveFromServer(command, data, about, at: now, into: &out)
-            } else {
-                receiveFromClient(command, data, sender, about, at: now, into: &out)
-            }
-        } catch {
-            out.drop(.zclMalformed, from: about.source)
-            if let zcl, zcl.wantsDefaultResponse(for: .malformedCommand) {
-                reply(zcl, zcl.defaultResponse(.malformedCommand), at: now, into: &out)
-            }
+        switch TunnelReading(bytes, of: about, zcl, tunnel.server, fromServer: tunnel.isClient) {
+        case .answered(let frame, let reason):
+            if let reason { out.drop(reason, from: about.source) }
+            if let zcl { reply(zcl, frame, at: now, into: &out) }
+        case .fromServer(let command, let data):
+            receiveFromServer(command, data, about, at: now, into: &out)
+        case .fromClient(let command, let data):
+            receiveFromClient(command, data, sender, about, at: now, into: &out)
         }
     }
 

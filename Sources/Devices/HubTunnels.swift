@@ -223,9 +223,12 @@ extension CommunicationsHub {
     private mutating func pushMessage(_ index: Int, at now: Instant, into out: inout Outbox) {
         let partner = tunnels.partners[index]
         guard let tunnel = partner.client.tunnel, let endpoint = partner.client.endpoint,
-            let bytes = partner.queue.due(at: now),
-            let address = stack.address(of: partner.device)
+            let bytes = partner.queue.due(at: now)
         else { return }
+        guard let address = stack.address(of: partner.device) else {
+            tunnels.partners[index].client.serverLeft()
+            return
+        }
         guard bytes.count <= tunnel.maximum else {
             _ = tunnels.partners[index].queue.dropFirst()
             noteNotSent(partner.device, bytes.count, .messageTooLong, into: &out)
@@ -308,39 +311,14 @@ extension CommunicationsHub {
             out.drop(.keyNotEstablished, from: about.source)
             return
         }
-        do {
-            var reader = ByteReader(bytes.span)
-            let header = try ZCLHeader(parsing: &reader)
-            guard header.isClusterSpecific else {
-                let server = tunnels.server
-                if let zcl {
-                    reply(
-                        zcl,
-                        ZCLGeneral.answer(zcl, of: .tunnelServer) { server.attribute($0) },
-                        at: now, into: &out)
-                }
-                return
-            }
-            let command = try TunnelCommand(
-                header.command, fromServer: header.fromServer, parsing: &reader)
-            guard let command else {
-                if let zcl, zcl.wantsDefaultResponse(for: .unsupportedClusterCommand) {
-                    reply(
-                        zcl, zcl.defaultResponse(.unsupportedClusterCommand), at: now, into: &out)
-                }
-                return
-            }
-            let data = Array(bytes[reader.offset...])
-            if header.fromServer {
-                receiveFromServer(command, data, index, about, at: now, into: &out)
-            } else {
-                receiveFromClient(command, data, index, about, at: now, into: &out)
-            }
-        } catch {
-            out.drop(.zclMalformed, from: about.source)
-            if let zcl, zcl.wantsDefaultResponse(for: .malformedCommand) {
-                reply(zcl, zcl.defaultResponse(.malformedCommand), at: now, into: &out)
-            }
+        switch TunnelReading(bytes, of: about, zcl, tunnels.server) {
+        case .answered(let frame, let reason):
+            if let reason { out.drop(reason, from: about.source) }
+            if let zcl { reply(zcl, frame, at: now, into: &out) }
+        case .fromServer(let command, let data):
+            receiveFromServer(command, data, index, about, at: now, into: &out)
+        case .fromClient(let command, let data):
+            receiveFromClient(command, data, index, about, at: now, into: &out)
         }
     }
 
