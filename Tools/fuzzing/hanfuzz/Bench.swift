@@ -11,6 +11,10 @@ struct Bench<N: Node>: ~Copyable {
     private(set) var sending: UInt8?
     /// The node has cut its own power.
     private(set) var isRestarting = false
+    /// The latest frames that it sent.
+    private(set) var sent: [FrameBuffer] = []
+    /// What it has noted.
+    private(set) var events: Set<EventKind> = []
 
     init(_ node: N, flash: Flash, at now: Instant = .zero) {
         self.node = node
@@ -28,9 +32,12 @@ struct Bench<N: Node>: ~Copyable {
             case .transmit(let handle, let frame, _):
                 if frame.isOverflowed || frame.count > 125 { found("a frame that is too long") }
                 sending = handle
+                if sent.count == 8 { sent.removeFirst() }
+                sent.append(frame)
             case .restart: isRestarting = true
+            case .event(let event): events.insert(event.kind)
             case .program, .erase, .configure, .receiver, .pending, .measureEnergy, .wan, .order,
-                .power, .link, .event, .endRun, .networkKey, .linkKey:
+                .power, .link, .endRun, .networkKey, .linkKey:
                 break
             }
         }
@@ -47,6 +54,12 @@ struct Bench<N: Node>: ~Copyable {
     mutating func finishSending(_ status: TransmitStatus = .success, framePending: Bool = false) {
         guard let handle = sending else { return }
         sending = nil
+        finishSending(handle, status, framePending: framePending)
+    }
+
+    mutating func finishSending(
+        _ handle: UInt8, _ status: TransmitStatus = .success, framePending: Bool = false
+    ) {
         give(
             .transmitted(TransmitResult(handle: handle, status: status, framePending: framePending))
         )

@@ -14,10 +14,12 @@ extension FuzzTarget {
                 memory: MemoryLimit(base: 256 << 10, perByte: 64)
             ) {
                 let world = try World()
-                let blank = world.device.stack
+                let blank = world.devices[0].node.stack
                 var again = blank
                 return Prepared(
-                    seeds: [world.hub.stack.snapshotBytes, world.device.stack.snapshotBytes]
+                    seeds: [
+                        world.hub.stack.snapshotBytes, world.devices[0].node.stack.snapshotBytes,
+                    ]
                 ) { bytes in
                     var stack = blank
                     guard (try? stack.restore(bytes)) != nil else { return }
@@ -32,15 +34,15 @@ extension FuzzTarget {
                 memory: MemoryLimit(base: 1 << 20, perByte: 64)
             ) {
                 let world = try World()
-                return Prepared(seeds: [Array(world.deviceFlash.prefix(4096))]) { bytes in
+                return Prepared(seeds: [Array(world.devices[0].flash.prefix(4096))]) { bytes in
                     openJournal(bytes)
                 }
             },
             FuzzTarget(
-                "device-records", maximumLength: 1024, briefRuns: 10_000, memory: .node
+                "device-records", maximumLength: 4096, briefRuns: 5_000, memory: .node
             ) {
                 let world = try World()
-                return Prepared(seeds: world.records(world.deviceFlash)) { bytes in
+                return Prepared(seeds: world.records(world.devices[0].flash)) { bytes in
                     let flash = Flash(geometry: World.deviceGeometry)
                     flash.fill(withRecords: bytes)
                     var bench = Bench(world.makeDevice(), flash: flash)
@@ -48,7 +50,7 @@ extension FuzzTarget {
                     bench.pass(.minutes(2))
                 }
             },
-            FuzzTarget("hub-records", maximumLength: 1024, briefRuns: 10_000, memory: .node) {
+            FuzzTarget("hub-records", maximumLength: 4096, briefRuns: 5_000, memory: .node) {
                 let world = try World()
                 return Prepared(seeds: world.records(world.hubFlash)) { bytes in
                     let flash = Flash(geometry: World.hubProfile.flash)
@@ -125,22 +127,24 @@ final class Flash {
         out.removeAll()
     }
 
-    /// A whole journal with records as `bytes` say: {key u8, length u8, bytes} over and over.
-    /// The keys are those that nodes use.
+    static let journalMagic: UInt32 = 0x4A4E_4148
+
+    /// A whole journal with records as `bytes` say: {key u8, length u16 little-endian, bytes} over
+    /// and over. The keys are those that nodes use.
     func fill(withRecords bytes: [UInt8]) {
         var image = FrameBuffer()
-        image.append(0x4A4E_4148 as UInt32)
+        image.append(Self.journalMagic)
         image.append(1 as UInt32)
         image.append(CRC32.checksum(image.span))
         var area = image.bytes
         var rest = bytes[...]
-        while rest.count >= 2 {
+        while rest.count >= 3 {
             let key = rest.removeFirst()
-            let length = Int(rest.removeFirst())
+            let length = Int(rest.removeFirst()) | Int(rest.removeFirst()) << 8
             let body = rest.prefix(length)
             rest = rest.dropFirst(length)
             var head = FrameBuffer()
-            head.append(key & 0x80 == 0 ? key % 4 : 0x40 + key % 4)
+            head.append(key & 0x80 == 0 ? key % 12 : 0x40 + key % 4)
             head.append(UInt16(body.count))
             head.append(CRC32.checksum(head.span, Array(body).span))
             area += head.bytes + body

@@ -1,35 +1,68 @@
 import Crypto
 import Devices
+import GBCS
 import Radio
 import Wire
 import Zigbee
 
 extension FuzzTarget {
-    /// A joined device, and its hub: bytes become frames with the right keys and counters, so
-    /// that they come through to every layer, and the passing of time.
+    /// A node of a home: bytes become frames with the right keys and counters, so that they come
+    /// through to every layer, messages that are signed as they should be, and the passing of time.
     static func nodes() -> [FuzzTarget] {
-        [
-            FuzzTarget("device", maximumLength: 1024, briefRuns: 5_000, memory: .node) {
-                let world = try World()
-                return Prepared(seeds: Script.seeds(world, toHub: false)) { bytes in
-                    let flash = Flash(geometry: World.deviceGeometry)
-                    flash.fill(world.deviceFlash, at: 0)
-                    var play = Play(
-                        world, Bench(world.device, flash: flash, at: world.now), toHub: false)
-                    play.run(bytes) { world.makeDevice() }
-                }
+        let devices = zip(["device", "gsme", "ppmid", "hcalcs"], World.types).map { name, type in
+            FuzzTarget(name, maximumLength: 1024, briefRuns: 2_000, memory: .node) {
+                try prepared(World(), as: type, reaching: .messageReceived)
+            }
+        }
+        return devices + [
+            FuzzTarget("establishing", maximumLength: 2048, briefRuns: 2_000, memory: .node) {
+                try prepared(World(.joined), as: .esme, reaching: .linkKeyEstablished)
             },
-            FuzzTarget("hub", maximumLength: 1024, briefRuns: 5_000, memory: .node) {
+            FuzzTarget("hub", maximumLength: 1024, briefRuns: 3_000, memory: .node) {
                 let world = try World()
-                return Prepared(seeds: Script.seeds(world, toHub: true)) { bytes in
+                let play = { (bytes: [UInt8]) -> Set<EventKind> in
                     let flash = Flash(geometry: World.hubProfile.flash)
                     flash.fill(world.hubFlash, at: 0)
                     var play = Play(
-                        world, Bench(world.hub, flash: flash, at: world.now), toHub: true)
+                        world, Bench(world.hub, flash: flash, at: world.now), device: 0,
+                        toHub: true)
                     play.run(bytes) { world.makeHub() }
+                    return play.events
                 }
+                let seeds = World.types.indices.flatMap {
+                    Script.seeds(world, device: $0, toHub: true)
+                }
+                check(seeds, reach: [.messageReceived, .tunnelMessageReceived], play)
+                return Prepared(seeds: seeds) { _ = play($0) }
             },
         ]
+    }
+
+    private static func prepared(
+        _ world: World, as type: DeviceType, reaching kind: EventKind
+    ) throws -> Prepared {
+        guard let index = World.types.firstIndex(of: type) else { found("no such device") }
+        let device = world.devices[index]
+        let play = { (bytes: [UInt8]) -> Set<EventKind> in
+            let flash = Flash(geometry: World.deviceGeometry)
+            flash.fill(device.flash, at: 0)
+            var play = Play(
+                world, Bench(device.node, flash: flash, at: world.now), device: index,
+                toHub: false)
+            play.run(bytes) { world.makeDevice(index) }
+            return play.events
+        }
+        let seeds = Script.seeds(world, device: index, toHub: false)
+        check(seeds, reach: [kind], play)
+        return Prepared(seeds: seeds) { _ = play($0) }
+    }
+
+    /// The search begins with inputs that come through to the innermost layers.
+    private static func check(
+        _ seeds: [[UInt8]], reach kinds: Set<EventKind>, _ play: ([UInt8]) -> Set<EventKind>
+    ) {
+        let missed = kinds.subtracting(seeds.reduce(into: []) { $0.formUnion(play($1)) })
+        if !missed.isEmpty { found("the seeds do not come to \(missed)") }
     }
 }
 
@@ -43,9 +76,12 @@ enum Script: UInt8, CaseIterable {
     case networkCommand
     /// An APS frame under the network key.
     case application
-    /// {cluster u8, profile and endpoint u8, ZCL frame} in an APS frame under both keys.
+    /// {cluster u16, flags u8, ZCL frame} in an APS frame under both keys: flag 0 a broadcast, 1
+    /// an acknowledgement is asked for, 2 without the link key, 3 any profile, 4 any endpoint, 5
+    /// that of the GPF's mirror.
     case message
-    /// {key u8, APS command} under both keys.
+    /// {key u8, APS command} under both keys: bits 0-1 which of the link key's, bit 2 without,
+    /// bit 3 the install code's.
     case command
     /// {cluster u16, payload} to the ZDO, under the network key.
     case device
@@ -61,21 +97,43 @@ enum Script: UInt8, CaseIterable {
     /// both keys: bits 0-1 of the flags which fragment it is, bit 2 an acknowledgement, whose rest
     /// is its bitmap, bit 3 without the link key, bit 4 for the ZDO.
     case fragment
+    /// {what u8, payload} as a GBCS command that is signed and authenticated, through the tunnel
+    /// or over the WAN: bits 0-2 the use case, bit 3 for the GPF, bits 4-5 who sends it, bit 6 with
+    /// the hash of an image that is there. Without a payload it is a proper one.
+    case signed
+    /// What the hub answers to the device's latest command of key establishment.
+    case answer
+    /// {device u8}: whose frames the hub gets from now on.
+    case speaker
 
     static func step(_ kind: Script, _ bytes: [UInt8]) -> [UInt8] {
         [kind.rawValue, UInt8(clamping: bytes.count)] + bytes.prefix(255)
     }
 
-    /// One seed for each kind of frame that the run had for this node, opened, and all of the
-    /// first in a row.
-    static func seeds(_ world: World, toHub: Bool) -> [[UInt8]] {
-        var steps: [[UInt8]] = []
-        for frame in world.frames {
-            guard let step = Opened(frame, world).step(toHub: toHub) else { continue }
-            if !steps.contains(where: { $0.prefix(5) == step.prefix(5) }) { steps.append(step) }
-            if steps.count == 60 { break }
+    /// One seed for each kind of frame that the run had for this node, opened, all of the first in
+    /// a row as they came, and the rest of what a script can have.
+    static func seeds(_ world: World, device: Int, toHub: Bool) -> [[UInt8]] {
+        var kinds: [[UInt8]] = []
+        var row: [[UInt8]] = []
+        let speaker = toHub ? [step(.speaker, [UInt8(device)])] : []
+        var last = world.now
+        for sent in world.frames where sent.sender == (toHub ? device + 1 : 0) {
+            guard let step = Opened(sent.frame, world).step(device: device, toHub: toHub) else {
+                continue
+            }
+            if !kinds.contains(where: { $0.prefix(7) == step.prefix(7) }) { kinds.append(step) }
+            if kinds.count == 60 { break }
+            guard row.count < 24 else { continue }
+            let gap = UInt32(clamping: (sent.time - last).microseconds / 1000)
+            last = sent.time
+            // A key that is established is another at another time.
+            let isEstablishment = Opened(sent.frame, world).keyEstablishment() != nil
+            row += [
+                self.step(.time, [0, 8, 16].map { UInt8(truncatingIfNeeded: gap >> $0) }),
+                isEstablishment ? self.step(.answer, []) : step,
+            ]
         }
-        steps += [
+        let fixed = [
             step(.time, [0x88, 0x13, 0]), step(.sent, [1]), step(.sent, [0x10]), step(.power, []),
             step(.order, [0] + [UInt8](repeating: 7, count: 40)), step(.order, [1]),
             step(.order, [2, 9, 0]), step(.order, [4, 0xF1, 0xFF, 1, 0, 2]),
@@ -86,7 +144,20 @@ enum Script: UInt8, CaseIterable {
             step(.fragment, [1, 9, 3] + part), step(.fragment, [2, 9, 1] + part),
             step(.fragment, [2, 9, 2] + part), step(.fragment, [5, 9, 0, 1]),
         ]
-        return steps + [Array(steps.prefix(12).joined()), Array(fragments.joined())]
+        let commands = (0..<128 as Range<UInt8>).filter { $0 & 7 < 6 && $0 & 0x30 < 0x30 }
+            .filter { toHub || $0 & 8 == 0 }.map { step(.signed, [$0]) }
+        let tunnel = TunnelCommand.transferData(world.devices[device].tunnel, fromServer: !toHub)
+        let data = tunnel.frame(sequence: 9, data: [MailboxVerb.put, 0xDF, 9])
+        let put = step(.message, [0x04, 0x07, 0] + data)
+        // A device that leaves its tunnel open, and has a message to come.
+        let gone = [
+            step(.networkCommand, [4, 0]), step(.time, [16, 0, 0]), step(.order, [11, 0xDF, 9]),
+        ]
+        let alone =
+            kinds + fixed + commands
+            + [put, step(.signed, [2, 0x30, 0]), gone.flatMap { $0 }]
+        return alone.map { (speaker + [$0]).flatMap { $0 } }
+            + [(speaker + row).flatMap { $0 }, fragments.flatMap { $0 }]
     }
 }
 
@@ -100,15 +171,32 @@ struct Opened {
         self.world = world
     }
 
-    /// The step of a script that brings it about, if it went to the hub or to the device.
-    func step(toHub: Bool) -> [UInt8]? {
+    /// The command of key establishment that it has, and its sequence number, if it has one.
+    func keyEstablishment() -> (sequence: UInt8, command: KeyEstablishmentCommand)? {
+        var reader = ByteReader(frame.span)
+        guard let mac = try? MACHeader(parsing: &reader), mac.kind == .data else { return nil }
+        let start = reader.offset
+        guard let nwk = try? NWKHeader(parsing: &reader), nwk.kind == .data,
+            let bytes = open(from: start, auxiliary: reader.offset, world.hub.stack.networkKey)
+        else { return nil }
+        var inner = ByteReader(bytes.span)
+        guard let aps = try? APSHeader(parsing: &inner),
+            aps.cluster == ClusterID.keyEstablishment, aps.kind == .data,
+            let zcl = try? ZCLHeader(parsing: &inner), zcl.isClusterSpecific,
+            let command = try? KeyEstablishmentCommand(zcl.command, parsing: &inner)
+        else { return nil }
+        return (zcl.sequence, command)
+    }
+
+    /// The step of a script that brings it about, if it went from the device to the hub or the
+    /// other way.
+    func step(device: Int, toHub: Bool) -> [UInt8]? {
         var reader = ByteReader(frame.span)
         guard let mac = try? MACHeader(parsing: &reader), mac.kind != .acknowledgement else {
             return nil
         }
-        let isFromHub =
-            mac.source == .short(.coordinator) || mac.source == .extended(World.hubEUI64)
-        guard isFromHub != toHub else { return nil }
+        let address = world.devices[device].address
+        guard toHub || mac.destination == .short(address) else { return nil }
         guard mac.kind == .data else { return Script.step(.frame, frame.bytes) }
         let start = reader.offset
         guard let nwk = try? NWKHeader(parsing: &reader), nwk.isSecured else {
@@ -128,14 +216,21 @@ struct Opened {
             let cluster = [UInt8(truncatingIfNeeded: header.cluster), UInt8(header.cluster >> 8)]
             return Script.step(.device, cluster + body)
         }
-        guard header.kind == .data, header.isSecured else {
+        guard header.kind == .data, header.isSecured, header.fragment == nil else {
             return Script.step(.application, bytes)
         }
         let inner = Opened(FrameBuffer(bytes), world)
-        guard let plain = inner.open(from: 0, auxiliary: reader.offset, world.linkKey) else {
-            return nil
-        }
-        return Script.step(.message, [UInt8(truncatingIfNeeded: header.cluster), 0] + plain)
+        let keys = world.devices.flatMap { [$0.linkKey, $0.installCodeKey] }
+        let auxiliary = reader.offset
+        let plain = keys.lazy.compactMap { inner.open(from: 0, auxiliary: auxiliary, $0) }.first
+        guard let plain else { return nil }
+        let isForMirror = header.destinationEndpoint == World.hubProfile.mail.mirrorEndpoint
+        return Script.step(
+            .message,
+            [
+                UInt8(truncatingIfNeeded: header.cluster), UInt8(header.cluster >> 8),
+                isForMirror ? 32 : 0,
+            ] + plain)
     }
 
     private func open(from start: Int, auxiliary: Int, _ key: Key128?) -> [UInt8]? {
@@ -146,7 +241,8 @@ struct Opened {
         let payload = auxiliary + reader.offset
         frame[auxiliary] = header.fullControl
         // Without the address in it: the nonce is the sender's.
-        for source in [header.source ?? World.hubEUI64, World.deviceEUI64] {
+        let senders = [World.hubEUI64] + world.devices.map(\.eui64)
+        for source in header.source.map({ [$0] }) ?? senders {
             var copy = frame
             let nonce = CCMNonce(
                 source: source, counter: header.frameCounter, control: header.fullControl)
