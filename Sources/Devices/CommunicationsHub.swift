@@ -227,8 +227,8 @@ public struct CommunicationsHub: Node {
                     min(
                         min(nextPage, nextTelling),
                         min(
-                            min(notifier.deadline, tunnels.nextDeadline()),
-                            establishment?.nextDeadline ?? .distantFuture)))
+                            min(notifier.deadline, tunnels.reckonDeadline()),
+                            establishment?.reckonDeadline() ?? .distantFuture)))
             }
     }
 

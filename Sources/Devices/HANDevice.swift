@@ -187,13 +187,13 @@ public struct HANDevice: Node {
             case .off, .restarting: .distantFuture
             case .booting: timer
             case .leaving: min(timer, stack.reckonDeadline())
-            case .activating: min(min(timer, tunnelDeadline), stack.reckonDeadline())
+            case .activating: min(min(timer, tunnelDeadline()), stack.reckonDeadline())
             case .running:
                 min(
                     min(min(timer, messageDeadline), stack.reckonDeadline()),
                     min(
                         min(hasOTAClient ? client.nextDeadline : .distantFuture, clockDeadline),
-                        min(sleeper.nextDeadline, min(establishmentDeadline, tunnelDeadline))))
+                        min(sleeper.nextDeadline, min(establishmentDeadline(), tunnelDeadline()))))
             }
     }
 

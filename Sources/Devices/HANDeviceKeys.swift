@@ -30,13 +30,13 @@ extension HANDevice {
     /// A sleeper begins when it is awake anyway.
     private var mayEstablish: Bool { stack.isJoined && (profile.sleep == nil || sleeper.isAwake) }
 
-    var establishmentDeadline: Instant {
-        guard let establishment, mayEstablish else { return .distantFuture }
-        return establishment.nextDeadline
+    mutating func establishmentDeadline() -> Instant {
+        guard mayEstablish else { return .distantFuture }
+        return establishment?.reckonDeadline() ?? .distantFuture
     }
 
     mutating func stepEstablishment(at now: Instant, into out: inout Outbox) {
-        guard establishmentDeadline <= now, let step = establishment?.step(at: now) else { return }
+        guard establishmentDeadline() <= now, let step = establishment?.step(at: now) else { return }
         carryOut(step, from: .coordinator, at: now, into: &out)
     }
 

@@ -48,7 +48,9 @@ struct DeviceTunnel: Sendable {
         isClient ? client.tunnel : server.tunnels.first.map { ($0.id, $0.maximum) }
     }
 
-    var nextDeadline: Instant {
+    /// When something is due. Changes nothing: every input asks, and a property of so much would be
+    /// asked of a copy.
+    mutating func reckonDeadline() -> Instant {
         var first = min(server.nextDeadline, queue.nextDeadline(isOpen: tunnel != nil))
         guard isClient else {
             return tunnel == nil && !queue.isEmpty ? min(first, announceDue) : first
@@ -148,7 +150,9 @@ extension HANDevice {
         stack.isJoined && (profile.sleep == nil || sleeper.isAwake || phase == .activating)
     }
 
-    var tunnelDeadline: Instant { mayTunnel ? tunnel.nextDeadline : .distantFuture }
+    mutating func tunnelDeadline() -> Instant {
+        mayTunnel ? tunnel.reckonDeadline() : .distantFuture
+    }
 
     /// After a start, before anything comes.
     mutating func startTunnel(at now: Instant) {
@@ -162,7 +166,7 @@ extension HANDevice {
         while let message = messages?.takeMessage() {
             _ = send(message: message, at: now, into: &out)
         }
-        guard mayTunnel, tunnel.nextDeadline <= now else { return }
+        guard tunnelDeadline() <= now else { return }
         while let entry = tunnel.queue.takeExpired(at: now) {
             out.note(
                 .tunnelMessageLost, eui64.rawValue, UInt64(entry.bytes.count),

@@ -17,6 +17,12 @@ struct HubTunnels: Sendable {
         var queue = MessageQueue()
         /// An image has come since it last asked for one.
         var hasNewFirmware = false
+
+        mutating func reckonDeadline(mayOpen: Bool) -> Instant {
+            min(
+                mayOpen || client.isBusy ? client.nextDeadline : .distantFuture,
+                queue.nextDeadline(isOpen: client.tunnel != nil))
+        }
     }
 
     /// Those of the device log, as they are needed.
@@ -39,14 +45,14 @@ struct HubTunnels: Sendable {
 
     var byteCount: Int { partners.reduce(0) { $0 + $1.queue.byteCount } }
 
-    func nextDeadline() -> Instant {
+    /// When something is due. Changes nothing: every input asks, and a property of so much would be
+    /// asked of a copy.
+    mutating func reckonDeadline() -> Instant {
         guard !partners.isEmpty else { return .distantFuture }
         let isFull = isOpeningEnough
         var first = server.nextDeadline
-        for partner in partners {
-            if !isFull || partner.client.isBusy { first = min(first, partner.client.nextDeadline) }
-            first = min(
-                first, partner.queue.nextDeadline(isOpen: partner.client.tunnel != nil))
+        for index in partners.indices {
+            first = min(first, partners[index].reckonDeadline(mayOpen: !isFull))
         }
         return first
     }
@@ -150,15 +156,11 @@ extension CommunicationsHub {
 
     /// What the CHF and the GPF have to say goes to the WAN at once.
     mutating func sendMessages(into out: inout Outbox) {
-        if let entity = chf?.identity.entity {
-            while let bytes = chf?.takeMessage() {
-                out.send(.message(device: entity, bytes: bytes))
-            }
+        while let bytes = chf?.takeMessage(), let entity = chf?.identity.entity {
+            out.send(.message(device: entity, bytes: bytes))
         }
-        if let entity = gpf?.identity.entity {
-            while let bytes = gpf?.takeMessage() {
-                out.send(.message(device: entity, bytes: bytes))
-            }
+        while let bytes = gpf?.takeMessage(), let entity = gpf?.identity.entity {
+            out.send(.message(device: entity, bytes: bytes))
         }
     }
 
@@ -171,7 +173,7 @@ extension CommunicationsHub {
     // MARK: - What is due
 
     mutating func stepTunnels(at now: Instant, into out: inout Outbox) {
-        guard tunnels.nextDeadline() <= now else { return }
+        guard tunnels.reckonDeadline() <= now else { return }
         while let tunnel = tunnels.server.expire(at: now) {
             out.note(.tunnelClosed, tunnel.client.rawValue, UInt64(tunnel.id))
             _ = sendTunnel(

@@ -14,6 +14,9 @@ public enum Input: Sendable {
     case order(Order)
     /// A milestone of another node's life; only the director gets these.
     case observed(EventRecord)
+
+    /// To match it where it lies would copy it.
+    public var isPowerOn: Bool { if case .powerOn = self { true } else { false } }
 }
 
 /// A state machine that lives on an air: no clock, no task, no file, no dice of its own.

@@ -43,7 +43,7 @@ public final class Simulation<N: Node> {
         guard air.next(until: limit, into: &turn.pointee) == .turn else { return false }
         let (node, now) = (turn.pointee.node, turn.pointee.time)
         lastNode = node
-        if case .powerOn = turn.pointee.input {
+        if turn.pointee.input.isPowerOn {
             if turn.pointee.cutAt != .distantFuture {
                 let dice = FlashMemory.dice(of: node, seed: seed)
                 flash[node].cutPower(at: turn.pointee.cutAt, dice: dice)

@@ -36,7 +36,6 @@ public struct KeyEstablishmentClient: Sendable {
     private let credentials: CBKECredentials
     private let seed: Seed
     private var phase = Phase.resting
-    private var deadline = Instant.distantFuture
     /// When the next attempt with the partner may begin, after one that failed.
     private var notBefore: Instant?
     public private(set) var partner: EUI64?
@@ -55,11 +54,14 @@ public struct KeyEstablishmentClient: Sendable {
     /// The attribute KeyEstablishmentSuite.
     public var suites: KeyEstablishmentSuites { KeyEstablishmentSuites(credentials.suite) }
 
-    public var nextDeadline: Instant { deadline }
+    public private(set) var nextDeadline = Instant.distantFuture
+
+    /// `nextDeadline` without the copy of it all that asking a property may take. Changes nothing.
+    public mutating func reckonDeadline() -> Instant { nextDeadline }
 
     /// An answer is on its way, or an attempt is due soon: not the time to fall asleep.
     public func isBusy(at now: Instant) -> Bool {
-        if case .resting = phase { deadline <= now + settings.afterJoining } else { true }
+        if case .resting = phase { nextDeadline <= now + settings.afterJoining } else { true }
     }
 
     /// A key is to be established with this partner. If an attempt with it has come to nothing, the
@@ -76,15 +78,15 @@ public struct KeyEstablishmentClient: Sendable {
 
     private mutating func rest(until instant: Instant) {
         phase = .resting
-        deadline = instant
+        nextDeadline = instant
     }
 
     /// What is due; `none` before the deadline.
     public mutating func step(at now: Instant) -> Step {
-        guard deadline <= now else { return .none }
+        guard nextDeadline <= now else { return .none }
         guard case .resting = phase else { return fail(.noAnswer, at: now) }
         phase = .finding
-        deadline = now + settings.margin
+        nextDeadline = now + settings.margin
         return .find
     }
 
@@ -94,7 +96,7 @@ public struct KeyEstablishmentClient: Sendable {
         self.endpoint = endpoint
         guard endpoint != nil else { return fail(.noServer, at: now) }
         phase = .awaitingCertificate
-        deadline = now + settings.margin
+        nextDeadline = now + settings.margin
         return .send(.initiate(settings.initiate(credentials)))
     }
 
@@ -167,7 +169,7 @@ public struct KeyEstablishmentClient: Sendable {
             let ephemeral = CBKEKeyPair.generate(suite: credentials.suite, from: &stream)
             phase = .awaitingEphemeralData(
                 ephemeral, certificate, confirmKeyTime: initiate.confirmKeyTime)
-            deadline = now + settings.wait(for: initiate.ephemeralDataTime)
+            nextDeadline = now + settings.wait(for: initiate.ephemeralDataTime)
             return .send(.ephemeralData(ephemeral.publicKey.bytes))
         } catch { return refuse(error, at: now) }
     }
@@ -184,7 +186,7 @@ public struct KeyEstablishmentClient: Sendable {
                 responderKey: agreement.partnerEphemeral)
             phase = .awaitingConfirmation(
                 expected: agreement.keys.responderMAC(parties), linkKey: agreement.keys.linkKey)
-            deadline = now + settings.wait(for: confirmKeyTime)
+            nextDeadline = now + settings.wait(for: confirmKeyTime)
             return .send(.confirmKey(agreement.keys.initiatorMAC(parties)))
         } catch { return refuse(error, at: now) }
     }

@@ -42,7 +42,9 @@ public struct KeyEstablishmentServer: Sendable {
     /// authorities, and the initiator's certificate says which of them is meant.
     private let credentials: [CBKECredentials]
     private let seed: Seed
-    private var sessions: [Session] = []
+    private var sessions: [Session] = [] {
+        didSet { nextDeadline = sessions.reduce(.distantFuture) { min($0, $1.deadline) } }
+    }
 
     public init(
         settings: KeyEstablishmentSettings, credentials: [CBKECredentials], eui64: EUI64, seed: Seed
@@ -61,9 +63,10 @@ public struct KeyEstablishmentServer: Sendable {
     /// How many sessions are under way.
     public var sessionCount: Int { sessions.count }
 
-    public var nextDeadline: Instant {
-        sessions.reduce(Instant.distantFuture) { min($0, $1.deadline) }
-    }
+    public private(set) var nextDeadline = Instant.distantFuture
+
+    /// `nextDeadline` without the copy of it all that asking a property may take. Changes nothing.
+    public mutating func reckonDeadline() -> Instant { nextDeadline }
 
     /// Ends a session whose time is up; nil once there is none.
     public mutating func expire(at now: Instant) -> EUI64? {

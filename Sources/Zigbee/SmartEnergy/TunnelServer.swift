@@ -30,7 +30,9 @@ public struct TunnelServer: Sendable {
     public var settings: TunnelSettings
     /// Clients that may have a tunnel, one each.
     public let limit: Int
-    public private(set) var tunnels: [Tunnel] = []
+    public private(set) var tunnels: [Tunnel] = [] {
+        didSet { nextDeadline = tunnels.reduce(.distantFuture) { min($0, $1.idleAt) } }
+    }
     private var nextID: UInt16
 
     /// `firstID` is the number of its first tunnel: one that was not in use before a restart.
@@ -41,9 +43,7 @@ public struct TunnelServer: Sendable {
     }
 
     /// When the first tunnel has been idle for too long.
-    public var nextDeadline: Instant {
-        tunnels.reduce(.distantFuture) { min($0, $1.idleAt) }
-    }
+    public private(set) var nextDeadline = Instant.distantFuture
 
     public subscript(client: EUI64) -> Tunnel? { tunnels.first { $0.client == client } }
 
