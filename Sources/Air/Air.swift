@@ -429,6 +429,13 @@ public final class Air {
             note(.outputLost, node, 1)
             return
         }
+        if case .message(let device, let bytes) = message {
+            evidence?.record(
+                message: MessageRecord(
+                    time: now, node: UInt16(node), peer: UInt16(peer), device: device,
+                    bytes: bytes),
+                isInOrder: recordsInOrder)
+        }
         let start = max(ready, mailboxes[node].wanFreeAt)
         mailboxes[node].wanFreeAt = start + settings.wanPerByte * message.size
         post(

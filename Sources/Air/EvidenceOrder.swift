@@ -21,6 +21,7 @@ final class EvidenceOrder {
     private enum Content {
         case frame(FrameRecord)
         case event(EventRecord)
+        case message(MessageRecord)
     }
 
     private struct Held {
@@ -49,6 +50,10 @@ final class EvidenceOrder {
         if isInOrder, !holdsAny { sink.record(frame: frame) } else { hold(.frame(copy frame)) }
     }
 
+    func record(message: MessageRecord, isInOrder: Bool) {
+        if isInOrder, !holdsAny { sink.record(message: message) } else { hold(.message(message)) }
+    }
+
     func record(networkKey: Key128, at time: Instant) {
         sink.record(networkKey: networkKey, at: time)
     }
@@ -69,6 +74,7 @@ final class EvidenceOrder {
             switch held[first].content {
             case .frame(let frame): sink.record(frame: frame)
             case .event(let event): sink.record(event: event)
+            case .message(let message): sink.record(message: message)
             }
             first += 1
         }

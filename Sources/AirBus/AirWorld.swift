@@ -120,6 +120,8 @@ final class EvidenceTap: EvidenceSink {
         publish { $0.feed(event: event) }
     }
 
+    func record(message: MessageRecord) { inner?.record(message: message) }
+
     func record(networkKey: Key128, at time: Instant) {
         inner?.record(networkKey: networkKey, at: time)
         publish(key: networkKey, at: time)

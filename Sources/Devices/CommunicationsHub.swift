@@ -43,8 +43,7 @@ public struct HubIdentity: Sendable {
         self.installCodeDevices = installCodeDevices
     }
 
-    /// The type of a device that commissioning knew of. assumption: GBCS registers none, so that of
-    /// any other is not known.
+    /// The type of a device that commissioning knew of.
     func type(of device: EUI64) -> DeviceType? {
         deviceLog.first { $0.eui64 == device }?.type
     }
@@ -203,7 +202,10 @@ public struct CommunicationsHub: Node {
         case .order(.updateNetworkKey):
             if phase == .running { stack.updateNetworkKey(at: now, into: &out) }
         case .order(.addDevice(let device, let key)):
-            if phase == .running { add(device, key, at: now, into: &out) }
+            if phase == .running {
+                add(device, key, at: now, into: &out)
+                stack.extendJoining(profile.permitJoining, at: now, into: &out)
+            }
         case .order(.removeDevice(let device)):
             if phase == .running { remove(device, at: now, into: &out) }
         case .order, .observed: break
@@ -311,19 +313,57 @@ public struct CommunicationsHub: Node {
         discloseLinkKeys(into: &out)
         startMessages(at: now, into: &out)
         startTunnels(at: now)
+        for entry in deviceLog.entries {
+            guard let address = stack.address(of: entry.eui64) else { continue }
+            askType(of: entry.eui64, at: address, now: now, into: &out)
+        }
     }
 
-    /// Puts a device in the device log and opens joining (GBCS CCS01). A known EUI-64 keeps its
-    /// key.
+    // MARK: - Device log
+
+    /// Whether the device is in the log, and the log does not know what it is.
+    func mustAskType(of device: EUI64) -> Bool {
+        if let entry = deviceLog[device] { entry.type == nil } else { false }
+    }
+
+    /// Has such a device describe itself.
+    mutating func askType(
+        of device: EUI64, at address: ShortAddress, now: Instant, into out: inout Outbox
+    ) {
+        guard mustAskType(of: device) else { return }
+        stack.describe(address, now: now, into: &out)
+    }
+
+    /// assumption: what a Smart Energy device calls itself says what it is for GBCS: a metering
+    /// device is a GSME if it sleeps, else an ESME. No setting: the home file can name it.
+    private mutating func described(
+        _ address: ShortAddress, as kind: UInt16, at now: Instant, into out: inout Outbox
+    ) {
+        guard let device = stack.eui64(of: address), mustAskType(of: device) else { return }
+        let type: DeviceType? =
+            switch kind {
+            case 0x0501: stack.isSleepy(device) ? .gsme : .esme
+            case 0x0504: .hcalcs
+            case 0x0506: .ppmid
+            default: nil
+            }
+        out.note(.deviceDescribed, device.rawValue, UInt64(kind))
+        guard let type else { return }
+        deviceLog.settle(type, of: device)
+        journal.write(Record.deviceLog, deviceLog.bytes, &out)
+        deviceAppeared(device, at: now)
+    }
+
+    /// Puts a device in the device log (GBCS CCS01). A known EUI-64 keeps its key.
     mutating func add(
         _ device: EUI64, _ key: Key128, at now: Instant, into out: inout Outbox
     ) {
         let type = deviceLog[device]?.type ?? identity.type(of: device)
         let isNew = deviceLog[device] == nil
-        let entry = type.map { DeviceLogEntry(eui64: device, type: $0, linkKey: key) }
-        guard let entry, deviceLog.put(entry, limit: profile.deviceLogLimit) else {
-            let reason: RefusalReason = type == nil ? .none : .deviceLogFull
-            out.note(.deviceNotLogged, device.rawValue, UInt64(reason.rawValue))
+        let entry = DeviceLogEntry(eui64: device, type: type, linkKey: key)
+        guard deviceLog.put(entry, limit: profile.deviceLogLimit) else {
+            out.note(
+                .deviceNotLogged, device.rawValue, UInt64(RefusalReason.deviceLogFull.rawValue))
             return
         }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
@@ -331,7 +371,6 @@ public struct CommunicationsHub: Node {
             device, key: deviceLog[device]?.linkKey ?? key,
             replacingEstablished: staysOnInstallCode(device), into: &out)
         discloseLinkKey(of: device, into: &out)
-        stack.extendJoining(profile.permitJoining, at: now, into: &out)
         out.note(.deviceLogged, device.rawValue)
         if isNew { reportDeviceLog(at: now, into: &out) }
     }
@@ -365,8 +404,9 @@ public struct CommunicationsHub: Node {
                 stack.permitJoining(profile.permitJoining, at: now, into: &out)
             case .message(let message): receive(message, at: now, into: &out)
             case .reassembled: receiveLong(at: now, into: &out)
-            case .deviceAnnounced(let device, _, _):
+            case .deviceAnnounced(let device, let address, _):
                 deviceAppeared(device, at: now)
+                askType(of: device, at: address, now: now, into: &out)
                 if pendingReads.contains(where: { $0.device == device }) {
                     readVersions(at: now, into: &out)
                     readVersions(of: device, at: now, into: &out)
@@ -378,6 +418,8 @@ public struct CommunicationsHub: Node {
                 tunnelServerFound(endpoint, at: address, now: now)
             case .noMatch(ClusterID.tunneling, let address):
                 tunnelServerFound(nil, at: address, now: now)
+            case .described(let address, let kind):
+                described(address, as: kind, at: now, into: &out)
             case .awake(let device): readAsAwake(device, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
@@ -416,18 +458,26 @@ struct DeviceLog: Sendable {
         return entries.count < count
     }
 
+    /// Notes what a device is.
+    mutating func settle(_ type: DeviceType, of eui64: EUI64) {
+        for index in entries.indices where entries[index].eui64 == eui64 {
+            entries[index].type = type
+        }
+    }
+
     /// Bytes of an entry.
     static let entrySize = 25
 
     private static let types: [DeviceType] = [.communicationsHub, .esme, .gsme, .ppmid, .hcalcs]
 
     /// Layout: entries x {EUI-64 u64 little-endian, type u8 as an index into CH, ESME, GSME,
-    /// PPMID, HCALCS, link key 16}.
+    /// PPMID, HCALCS (0xFF: not known), link key 16}.
     var bytes: [UInt8] {
         var builder = ByteBuilder()
         for entry in entries {
             builder.put(entry.eui64.rawValue, 8)
-            builder.put(UInt64(Self.types.firstIndex(of: entry.type) ?? 0), 1)
+            builder.put(
+                entry.type.flatMap { Self.types.firstIndex(of: $0) }.map { UInt64($0) } ?? 0xFF, 1)
             builder.put(entry.linkKey)
         }
         return builder.bytes
@@ -438,12 +488,13 @@ struct DeviceLog: Sendable {
         while reader.remaining > 0 {
             let eui64 = try reader.eui64("device")
             let type = Int(try reader.u8("type"))
-            guard Self.types.indices.contains(type) else {
+            guard Self.types.indices.contains(type) || type == 0xFF else {
                 throw WireError(.invalid, "type", at: reader.offset - 1)
             }
             entries.append(
                 DeviceLogEntry(
-                    eui64: eui64, type: Self.types[type], linkKey: try reader.key("link key")))
+                    eui64: eui64, type: type == 0xFF ? nil : Self.types[type],
+                    linkKey: try reader.key("link key")))
         }
     }
 }

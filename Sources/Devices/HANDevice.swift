@@ -407,7 +407,7 @@ public struct HANDevice: Node {
             establishment?.stop()
             tunnel.left()
             leave(at: now, into: &out)
-        case .formed, .joinFailed, .keySent, .deviceAnnounced, .awake: break
+        case .formed, .joinFailed, .keySent, .deviceAnnounced, .awake, .described: break
         }
     }
 

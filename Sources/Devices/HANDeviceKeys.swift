@@ -36,7 +36,9 @@ extension HANDevice {
     }
 
     mutating func stepEstablishment(at now: Instant, into out: inout Outbox) {
-        guard establishmentDeadline() <= now, let step = establishment?.step(at: now) else { return }
+        guard establishmentDeadline() <= now, let step = establishment?.step(at: now) else {
+            return
+        }
         carryOut(step, from: .coordinator, at: now, into: &out)
     }
 

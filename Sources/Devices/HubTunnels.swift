@@ -79,7 +79,7 @@ extension CommunicationsHub {
     mutating func deviceAppeared(_ device: EUI64, at now: Instant) {
         guard let index = partner(of: device) else { return }
         _ = tunnels.server.drop(device)
-        guard deviceLog[device]?.type != .gsme else { return }
+        guard let type = deviceLog[device]?.type, type != .gsme else { return }
         if maySpeak(device) {
             tunnels.partners[index].client.serverAppeared(at: now)
         } else {

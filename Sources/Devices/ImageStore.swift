@@ -111,9 +111,9 @@ extension CommunicationsHub {
     mutating func receiveWAN(_ message: WANMessage, at now: Instant, into out: inout Outbox) {
         switch message {
         case .beginImage(let delivery, let targets, let size, let installableFrom):
-            beginArrival(delivery, targets, size, installableFrom, into: &out)
+            beginArrival(delivery, targets, size, installableFrom, at: now, into: &out)
         case .imageChunk(let delivery, let offset, let bytes):
-            takeChunk(delivery, offset, bytes, into: &out)
+            takeChunk(delivery, offset, bytes, at: now, into: &out)
         case .endImage(let delivery): endArrival(delivery, at: now, into: &out)
         case .activateHub(let hash): _ = activateOwn(hash, at: now, into: &out)
         case .readVersion(let device):
@@ -127,13 +127,14 @@ extension CommunicationsHub {
 
     private mutating func beginArrival(
         _ delivery: UInt32, _ targets: [EUI64], _ size: UInt32, _ installableFrom: [UInt32],
-        into out: inout Outbox
+        at now: Instant, into out: inout Outbox
     ) {
         let isOwn = targets == [eui64]
         (refusedDelivery, strayDelivery) = (nil, nil)
+        forgetEndings(of: 0, for: targets)
         out.note(.imageArriving, UInt64(delivery), UInt64(size))
         guard size > 0, Int(size) <= profile.imageSlotSize else {
-            refuse(delivery, .imageTooLarge, silently: false, into: &out)
+            discard(delivery, for: targets, .imageTooLarge, at: now, into: &out)
             return
         }
         guard targets.count <= Self.targetLimit else {
@@ -141,7 +142,7 @@ extension CommunicationsHub {
             return
         }
         guard installableFrom.count <= Self.versionLimit else {
-            refuse(delivery, .malformedImage, silently: false, into: &out)
+            discard(delivery, for: targets, .malformedImage, at: now, into: &out)
             return
         }
         if isOwn, firmware.image?.place == freeOwnPlace {
@@ -151,7 +152,7 @@ extension CommunicationsHub {
         }
         guard let slot = isOwn ? ownSlot(freeOwnPlace) : store.firstIndex(where: { $0 == nil })
         else {
-            refuse(delivery, .storeFull, silently: false, into: &out)
+            discard(delivery, for: targets, .storeFull, at: now, into: &out)
             return
         }
         arrival = Arrival(
@@ -174,7 +175,8 @@ extension CommunicationsHub {
     }
 
     private mutating func takeChunk(
-        _ delivery: UInt32, _ offset: UInt32, _ bytes: [UInt8], into out: inout Outbox
+        _ delivery: UInt32, _ offset: UInt32, _ bytes: [UInt8], at now: Instant,
+        into out: inout Outbox
     ) {
         guard var current = arrival, current.delivery == delivery else {
             guard delivery != refusedDelivery, delivery != strayDelivery else { return }
@@ -185,7 +187,7 @@ extension CommunicationsHub {
         }
         guard offset == current.received, bytes.count <= Int(current.size - current.received) else {
             arrival = nil
-            refuse(delivery, .incomplete, silently: false, into: &out)
+            discard(delivery, for: current.targets, .incomplete, at: now, into: &out)
             return
         }
         let base = slotAddress(current.slot)
@@ -209,7 +211,7 @@ extension CommunicationsHub {
         }
         arrival = nil
         guard current.received == current.size else {
-            refuse(delivery, .incomplete, silently: false, into: &out)
+            discard(delivery, for: current.targets, .incomplete, at: now, into: &out)
             return
         }
         let bytes = out.flash.read(slotAddress(current.slot), count: Int(current.size))
@@ -227,8 +229,8 @@ extension CommunicationsHub {
         do {
             header = try OTAHeader(parsing: bytes)
         } catch {
-            refuse(current.delivery, .malformedImage, silently: false, into: &out)
-            reportDiscarded(for: current.targets, 0, at: now, into: &out)
+            discard(
+                current.delivery, for: current.targets, .malformedImage, at: now, into: &out)
             return
         }
         let version = header.fileVersion
@@ -275,7 +277,7 @@ extension CommunicationsHub {
     /// Whether an image has Force Replace set and this hub minds it (GBCS 11.2.2).
     private func force(_ bytes: [UInt8], for targets: [EUI64]) -> Bool {
         guard profile.ota.obeysForceReplace,
-            targets.contains(where: { deviceLog[$0]?.type.imageForm == .gbcsSigned }),
+            targets.contains(where: { deviceLog[$0]?.type?.imageForm == .gbcsSigned }),
             let image = try? FirmwareImage(parsing: bytes, form: .gbcsSigned)
         else { return false }
         return image.trailer?.forceReplace == 1
@@ -315,6 +317,15 @@ extension CommunicationsHub {
     /// Whether this firmware delivers images to a type of device at all.
     func supports(_ type: DeviceType?) -> Bool {
         type.map { capabilities.delivers.contains($0) } ?? false
+    }
+
+    /// Refuses an image of which so little has come that its version is not known.
+    private mutating func discard(
+        _ delivery: UInt32, for targets: [EUI64], _ reason: RefusalReason, at now: Instant,
+        into out: inout Outbox
+    ) {
+        refuse(delivery, reason, silently: false, into: &out)
+        reportDiscarded(for: targets, 0, at: now, into: &out)
     }
 
     private mutating func refuse(

@@ -322,13 +322,13 @@ public struct HubCapabilities: Sendable, Equatable {
 /// One line of a hub's device log: a device it may talk to (GBCS CCS01).
 public struct DeviceLogEntry: Sendable, Equatable {
     public var eui64: EUI64
-    /// assumption: GBCS registers no type; the home file gives it, as the hub would learn it from
-    /// the device's descriptors.
-    public var type: DeviceType
+    /// The home file gives it. Of a device that only a CCS01 has named it is nil, for GBCS
+    /// registers none, until the device's descriptors have told it.
+    public var type: DeviceType?
     /// The install code's link key, which secures joining.
     public var linkKey: Key128
 
-    public init(eui64: EUI64, type: DeviceType, linkKey: Key128) {
+    public init(eui64: EUI64, type: DeviceType?, linkKey: Key128) {
         self.eui64 = eui64
         self.type = type
         self.linkKey = linkKey

@@ -14,6 +14,8 @@ package struct EventWriter {
     private let nodes: [[UInt8]]
     /// By raw value: the kind's quoted name and its fields.
     private let kinds: [Kind?]
+    private let names: [[UInt8]]
+    private let read: MessageAccount.Reading
     private let steps: [[UInt8]]
     private let dropReasons: [[UInt8]]
     private let refusals: [[UInt8]]
@@ -36,9 +38,12 @@ package struct EventWriter {
     }
 
     package init(
-        to file: OutputFile, roster: Roster, steps: [String], useCases: (UInt16) -> String?
+        to file: OutputFile, roster: Roster, steps: [String], useCases: (UInt16) -> String?,
+        read: @escaping MessageAccount.Reading = { _ in nil }
     ) {
         self.file = file
+        self.read = read
+        names = roster.members.map { JSON.quoted($0.name) }
         nodes = roster.members.map { Self.nodePart(name: $0.name, eui64: $0.eui64) }
         self.steps = steps.map(JSON.quoted)
         let last = EventKind.allCases.map(\.rawValue).max() ?? 0
@@ -81,18 +86,53 @@ package struct EventWriter {
         }
     }
 
-    /// Writes the event's line.
-    package func write(_ event: EventRecord) {
+    /// What every line begins with.
+    private func begin(_ time: Instant, _ node: UInt16) {
         file.put("{\"time\":")
-        file.put(seconds: event.time.microseconds)
+        file.put(seconds: time.microseconds)
         file.put(UInt8(ascii: ","))
-        if event.node < nodes.count {
-            file.put(nodes[Int(event.node)])
+        if node < nodes.count {
+            file.put(nodes[Int(node)])
         } else {
             file.put("\"node\":\"node ")
-            file.put(decimal: UInt64(event.node))
+            file.put(decimal: UInt64(node))
             file.put("\",\"event\":")
         }
+    }
+
+    /// Writes the line of a message, with all its bytes and what they say.
+    package func write(_ message: MessageRecord) {
+        begin(message.time, message.node)
+        file.put("\"message\",\"to\":")
+        file.put(message.peer < names.count ? names[Int(message.peer)] : JSON.quoted(""))
+        file.put(",\"device\":\"")
+        file.put(hex: message.device.rawValue, digits: 16)
+        if let account = read(message.bytes) {
+            file.put("\",\"useCase\":")
+            file.put(JSON.quoted(account.useCase))
+            file.put(",\"kind\":")
+            file.put(JSON.quoted(account.kind))
+            file.put(",\"fields\":[")
+            for (index, field) in account.fields.enumerated() {
+                file.put(index == 0 ? "{\"name\":" : ",{\"name\":")
+                file.put(JSON.quoted(field.name))
+                file.put(",\"hex\":")
+                file.put(JSON.quoted(Hex.string(field.bytes)))
+                file.put(",\"meaning\":")
+                file.put(JSON.quoted(field.meaning))
+                file.put("}")
+            }
+            file.put("],\"hex\":\"")
+        } else {
+            file.put("\",\"hex\":\"")
+        }
+        file.put(Array(Hex.string(message.bytes).utf8))
+        file.put("\"}\n")
+    }
+
+    /// Writes the event's line.
+    package func write(_ event: EventRecord) {
+        begin(event.time, event.node)
         // The table has every kind there is.
         guard let kind = kinds[Int(event.kind.rawValue)] else { return }
         file.put(kind.name)

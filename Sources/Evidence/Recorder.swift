@@ -25,9 +25,11 @@ public final class Recorder: EvidenceSink {
     ///   - steps: titles of the scenario's steps, in order.
     ///   - folder: where the files go; nil to count only.
     ///   - useCases: names a GBCS message's use case by its message code.
+    ///   - read: takes a GBCS message apart.
     public convenience init(
         roster: Roster, start: UTCTime, steps: [String], folder: OutputFolder?,
-        useCases: (UInt16) -> String? = { _ in nil }
+        useCases: (UInt16) -> String? = { _ in nil },
+        read: @escaping MessageAccount.Reading = { _ in nil }
     ) throws(EvidenceError) {
         let trouble = FirstError()
         var trace: OutputFile?
@@ -38,13 +40,14 @@ public final class Recorder: EvidenceSink {
         }
         self.init(
             roster: roster, start: start, steps: steps, trace: trace, log: log,
-            trouble: trouble, useCases: useCases)
+            trouble: trouble, useCases: useCases, read: read)
     }
 
     /// Writes to files that are already open and report to `trouble`.
     package init(
         roster: Roster, start: UTCTime, steps: [String], trace: OutputFile?, log: OutputFile?,
-        trouble: FirstError, useCases: (UInt16) -> String? = { _ in nil }
+        trouble: FirstError, useCases: (UInt16) -> String? = { _ in nil },
+        read: @escaping MessageAccount.Reading = { _ in nil }
     ) {
         self.roster = roster
         self.trace = trace
@@ -53,7 +56,8 @@ public final class Recorder: EvidenceSink {
         framesBySender = [UInt64](repeating: 0, count: roster.members.count)
         capture = trace.map { PcapngWriter(to: $0, start: start, roster: roster) }
         eventLog = log.map {
-            EventWriter(to: $0, roster: roster, steps: steps, useCases: useCases)
+            EventWriter(
+                to: $0, roster: roster, steps: steps, useCases: useCases, read: read)
         }
     }
 
@@ -73,6 +77,11 @@ public final class Recorder: EvidenceSink {
             capture?.drop(frame: event.values[2], by: event.node, reason: event.values[0])
         }
         eventLog?.write(event)
+    }
+
+    public func record(message: MessageRecord) {
+        events += 1
+        eventLog?.write(message)
     }
 
     /// Frames that one member of the roster has sent.

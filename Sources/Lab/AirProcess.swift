@@ -125,7 +125,8 @@ private final class Witness: EvidenceSink {
     init(_ plan: AirPlan) throws {
         recorder = try Recorder(
             roster: plan.cast.roster, start: plan.start, steps: plan.steps ?? [],
-            folder: plan.folder, useCases: { MessageCode(rawValue: $0).useCase })
+            folder: plan.folder, useCases: { MessageCode(rawValue: $0).useCase },
+            read: { MessageAccount(of: $0) })
         keys = RunKeys(home: plan.cast.home, folder: plan.folder)
         try keys.begin()
     }
@@ -141,6 +142,7 @@ private final class Witness: EvidenceSink {
 
     func record(frame: borrowing FrameRecord) { recorder.record(frame: frame) }
     func record(event: EventRecord) { recorder.record(event: event) }
+    func record(message: MessageRecord) { recorder.record(message: message) }
     func record(networkKey: Key128, at time: Instant) { keys.learn(networkKey) }
     func record(linkKey: Key128, of device: EUI64, at time: Instant) {
         keys.learn(linkKey, of: device)

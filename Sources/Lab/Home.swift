@@ -86,6 +86,8 @@ public struct HomeDevice: Sendable {
     public var firmware: UInt32
     /// The supplier whose signature it trusts; nil for a PPMID, which holds no such credentials.
     public var supplier: P256.PublicKey?
+    /// Whether the hub's device log has it from the start.
+    public var isLogged = true
 
     public init(
         name: String, profile: DeviceProfile, eui64: EUI64, installCode: InstallCode,

@@ -125,7 +125,7 @@ public final class HomeCast {
             identity: HubIdentity(
                 eui64: home.hub.eui64, firmware: home.hub.firmware, signer: home.hub.signer,
                 channels: home.channels,
-                deviceLog: home.devices.map {
+                deviceLog: home.devices.filter(\.isLogged).map {
                     DeviceLogEntry(
                         eui64: $0.eui64, type: $0.profile.type, linkKey: $0.installCode.linkKey)
                 }, start: start,

@@ -25,6 +25,7 @@ struct HomeLoader {
             ProfileField("devices[].installCode", "install code", "required"),
             ProfileField("devices[].firmware", "version", "required"),
             ProfileField("devices[].supplier", "key file", "required; a PPMID has none"),
+            ProfileField("devices[].logged", "true or false", "true"),
             ProfileField(
                 "keyEstablishment",
                 HomeKeyEstablishment.allCases.map(\.rawValue).joined(separator: ", "),
@@ -237,6 +238,7 @@ struct HomeLoader {
         _ field: YAMLField, after devices: [HomeDevice], taken: inout [EUI64: String]
     ) throws(YAMLError) -> HomeDevice {
         let map = try field.map(keys: Self.schema.keys(under: "devices[]"))
+        let isLogged = try map.optional("logged")?.boolean() ?? true
         let reference = try map.required("profile")
         let profile = try DeviceLoader.load(library.open(.device, from: reference, of: file))
         let role = profile.type.rawValue
@@ -279,10 +281,12 @@ struct HomeLoader {
                 "the field 'supplier' is missing; it names the key file of the supplier whose "
                     + "signature the \(role) trusts")
         }
-        return HomeDevice(
+        var device = HomeDevice(
             name: name, profile: profile,
             eui64: try eui64(map.required("eui64"), of: name, taken: &taken),
             installCode: installCode, firmware: version, supplier: try key(supplier))
+        device.isLogged = isLogged
+        return device
     }
 
     /// The role, or the role and a number: `ESME`, `ESME-2`.

@@ -109,7 +109,10 @@ struct HubLoader {
     }
 
     private static var messages: [ProfileSetting<HubProfile>] {
-        [.choice("activator", \.messages.activator) { $0.rawValue }]
+        [
+            .choice("activator", \.messages.activator) { $0.rawValue },
+            .duration("joinTimeUnit", \.messages.joinTimeUnit, in: .seconds(1)...(.seconds(60))),
+        ]
             + MessageFields.common(\.messages)
     }
 

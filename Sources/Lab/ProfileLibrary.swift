@@ -199,7 +199,8 @@ extension ProfileLibrary {
         let name = try field.reference()
         do {
             if Self.isPath(name) {
-                let path = name.hasPrefix("/") ? name : "\(file.folder)/\(name)"
+                let beside = name.hasPrefix("./") ? String(name.dropFirst(2)) : name
+                let path = name.hasPrefix("/") ? name : "\(file.folder)/\(beside)"
                 return try checked(try ProfileFile(path: path), is: kind)
             }
             if Self.isName(name) {

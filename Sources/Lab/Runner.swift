@@ -72,7 +72,8 @@ public final class Runner {
         defer { folder?.release() }
         let recorder = try Recorder(
             roster: roster, start: scenario.start, steps: scenario.steps.map(\.title),
-            folder: folder, useCases: { MessageCode(rawValue: $0).useCase })
+            folder: folder, useCases: { MessageCode(rawValue: $0).useCase },
+            read: { MessageAccount(of: $0) })
         let sink = EvidenceTee(recorder: recorder, observer: observer)
         let simulation = makeSimulation(sink: sink)
         let keys = RunKeys(home: home, folder: folder)
@@ -138,6 +139,7 @@ private final class EvidenceTee: EvidenceSink {
         observer?.observe(event)
     }
 
+    func record(message: MessageRecord) { recorder.record(message: message) }
     func record(networkKey: Key128, at time: Instant) { keys?.learn(networkKey) }
     func record(linkKey: Key128, of device: EUI64, at time: Instant) {
         keys?.learn(linkKey, of: device)

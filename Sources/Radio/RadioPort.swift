@@ -114,12 +114,33 @@ public struct FrameRecord: Sendable {
     }
 }
 
+/// A GBCS message as one end of the WAN put it out, for the evidence.
+public struct MessageRecord: Sendable {
+    public var time: Instant
+    /// Who sent it, as an index in the roster.
+    public var node: UInt16
+    /// Who is at the other end.
+    public var peer: UInt16
+    /// Whom it is for, or on the way out whose it is.
+    public var device: EUI64
+    public var bytes: [UInt8]
+
+    public init(time: Instant, node: UInt16, peer: UInt16, device: EUI64, bytes: [UInt8]) {
+        self.time = time
+        self.node = node
+        self.peer = peer
+        self.device = device
+        self.bytes = bytes
+    }
+}
+
 /// Takes everything that happens in a run, in its total order: (time, roster index, sequence).
 ///
 /// A `dropped` event names its frame by number and arrives after that frame's record.
 public protocol EvidenceSink: AnyObject {
     func record(frame: borrowing FrameRecord)
     func record(event: EventRecord)
+    func record(message: MessageRecord)
     /// The network has this key from now on; told as soon as it is known, ahead of that order.
     func record(networkKey: Key128, at time: Instant)
     /// This device and its trust centre share this link key from now on; told as a network key is.
@@ -127,6 +148,7 @@ public protocol EvidenceSink: AnyObject {
 }
 
 extension EvidenceSink {
+    public func record(message: MessageRecord) {}
     public func record(networkKey: Key128, at time: Instant) {}
     public func record(linkKey: Key128, of device: EUI64, at time: Instant) {}
 }

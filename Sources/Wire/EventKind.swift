@@ -85,6 +85,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case versionNotRead = 100
     case commandRefused = 101
     case deviceNotLogged = 102
+    case deviceDescribed = 103
 
     // GBCS messages
     case messageReceived = 110
@@ -137,6 +138,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             ]
         case .associationRefused, .deviceNotLogged:
             [.init("device", .eui64), .init("reason", .refusal)]
+        case .deviceDescribed:
+            [.init("device", .eui64), .init("applicationDevice", .hex(digits: 4))]
         case .networkKeyReceived, .networkKeySwitched: [.init("sequence", .decimal)]
         case .left, .childAged, .deviceRemoved, .deviceAnnounced:
             [.init("device", .eui64), .init("address", .hex(digits: 4))]

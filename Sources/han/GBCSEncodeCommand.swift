@@ -159,7 +159,9 @@ struct GBCSEncodeCommand: ParsableCommand {
         parsing: .unconditional, help: "The firmware version.", transform: CodeArgument.read)
     var firmwareVersion: CodeArgument<UInt32>?
 
-    @Option(parsing: .unconditional, help: "The result.", transform: CodeArgument.read)
+    @Option(
+        parsing: .unconditional, help: "The result; any is encoded, also one that has no meaning.",
+        transform: CodeArgument.read)
     var result: CodeArgument<UInt8>?
 
     @Option(help: "How a meter's alert is written; for an HCALCS either is an assumption.")

@@ -108,6 +108,9 @@ struct KeysDeviceCommand: ParsableCommand {
 
     func validate() throws {
         guard !out.isEmpty else { throw ValidationError("--out needs the name of a folder.") }
+        guard eui64.rawValue != 0, eui64.rawValue != .max else {
+            throw ValidationError("\(eui64) is no device's EUI-64; it says that there is none.")
+        }
     }
 
     func run() throws {

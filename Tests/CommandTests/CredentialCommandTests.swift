@@ -180,6 +180,10 @@ struct TestAuthorityTests {
         chmod(lab.ca + "/suite2.ca", 0o600)
         try FileManager.default.removeItem(atPath: lab.ca + "/issuing.key")
         try refused(device + [lab.path + "/new"], 66, "issuing.key")
+        for nobody in ["0000000000000000", "FFFFFFFFFFFFFFFF"] {
+            try refused(
+                ["keys", "device", nobody, "--ca", lab.ca, "--out", lab.made], 64, "EUI-64")
+        }
         try refused(["keys", "device", "12", "--ca", lab.ca, "--out", lab.made], 64, "12")
     }
 }

@@ -112,6 +112,116 @@ struct HubMessageStories {
             ])
     }
 
+    private func addition(
+        of device: HomeDevice, joinTime: UInt16, joining: UInt8 = 0xFF, by office: inout Office
+    ) -> [UInt8] {
+        office.desk.command(.addDevice, by: MessageParties.broker, to: chf, at: Homes.start) {
+            var command = AddDevice(
+                invokeID: DLMSAPDU.invokeID(for: $0), device: device.eui64,
+                installCode: Array(device.installCode.bytes.prefix(16)), joinTime: joinTime)
+            command.joiningByte = joining
+            return .addDevice(command)
+        }
+    }
+
+    @Test(
+        "a device that the hub has never heard of is let in by CCS01, and says itself what it is",
+        arguments: [DeviceType.esme, .gsme, .hcalcs, .ppmid])
+    func newDevice(type: DeviceType) throws {
+        var device = Homes.device(type)
+        device.isLogged = false
+        let home = LiveHome(Homes.home([device]), images: [], [.wait(.hours(1))])
+        home.run(untilEvent: .joinFailed, of: 1, count: 2)
+        #expect(home.events(.deviceLogged).isEmpty)
+        #expect(home.events(.joined).isEmpty)
+        var office = Office(entities: [chf])
+        home.send(message: addition(of: device, joinTime: 3_600, by: &office), to: 0)
+        home.run(untilEvent: .linkKeyEstablished, of: 0)
+        home.run(untilEvent: .deviceDescribed, of: 0)
+        home.run(untilEvent: .tunnelOpened, of: 0)
+        #expect(
+            home.events(.deviceDescribed).map { $0.values[1] }
+                == [UInt64(device.profile.applicationDevice)])
+        // What it has learned it knows for good.
+        home.restart(0)
+        home.run(untilEvent: .networkResumed, of: 0)
+        home.run(for: .minutes(10))
+        #expect(home.events(.deviceDescribed).count == 1)
+    }
+
+    @Test("CCS01 opens joining for as long as it says, and closes it if it says so")
+    func joinTime() throws {
+        let device = Homes.device(.hcalcs)
+        let hub = Homes.hub { $0.permitJoining = .zero }
+        let home = LiveHome(Homes.home([device], hub: hub), images: [], [.wait(.hours(1))])
+        var office = Office(entities: [chf])
+        func isOpen() -> Bool { home.stack(0)?.permitsJoining(at: home.now) == true }
+        home.run(untilEvent: .booted, of: 0)
+        home.run(for: .minutes(1))
+        #expect(!isOpen())
+        home.send(message: addition(of: device, joinTime: 90, by: &office), to: 0)
+        let began = home.now
+        home.run(until: { $0.now > began + .seconds(80) })
+        #expect(home.now < began + .seconds(90))
+        #expect(isOpen())
+        home.run(until: { $0.now > began + .seconds(90) })
+        #expect(!isOpen())
+        home.send(message: addition(of: device, joinTime: 3_600, by: &office), to: 0)
+        home.run(for: .seconds(1))
+        #expect(isOpen())
+        home.send(message: addition(of: device, joinTime: 60, by: &office), to: 0)
+        home.run(for: .seconds(120))
+        #expect(isOpen(), "joining that is open for longer stays open")
+        home.send(message: addition(of: device, joinTime: 60, joining: 0, by: &office), to: 0)
+        #expect(!isOpen())
+        home.send(message: addition(of: device, joinTime: 600, by: &office), to: 0)
+        home.send(message: addition(of: device, joinTime: 0, by: &office), to: 0)
+        #expect(!isOpen())
+    }
+
+    @Test("a full device log refuses CCS01 whole, and opens nothing")
+    func fullLog() throws {
+        let (one, other) = (Homes.device(.esme), Homes.device(.hcalcs))
+        let hub = Homes.hub {
+            $0.permitJoining = .zero
+            $0.deviceLogLimit = 1
+        }
+        let home = LiveHome(Homes.home([one, other], hub: hub), images: [], [.wait(.hours(1))])
+        home.run(untilEvent: .booted, of: 0)
+        var office = Office(entities: [chf])
+        home.send(message: addition(of: other, joinTime: 90, by: &office), to: 0)
+        #expect(home.stack(0)?.permitsJoining(at: home.now) == false)
+        home.run(for: .seconds(5))
+        let results: [[UInt8]] = home.received.compactMap {
+            guard case .deviceLogResponse(let answer) = $0.content else { return nil }
+            return answer.response.results.map(\.result)
+        }
+        #expect(results == [[250, 250, 250]])
+    }
+
+    @Test("an image that the hub has no room for is reported as discarded each time it is sent")
+    func tooLarge() throws {
+        let hub = Homes.hub(firmware: 0x0200_0000) { $0.imageSlotSize = 4 << 10 }
+        let esme = Homes.device(.esme)
+        let told = try Told(
+            Homes.home([esme], hub: hub),
+            images: [Homes.image(for: esme, size: 9_000)],
+            [
+                .join(devices: ["ESME"]), .deliver(image: "ESME", to: ["ESME"]),
+                .wait(.minutes(5)),
+                .deliver(image: "ESME", to: ["ESME"]), .wait(.minutes(5)),
+            ], named: "ccs08-too-large")
+        let alerts = told.events("message").filter { $0["useCase"] as? String == "CCS08" }
+        #expect(alerts.count == 2)
+        for alert in alerts {
+            let fields = try #require(alert["fields"] as? [[String: String]])
+            let result = try #require(fields.first { $0["name"] == "result" })
+            #expect(result["hex"] == "01")
+            #expect(
+                fields.contains { $0["hex"]?.uppercased() == esme.eui64.description.uppercased() })
+        }
+    }
+
     @Test("who activates the hub is as its profile says; the director is it, others are refused")
     func activator() throws {
         let image = Homes.image(for: Homes.hub())

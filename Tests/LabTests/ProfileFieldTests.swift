@@ -132,7 +132,8 @@ struct ProfileFieldTests {
             (hubs, Self.properties(of: HubCapabilities(), at: "firmware[]")),
             (
                 devices,
-                Self.properties(of: device.messages, at: "messages", except: ["activator"])
+                Self.properties(
+                    of: device.messages, at: "messages", except: ["activator", "joinTimeUnit"])
             ),
             (
                 hubs, Self.properties(of: hub.messages, at: "messages", except: ["receiptForm"])

@@ -36,10 +36,10 @@ extension CommunicationsHub {
         case .readVersion(let asked):
             content = MessageApplication.version(firmware.running, asked: asked)
         case .addDevice(let command):
-            detail = carryOut(command, at: now, into: &out)
+            let results = carryOut(command, at: now, into: &out)
+            detail = results[0]
             content = .deviceLogResponse(
-                DeviceLogResponse(
-                    adding: true, invokeID: command.invokeID, results: [detail, 0, 0]))
+                DeviceLogResponse(adding: true, invokeID: command.invokeID, results: results))
         case .removeDevice(let command):
             detail = deviceLog[command.device] == nil ? Self.otherReason : 0
             remove(command.device, at: now, into: &out)
@@ -59,13 +59,27 @@ extension CommunicationsHub {
     /// The result "other reason" of an access (IEC 62056-5-3).
     private static let otherReason: UInt8 = 250
 
-    /// CCS01: the device may join with the link key of its install code.
+    /// CCS01: the device may join with the link key of its install code, for as long as the
+    /// command says. The results of its three accesses.
     private mutating func carryOut(
         _ command: AddDevice, at now: Instant, into out: inout Outbox
-    ) -> UInt8 {
-        guard let code = InstallCode(command.installCode) else { return Self.otherReason }
-        add(command.device, code.linkKey, at: now, into: &out)
-        return deviceLog[command.device] == nil ? Self.otherReason : 0
+    ) -> [UInt8] {
+        var result = Self.otherReason
+        if let code = InstallCode(command.installCode) {
+            add(command.device, code.linkKey, at: now, into: &out)
+            if deviceLog[command.device] != nil { result = 0 }
+        }
+        // The accesses after one that failed are not carried out, if so asked.
+        guard result == 0 || !command.breaksOnError else {
+            return Array(repeating: result, count: 3)
+        }
+        if command.joiningByte != 0, command.joinTime > 0 {
+            let time = profile.messages.joinTimeUnit * Int(command.joinTime)
+            stack.extendJoining(time, at: now, into: &out)
+        } else {
+            stack.closeJoining(at: now, into: &out)
+        }
+        return [result, 0, 0]
     }
 
     // MARK: - Later

@@ -1,4 +1,5 @@
 import Crypto
+import Wire
 
 /// How an entity deals with messages; `messages` in the profile files.
 public struct MessageSettings: Sendable, Equatable {
@@ -39,6 +40,10 @@ public struct MessageSettings: Sendable, Equatable {
     public var counterReserve: UInt64 = 64
     /// Whose CS06 a hub obeys. assumption: the WAN provider's; `messages.activator`.
     public var activator = Activator.wanProvider
+
+    /// What a CCS01 counts its JoinTimePeriod in. assumption: seconds, of which DUIS allows an
+    /// hour; a hub's `messages.joinTimeUnit`.
+    public var joinTimeUnit = Interval.seconds(1)
 
     public init() {}
 }

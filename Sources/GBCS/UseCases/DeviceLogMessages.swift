@@ -31,9 +31,14 @@ public struct AddDevice: Hashable, Sendable {
     /// The two enumerations beside the key; 1 and 0 in the published test data.
     public var firstMode: UInt8 = 1
     public var secondMode: UInt8 = 0
-    /// How long it may join. The unit is not known to us; DUIS calls it JoinTimePeriod.
+    /// How long it may join; DUIS calls it JoinTimePeriod and allows 3600 of it. The unit is not
+    /// known to us.
     public var joinTime: UInt16
+    /// Whether it may: 0 for not.
     public var joiningByte: UInt8 = 0xFF
+    /// An access that fails ends the request: the processing option in the long invoke id
+    /// (IEC 62056-5-3).
+    public var breaksOnError: Bool { invokeID & 0x2000_0000 != 0 }
 
     /// `installCode` must have sixteen bytes.
     public init(invokeID: UInt32, device: EUI64, installCode: [UInt8], joinTime: UInt16) {

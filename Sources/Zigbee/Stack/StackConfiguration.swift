@@ -106,6 +106,9 @@ public enum Indication: Sendable {
     case matched(cluster: UInt16, server: ShortAddress, endpoint: UInt8)
     case noMatch(cluster: UInt16, server: ShortAddress)
     case resolved(ShortAddress, EUI64)
+    /// What a device that `describe` was called for is: its application device identifier in the
+    /// Smart Energy profile.
+    case described(ShortAddress, device: UInt16)
     /// An acknowledged transmission arrived, or will not.
     case sent(token: UInt16, delivered: Bool)
 }

@@ -178,6 +178,12 @@ extension ZigbeeStack {
         }
     }
 
+    /// Lets no device associate any more.
+    public mutating func closeJoining(at now: Instant, into out: inout Outbox) {
+        permitJoining(.zero, at: now, into: &out)
+        pump(at: now, into: &out)
+    }
+
     /// Lets devices associate for at least this long from now on.
     public mutating func extendJoining(
         _ duration: Interval, at now: Instant, into out: inout Outbox

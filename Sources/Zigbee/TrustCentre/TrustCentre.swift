@@ -58,6 +58,9 @@ extension ZigbeeStack {
         if trustCentre.nextPermit <= now { tellRouters(at: now, into: &out) }
     }
 
+    /// Whether a device that associates with this node may.
+    public func permitsJoining(at now: Instant) -> Bool { trustCentre.permitsJoining(at: now) }
+
     /// Lets devices associate for `duration`, here and at every router; zero closes.
     public mutating func permitJoining(
         _ duration: Interval, at now: Instant, into out: inout Outbox

@@ -60,6 +60,38 @@ extension ZigbeeStack {
             options: .acknowledged, at: now, into: &out)
     }
 
+    /// Asks `target` for its endpoints, and each of those for what it is: `described`.
+    public mutating func describe(
+        _ target: ShortAddress, now: Instant, into out: inout Outbox
+    ) {
+        // At most once at a time, however often somebody calls for it.
+        zdoRequests.removeAll {
+            $0.target == target && $0.cluster == ZDOCluster.activeEndpointsRequest
+        }
+        var body = FrameBuffer()
+        body.append(target)
+        sendZDO(
+            ZDOCluster.activeEndpointsRequest, body, to: target, transaction: nil,
+            options: .acknowledged, at: now, into: &out)
+    }
+
+    /// Endpoints of one device that are asked what they are.
+    private static let describedEndpoints = 3
+
+    private mutating func describe(
+        _ endpoints: Span<UInt8>, of target: ShortAddress, at now: Instant,
+        into out: inout Outbox
+    ) {
+        for index in endpoints.indices.prefix(Self.describedEndpoints) {
+            var body = FrameBuffer()
+            body.append(target)
+            body.append(endpoints[index])
+            sendZDO(
+                ZDOCluster.simpleDescriptorRequest, body, to: target, transaction: nil,
+                options: .acknowledged, at: now, into: &out)
+        }
+    }
+
     /// Asks `target` for its node descriptor, which says how much it takes at a time.
     mutating func askTransferSize(
         of target: ShortAddress, at now: Instant, into out: inout Outbox
@@ -275,6 +307,23 @@ extension ZigbeeStack {
             let descriptor = try NodeDescriptor(parsing: &reader)
             transferSizeTold(
                 descriptor.maximumIncomingTransfer, by: message.source, at: now, into: &out)
+        case ZDOCluster.activeEndpointsRequest | ZDOCluster.response:
+            guard status == ZDOStatus.success.rawValue,
+                try reader.shortAddress("NWK address of interest") == message.source
+            else { return }
+            let count = Int(try reader.u8("endpoint count"))
+            describe(
+                try reader.take(count, "endpoints"), of: message.source, at: now, into: &out)
+        case ZDOCluster.simpleDescriptorRequest | ZDOCluster.response:
+            guard status == ZDOStatus.success.rawValue,
+                try reader.shortAddress("NWK address of interest") == message.source
+            else { return }
+            _ = try reader.u8("descriptor length")
+            _ = try reader.u8("endpoint")
+            let profile = try reader.u16("profile")
+            let device = try reader.u16("device")
+            guard profile == ProfileID.smartEnergy else { return }
+            indicate(.described(message.source, device: device))
         default: out.drop(.zdoUnexpected, from: message.source)
         }
     }
