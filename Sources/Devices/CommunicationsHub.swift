@@ -128,20 +128,7 @@ public struct CommunicationsHub: Node {
         var configuration = StackConfiguration(
             role: .coordinator, eui64: identity.eui64, receiverOnWhenIdle: true,
             isMainsPowered: true, manufacturer: profile.manufacturer,
-            endpoints: [
-                SimpleDescriptor(
-                    endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
-                    device: profile.applicationDevice,
-                    inputClusters: [
-                        ClusterID.basic, ClusterID.time, ClusterID.otaUpgrade,
-                        ClusterID.tunneling,
-                    ] + (identity.credentials.isEmpty ? [] : [ClusterID.keyEstablishment]),
-                    outputClusters: [ClusterID.tunneling]),
-                SimpleDescriptor(
-                    endpoint: profile.mail.mirrorEndpoint, profile: ProfileID.smartEnergy,
-                    device: profile.mail.mirrorDevice, inputClusters: [],
-                    outputClusters: [ClusterID.metering]),
-            ], channels: identity.channels)
+            endpoints: Self.endpoints(profile, identity), channels: identity.channels)
         configuration.network = profile.network
         configuration.keyUpdate = profile.keyUpdate
         configuration.permitRenewal = profile.permitRenewal
@@ -313,6 +300,7 @@ public struct CommunicationsHub: Node {
         discloseLinkKeys(into: &out)
         startMessages(at: now, into: &out)
         startTunnels(at: now)
+        showMirrors()
         for entry in deviceLog.entries {
             guard let address = stack.address(of: entry.eui64) else { continue }
             askType(of: entry.eui64, at: address, now: now, into: &out)
@@ -458,6 +446,13 @@ struct DeviceLog: Sendable {
         return entries.count < count
     }
 
+    /// Notes the endpoint of a GSME's mirror, or that it has none.
+    mutating func setMirror(_ endpoint: UInt8?, of eui64: EUI64) {
+        for index in entries.indices where entries[index].eui64 == eui64 {
+            entries[index].mirror = endpoint
+        }
+    }
+
     /// Notes what a device is.
     mutating func settle(_ type: DeviceType, of eui64: EUI64) {
         for index in entries.indices where entries[index].eui64 == eui64 {
@@ -466,12 +461,13 @@ struct DeviceLog: Sendable {
     }
 
     /// Bytes of an entry.
-    static let entrySize = 25
+    static let entrySize = 26
 
     private static let types: [DeviceType] = [.communicationsHub, .esme, .gsme, .ppmid, .hcalcs]
 
     /// Layout: entries x {EUI-64 u64 little-endian, type u8 as an index into CH, ESME, GSME,
-    /// PPMID, HCALCS (0xFF: not known), link key 16}.
+    /// PPMID, HCALCS (0xFF: not known), link key 16, endpoint of the
+    /// mirror u8 (0: none)}.
     var bytes: [UInt8] {
         var builder = ByteBuilder()
         for entry in entries {
@@ -479,6 +475,7 @@ struct DeviceLog: Sendable {
             builder.put(
                 entry.type.flatMap { Self.types.firstIndex(of: $0) }.map { UInt64($0) } ?? 0xFF, 1)
             builder.put(entry.linkKey)
+            builder.put(UInt64(entry.mirror ?? 0), 1)
         }
         return builder.bytes
     }
@@ -491,10 +488,12 @@ struct DeviceLog: Sendable {
             guard Self.types.indices.contains(type) || type == 0xFF else {
                 throw WireError(.invalid, "type", at: reader.offset - 1)
             }
-            entries.append(
-                DeviceLogEntry(
-                    eui64: eui64, type: type == 0xFF ? nil : Self.types[type],
-                    linkKey: try reader.key("link key")))
+            var entry = DeviceLogEntry(
+                eui64: eui64, type: type == 0xFF ? nil : Self.types[type],
+                linkKey: try reader.key("link key"))
+            let mirror = try reader.u8("mirror")
+            if 1...240 ~= mirror { entry.mirror = mirror }
+            entries.append(entry)
         }
     }
 }

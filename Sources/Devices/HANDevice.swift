@@ -149,7 +149,7 @@ public struct HANDevice: Node {
             endpoint: profile.endpoint, profile: ProfileID.smartEnergy,
             device: profile.applicationDevice,
             inputClusters: [ClusterID.basic]
-                + (profile.type == .gsme ? [] : [ClusterID.tunneling]),
+                + [profile.type == .gsme ? ClusterID.metering : ClusterID.tunneling],
             outputClusters: [ClusterID.time] + (hasOTAClient ? [ClusterID.otaUpgrade] : [])
                 + (identity.credentials != nil ? [ClusterID.keyEstablishment] : [])
                 + (profile.type == .gsme ? [ClusterID.tunneling] : []))

@@ -19,7 +19,9 @@ struct DeviceTunnel: Sendable {
 
     // A GSME's side of the hub's mailbox.
 
-    /// Where the hub's notification flags are read; nil before that was found.
+    /// The hub's endpoint that has mirrors to give; nil before it was found.
+    var interface: UInt8?
+    /// Where the hub's notification flags are read; nil before a mirror was had.
     var mirror: UInt8?
     /// When that is looked for, or they are read.
     var flagsDue = Instant.distantFuture
@@ -77,7 +79,7 @@ struct DeviceTunnel: Sendable {
         announceDue = now + settings.announce
         if isClient {
             client.serverAppeared(at: now)
-            (mirror, flagsUntil, messageUntil) = (nil, nil, nil)
+            (interface, mirror, flagsUntil, messageUntil) = (nil, nil, nil, nil)
             flagsDue = now + settings.afterJoining
         }
     }
@@ -86,7 +88,8 @@ struct DeviceTunnel: Sendable {
         server.dropAll()
         announceDue = .distantFuture
         client.serverLeft()
-        (mirror, flagsUntil, messageUntil, wantsMessage) = (nil, nil, nil, false)
+        (interface, mirror, flagsUntil, messageUntil) = (nil, nil, nil, nil)
+        wantsMessage = false
         flagsDue = .distantFuture
     }
 
@@ -203,7 +206,7 @@ extension HANDevice {
         }
         if let until = tunnel.flagsUntil, until <= now {
             // Nobody answered: it is looked for anew.
-            (tunnel.flagsUntil, tunnel.mirror) = (nil, nil)
+            (tunnel.flagsUntil, tunnel.interface, tunnel.mirror) = (nil, nil, nil)
         }
         if tunnel.flagsUntil == nil, tunnel.flagsDue <= now { readFlags(at: now, into: &out) }
         if let until = tunnel.messageUntil, until <= now { tunnel.messageUntil = nil }
@@ -222,10 +225,51 @@ extension HANDevice {
                 frame, to: .coordinator, endpoint: endpoint, from: profile.endpoint,
                 cluster: ClusterID.metering, profile: ProfileID.smartEnergy,
                 options: [.linkSecured, .acknowledged], at: now, into: &out)
+        } else if let endpoint = tunnel.interface {
+            send(.request, to: endpoint, at: now, into: &out)
         } else {
             stack.findClient(of: ClusterID.metering, at: .coordinator, now: now, into: &out)
         }
         awaitAnswer(at: now)
+    }
+
+    private mutating func send(
+        _ request: MirrorRequest, to endpoint: UInt8, at now: Instant, into out: inout Outbox
+    ) {
+        zclSequence &+= 1
+        stack.send(
+            request.frame(sequence: zclSequence), to: .coordinator, endpoint: endpoint,
+            from: profile.endpoint, cluster: ClusterID.metering,
+            profile: ProfileID.smartEnergy, options: [.linkSecured, .acknowledged], at: now,
+            into: &out)
+    }
+
+    /// The hub has given it a mirror, or has none to give: then it asks again at its next wake.
+    private mutating func mirrorAnswered(
+        _ zcl: ZCLMessage, at now: Instant, into out: inout Outbox
+    ) {
+        let source = zcl.message.source
+        do {
+            var reader = ByteReader(zcl.body)
+            guard
+                case .allotted(let mirror)? = try MirrorAnswer(
+                    zcl.header.command, parsing: &reader), tunnel.flagsUntil != nil,
+                tunnel.mirror == nil, zcl.message.sourceEndpoint == tunnel.interface
+            else {
+                out.drop(.zclUnexpected, from: source)
+                return
+            }
+            tunnel.flagsUntil = nil
+            guard let mirror else { return }
+            tunnel.mirror = mirror
+            let seconds = (profile.sleep?.interval.microseconds ?? 0) / 1_000_000
+            let configuration = MirrorConfiguration(
+                reportingInterval: UInt32(clamping: seconds))
+            send(.configure(configuration), to: mirror, at: now, into: &out)
+            tunnel.flagsDue = now
+        } catch {
+            out.drop(.zclMalformed, from: source)
+        }
     }
 
     /// GET (GBCS 10.2.2.2).
@@ -303,10 +347,10 @@ extension HANDevice {
     mutating func tunnelServerFound(_ cluster: UInt16, _ endpoint: UInt8?, at now: Instant) {
         if cluster == ClusterID.tunneling {
             _ = tunnel.client.found(endpoint, at: now)
-        } else if tunnel.isClient, tunnel.flagsUntil != nil, tunnel.mirror == nil {
+        } else if tunnel.isClient, tunnel.flagsUntil != nil, tunnel.interface == nil {
             tunnel.flagsUntil = nil
-            tunnel.mirror = endpoint
-            // A hub without a mirror is asked again at the next wake.
+            tunnel.interface = endpoint
+            // A hub without mirrors is asked again at the next wake.
             if endpoint != nil { tunnel.flagsDue = now }
         }
     }
@@ -414,6 +458,10 @@ extension HANDevice {
         let source = zcl.message.source
         guard zcl.message.isLinkSecured else {
             out.drop(.apsUnsecured, from: source)
+            return
+        }
+        if tunnel.isClient, zcl.header.isClusterSpecific, !zcl.header.fromServer {
+            mirrorAnswered(zcl, at: now, into: &out)
             return
         }
         guard tunnel.isClient, !zcl.header.isClusterSpecific, !zcl.header.fromServer,

@@ -8,12 +8,18 @@ public struct HubMailSettings: Sendable, Equatable {
     public var holdTime = Interval.hours(24)
     /// Bytes of all messages that wait, for all devices. assumption: 64 KiB; `mail.queueBytes`.
     public var queueBytes = 65_536
-    /// The endpoint of the GPF's mirror, with the Metering client that holds the notification
-    /// flags. assumption: 2; `mail.mirrorEndpoint`.
-    public var mirrorEndpoint: UInt8 = 2
+    /// The endpoint of the GPF that GSMEs ask for a mirror. assumption: 1;
+    /// `mail.interfaceEndpoint`.
+    public var interfaceEndpoint: UInt8 = 1
     /// Application device identifier of its simple descriptor. assumption: energy service
-    /// interface, 0x0500; `mail.mirrorDevice`.
-    public var mirrorDevice: UInt16 = 0x0500
+    /// interface, 0x0500; `mail.interfaceDevice`.
+    public var interfaceDevice: UInt16 = 0x0500
+    /// The first mirror's endpoint, with the Metering client that holds the notification flags;
+    /// others have the next that are free. assumption: 2; `mail.mirrorEndpoint`.
+    public var mirrorEndpoint: UInt8 = 2
+    /// Application device identifier of a mirror's simple descriptor. assumption: metering device,
+    /// 0x0501; `mail.mirrorDevice`.
+    public var mirrorDevice: UInt16 = 0x0501
 
     public init() {}
 }

@@ -39,9 +39,8 @@ extension CommunicationsHub {
         case ClusterID.tunneling:
             receiveTunnel(
                 message, Array(message.frame.bytes[message.payload...]), zcl, at: now, into: &out)
-        case ClusterID.metering
-        where message.destinationEndpoint == profile.mail.mirrorEndpoint:
-            receiveMirror(zcl, at: now, into: &out)
+        case ClusterID.metering where message.destinationEndpoint != profile.endpoint:
+            receiveMetering(zcl, at: now, into: &out)
         case ClusterID.time:
             guard message.isLinkSecured else {
                 out.drop(.apsUnsecured, from: message.source)

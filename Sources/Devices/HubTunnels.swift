@@ -425,7 +425,7 @@ extension CommunicationsHub {
     // MARK: - The GPF's notification flags
 
     /// What a GSME that reads them is told.
-    private func notificationFlags(of device: EUI64) -> FunctionalNotificationFlags {
+    func notificationFlags(of device: EUI64) -> FunctionalNotificationFlags {
         var flags: FunctionalNotificationFlags = []
         guard let partner = tunnels.partners.first(where: { $0.device == device }) else {
             return flags
@@ -450,42 +450,9 @@ extension CommunicationsHub {
     }
 
     /// The GPF's device log. assumption: the GSMEs of the CHF's, without CS03B; no setting.
-    private func isInGPFLog(_ device: EUI64) -> Bool { deviceLog[device]?.type == .gsme }
+    func isInGPFLog(_ device: EUI64) -> Bool { deviceLog[device]?.type == .gsme }
 
-    /// The Metering client of the GPF's mirror, whose one attribute the GSME reads.
-    mutating func receiveMirror(_ zcl: ZCLMessage, at now: Instant, into out: inout Outbox) {
-        let source = zcl.message.source
-        guard zcl.message.isLinkSecured, let device = zcl.message.sourceEUI64 else {
-            out.drop(.apsUnsecured, from: source)
-            return
-        }
-        guard isInGPFLog(device) else {
-            out.drop(.notInDeviceLog, from: source)
-            return
-        }
-        guard maySpeak(device) else {
-            out.drop(.keyNotEstablished, from: source)
-            return
-        }
-        guard zcl.header.fromServer else {
-            out.drop(.zclWrongDirection, from: source)
-            reply(zcl, zcl.refusalOfDirection, at: now, into: &out)
-            return
-        }
-        dropExpiredOf(device, at: now, into: &out)
-        let flags = notificationFlags(of: device)
-        let identifier = profile.tunnel.flagsAttribute
-        let attribute = ZCLAttribute(identifier, .bitmap32, UInt64(flags.rawValue))
-        reply(
-            zcl,
-            zcl.header.isClusterSpecific
-                ? ZCLGeneral.answerAsClient(zcl)
-                : ZCLGeneral.answer(zcl, of: ZCLServed(identifier...identifier)) {
-                    $0 == identifier ? attribute : nil
-                }, at: now, into: &out, from: zcl.message.destinationEndpoint)
-    }
-
-    private mutating func dropExpiredOf(
+    mutating func dropExpiredOf(
         _ device: EUI64, at now: Instant, into out: inout Outbox
     ) {
         if let index = tunnels.partners.firstIndex(where: { $0.device == device }) {

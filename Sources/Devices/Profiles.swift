@@ -327,6 +327,8 @@ public struct DeviceLogEntry: Sendable, Equatable {
     public var type: DeviceType?
     /// The install code's link key, which secures joining.
     public var linkKey: Key128
+    /// The endpoint of its mirror, if it is a GSME and has asked for one.
+    public var mirror: UInt8?
 
     public init(eui64: EUI64, type: DeviceType?, linkKey: Key128) {
         self.eui64 = eui64

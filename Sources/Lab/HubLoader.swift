@@ -143,6 +143,11 @@ struct HubLoader {
         try map.read(group: "messages", messages, into: &profile)
         try map.read(group: "tunnel", TunnelLoader.tunnel(\.tunnel), into: &profile)
         try map.read(group: "mail", TunnelLoader.mail, into: &profile)
+        if profile.mail.interfaceEndpoint == profile.endpoint {
+            throw map.field.error(
+                "mail.interfaceEndpoint is \(profile.endpoint), and so is endpoint: expected two "
+                    + "different ones")
+        }
         try map.read(group: "flash", flash, into: &profile)
         let pageSize = profile.flashPart.pageSize
         if profile.imageSlotSize % pageSize != 0 {

@@ -3,7 +3,7 @@ import GBCS
 
 extension MessageAccount {
     /// As `han gbcs decode` shows it, but for its verdicts; nil for what is no GBCS message.
-    init?(of bytes: [UInt8]) {
+    public init?(of bytes: [UInt8]) {
         guard let message = try? GBCSMessage(parsing: bytes) else { return nil }
         let content = try? MessageContent(of: message)
         self.init(

@@ -37,8 +37,10 @@ enum TunnelLoader {
         [
             .duration("holdTime", \.mail.holdTime),
             .size("queueBytes", \.mail.queueBytes, in: 2_048...(1 << 20)),
+            .number("interfaceEndpoint", \.mail.interfaceEndpoint, in: 1...240),
+            .number("interfaceDevice", \.mail.interfaceDevice, in: 0...0xFFFF).preset("0x0500"),
             .number("mirrorEndpoint", \.mail.mirrorEndpoint, in: 1...240),
-            .number("mirrorDevice", \.mail.mirrorDevice, in: 0...0xFFFF).preset("0x0500"),
+            .number("mirrorDevice", \.mail.mirrorDevice, in: 0...0xFFFF).preset("0x0501"),
         ]
     }
 }

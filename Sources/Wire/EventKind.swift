@@ -86,6 +86,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case commandRefused = 101
     case deviceNotLogged = 102
     case deviceDescribed = 103
+    case mirrorAllotted = 104
 
     // GBCS messages
     case messageReceived = 110
@@ -138,6 +139,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
             ]
         case .associationRefused, .deviceNotLogged:
             [.init("device", .eui64), .init("reason", .refusal)]
+        case .mirrorAllotted: [.init("device", .eui64), .init("endpoint", .decimal)]
         case .deviceDescribed:
             [.init("device", .eui64), .init("applicationDevice", .hex(digits: 4))]
         case .networkKeyReceived, .networkKeySwitched: [.init("sequence", .decimal)]

@@ -87,7 +87,8 @@ struct LateAnswerStories {
                 roster: runner.roster, start: runner.scenario.start,
                 steps: runner.scenario.steps.map(\.title),
                 folder: OutputFolder(preparing: late.path),
-                useCases: { MessageCode(rawValue: $0).useCase })
+                useCases: { MessageCode(rawValue: $0).useCase },
+                read: { MessageAccount(of: $0) })
             let carrier = TardyCarrier(runner, seed: Seed(seed), order: order, sink: recorder)
             carrier.run()
             try recorder.finish()

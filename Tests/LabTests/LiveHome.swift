@@ -112,7 +112,8 @@ final class LiveHome {
     /// counters do not move on, so its next frames are taken for replays and come again.
     func send(
         _ header: ZCLHeader, _ payload: [UInt8] = [], from source: Int, to target: Int,
-        options: SendOptions = .linkSecured
+        options: SendOptions = .linkSecured, cluster: UInt16 = ClusterID.otaUpgrade,
+        at endpoint: UInt8? = nil
     ) {
         let eui64 = target == 0 ? Homes.hub().eui64 : simulation.nodes[target].device?.eui64
         act(for: source) { member, now, out in
@@ -126,8 +127,9 @@ final class LiveHome {
             header.encode(into: &frame)
             for byte in payload { frame.append(byte) }
             stack.send(
-                frame, to: address, endpoint: target == 0 ? 3 : 1, from: source == 0 ? 3 : 1,
-                cluster: ClusterID.otaUpgrade, profile: ProfileID.smartEnergy, options: options,
+                frame, to: address, endpoint: endpoint ?? (target == 0 ? 3 : 1),
+                from: source == 0 ? 3 : 1, cluster: cluster, profile: ProfileID.smartEnergy,
+                options: options,
                 at: now, into: &out)
             // The counters that it uses up are not kept either.
             _ = stack.takeSaveRequest()
