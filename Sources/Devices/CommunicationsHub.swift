@@ -216,7 +216,7 @@ public struct CommunicationsHub: Node {
                     min(
                         min(nextPage, nextTelling),
                         min(
-                            min(notifier.deadline, tunnels.reckonDeadline()),
+                            min(notifier.deadline, tunnels.due),
                             establishment?.reckonDeadline() ?? .distantFuture)))
             }
     }

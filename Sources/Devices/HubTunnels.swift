@@ -28,6 +28,8 @@ struct HubTunnels: Sendable {
     /// Those of the device log, as they are needed.
     var partners: [Partner] = []
     var server: TunnelServer
+    /// When something is due, as of the end of the last input.
+    var due = Instant.distantFuture
     private var token = firstToken
 
     init(_ settings: TunnelSettings) {
@@ -173,7 +175,9 @@ extension CommunicationsHub {
     // MARK: - What is due
 
     mutating func stepTunnels(at now: Instant, into out: inout Outbox) {
-        guard tunnels.reckonDeadline() <= now else { return }
+        tunnels.due = tunnels.reckonDeadline()
+        guard tunnels.due <= now else { return }
+        defer { tunnels.due = tunnels.reckonDeadline() }
         while let tunnel = tunnels.server.expire(at: now) {
             out.note(.tunnelClosed, tunnel.client.rawValue, UInt64(tunnel.id))
             _ = sendTunnel(

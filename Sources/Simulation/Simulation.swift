@@ -12,7 +12,7 @@ public final class Simulation<N: Node> {
     private let make: (Int) -> N
     private let flash: [FlashMemory]
     private let seed: Seed
-    /// In memory of its own, where an input that is as big as a frame is handed over uncopied.
+    /// In memory of its own, so that a turn is written where it lies.
     private let turn: UnsafeMutablePointer<Turn>
     private var out = Outbox()
 
@@ -51,7 +51,9 @@ public final class Simulation<N: Node> {
             nodes[node] = make(node)
         }
         prepare(node, at: now, frame: turn.pointee.frame)
-        let deadline = Self.give(turn.pointee.input, to: &nodes[node], at: now, into: &out)
+        // Taken out of the turn: handed over from there, it would be copied with all it refers to.
+        let input = exchange(&turn.pointee.input, with: .tick)
+        let deadline = Self.give(input, to: &nodes[node], at: now, into: &out)
         carryOut(node, at: now, deadline)
         return true
     }
