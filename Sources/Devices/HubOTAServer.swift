@@ -188,7 +188,7 @@ extension CommunicationsHub {
     private func offer(
         to device: EUI64, _ request: QueryNextImageRequest
     ) -> (image: StoredImage?, reason: RefusalReason) {
-        guard supports(deviceLog[device]?.type) else { return (nil, .hubLacksSupport) }
+        guard supports(deviceLog[device]?.type) else { return (nil, lackOfSupport(for: device)) }
         var reason = RefusalReason.noImage
         var best: StoredImage?
         for case let stored? in store {
@@ -256,7 +256,9 @@ extension CommunicationsHub {
             return
         }
         guard supports(deviceLog[device]?.type) else {
-            answer(zcl, nil, .hubLacksSupport, .noImageAvailable, for: device, at: now, into: &out)
+            answer(
+                zcl, nil, lackOfSupport(for: device), .noImageAvailable, for: device, at: now,
+                into: &out)
             return
         }
         var best: StoredImage?

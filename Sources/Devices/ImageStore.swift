@@ -246,7 +246,10 @@ extension CommunicationsHub {
         let served = known.filter { supports(deviceLog[$0]?.type) }
         guard !served.isEmpty else {
             // The hub's own last line of defence: what it cannot deliver it does not keep.
-            let reason: RefusalReason = known.isEmpty ? .unknownTarget : .hubLacksSupport
+            let reasons = known.map(lackOfSupport)
+            let reason: RefusalReason =
+                reasons.contains(.hubLacksSupport)
+                ? .hubLacksSupport : reasons.first ?? .unknownTarget
             refuse(
                 current.delivery, reason,
                 silently: reason == .hubLacksSupport && capabilities.discardsSilently,
@@ -312,6 +315,11 @@ extension CommunicationsHub {
     private mutating func put(_ image: StoredImage, in slot: Int, into out: inout Outbox) {
         store[slot] = image
         journal.write(Record.firstSlot + UInt8(slot), image.bytes, &out)
+    }
+
+    /// Why a device that `supports` says no to gets no image.
+    func lackOfSupport(for device: EUI64) -> RefusalReason {
+        deviceLog[device]?.type == nil ? .typeUnknown : .hubLacksSupport
     }
 
     /// Whether this firmware delivers images to a type of device at all.

@@ -62,7 +62,11 @@ extension Director {
                 attempts[index].offset = event.values[0]
                 attempts[index].blocks = attempts[index].earlierBlocks + event.values[2]
             }
-        case .otaNotOffered: reach(.notOffered, node, at: now, if: { $0.hasArrived })
+        case .otaNotOffered:
+            // What it has fetched already is not taken from it by that.
+            reach(
+                .notOffered, node, at: now,
+                if: { $0.hasArrived && !$0.milestones.contains(.verified) })
         case .imageStored:
             underway.remove(UInt32(truncatingIfNeeded: event.values[0]))
             for index in attempts.indices

@@ -427,6 +427,7 @@ public enum RefusalReason: UInt8, CaseIterable, Sendable {
     case wrongImageType = 24
     case wrongHardware = 25
     case versionInstalled = 26
+    case typeUnknown = 27
     // An image as a device or hub finds it
     case malformedImage = 40
     case sizeMismatch = 41

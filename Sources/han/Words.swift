@@ -90,6 +90,7 @@ extension RefusalReason {
         case .deviceLogFull: "the hub's device log is full"
         case .noImage: "the hub holds no image for it"
         case .notTargeted: "the image is meant for other devices"
+        case .typeUnknown: "the hub does not know yet what it is"
         case .hubLacksSupport: "the hub's own firmware cannot update this type of device"
         case .wrongManufacturer: "the image is another manufacturer's"
         case .wrongImageType: "the image is of another image type"

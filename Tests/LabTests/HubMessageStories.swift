@@ -199,6 +199,45 @@ struct HubMessageStories {
         #expect(results == [[250, 250, 250]])
     }
 
+    @Test("CCS01 of nobody, of everybody or of the hub itself is refused, and logs nothing")
+    func nobody() throws {
+        var device = Homes.device(.esme)
+        let home = LiveHome(Homes.home([device]), images: [], [.wait(.hours(1))])
+        home.run(untilEvent: .booted, of: 0)
+        var office = Office(entities: [chf])
+        let logged = home.events(.deviceLogged).count
+        let odd = [EUI64(0), EUI64(.max), Homes.hub().eui64, chf]
+        for eui64 in odd {
+            device.eui64 = eui64
+            home.send(message: addition(of: device, joinTime: 90, by: &office), to: 0)
+        }
+        home.run(for: .seconds(5))
+        #expect(home.events(.deviceLogged).count == logged)
+        let results: [[UInt8]] = home.received.compactMap {
+            guard case .deviceLogResponse(let answer) = $0.content else { return nil }
+            return answer.response.results.map(\.result)
+        }
+        #expect(results == Array(repeating: [250, 250, 250], count: odd.count))
+    }
+
+    @Test("an image for a device of which only its EUI-64 is known waits for nobody, and says why")
+    func typeUnknown() throws {
+        var device = Homes.device(.hcalcs)
+        device.isLogged = false
+        let home = LiveHome(
+            Homes.home([device], hub: Homes.hub(firmware: 0x0200_0000)),
+            images: [Homes.image(for: device)],
+            [.wait(.hours(2)), .deliver(image: "HCALCS", to: ["HCALCS"]), .wait(.hours(1))])
+        home.run(untilEvent: .booted, of: 0)
+        home.act(for: 1) { _, _, out in out.append(.power(of: 1, on: false)) }
+        var office = Office(entities: [chf])
+        home.send(message: addition(of: device, joinTime: 90, by: &office), to: 0)
+        home.run(untilEvent: .imageDiscarded, of: 0)
+        #expect(
+            home.events(.imageDiscarded).map { $0.values[1] }
+                == [UInt64(RefusalReason.typeUnknown.rawValue)])
+    }
+
     @Test("an image that the hub has no room for is reported as discarded each time it is sent")
     func tooLarge() throws {
         let hub = Homes.hub(firmware: 0x0200_0000) { $0.imageSlotSize = 4 << 10 }

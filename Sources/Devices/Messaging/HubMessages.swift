@@ -59,13 +59,19 @@ extension CommunicationsHub {
     /// The result "other reason" of an access (IEC 62056-5-3).
     private static let otherReason: UInt8 = 250
 
+    /// Whether this can be the EUI-64 of a device on the HAN.
+    private func mayLog(_ device: EUI64) -> Bool {
+        device.rawValue != 0 && device.rawValue != .max && device != eui64
+            && device != chf?.identity.entity && device != gpf?.identity.entity
+    }
+
     /// CCS01: the device may join with the link key of its install code, for as long as the
     /// command says. The results of its three accesses.
     private mutating func carryOut(
         _ command: AddDevice, at now: Instant, into out: inout Outbox
     ) -> [UInt8] {
         var result = Self.otherReason
-        if let code = InstallCode(command.installCode) {
+        if mayLog(command.device), let code = InstallCode(command.installCode) {
             add(command.device, code.linkKey, at: now, into: &out)
             if deviceLog[command.device] != nil { result = 0 }
         }

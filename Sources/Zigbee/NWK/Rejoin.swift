@@ -64,6 +64,8 @@ extension ZigbeeStack {
             if case .resting = rejoiner.phase, !rejoiner.isRefused {
                 rejoiner.phase = .idle
                 rejoiner.deadline = .distantFuture
+                // The parent is there after all: it hears regularly of this device again.
+                checkParent(at: now)
             }
             return
         }
