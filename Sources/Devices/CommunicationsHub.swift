@@ -337,7 +337,7 @@ public struct CommunicationsHub: Node {
             }
         out.note(.deviceDescribed, device.rawValue, UInt64(kind))
         guard let type else { return }
-        deviceLog.settle(type, of: device)
+        deviceLog.update(device) { $0.type = type }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         deviceAppeared(device, at: now)
     }
@@ -367,6 +367,7 @@ public struct CommunicationsHub: Node {
     mutating func remove(_ device: EUI64, at now: Instant, into out: inout Outbox) {
         guard deviceLog.remove(device) else { return }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
+        showMirrors()
         pendingReads.removeAll { $0.device == device }
         stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
@@ -446,18 +447,10 @@ struct DeviceLog: Sendable {
         return entries.count < count
     }
 
-    /// Notes the endpoint of a GSME's mirror, or that it has none.
-    mutating func setMirror(_ endpoint: UInt8?, of eui64: EUI64) {
-        for index in entries.indices where entries[index].eui64 == eui64 {
-            entries[index].mirror = endpoint
-        }
-    }
-
-    /// Notes what a device is.
-    mutating func settle(_ type: DeviceType, of eui64: EUI64) {
-        for index in entries.indices where entries[index].eui64 == eui64 {
-            entries[index].type = type
-        }
+    /// Changes what is noted of a device, if it is there.
+    mutating func update(_ eui64: EUI64, _ change: (inout DeviceLogEntry) -> Void) {
+        guard let index = entries.firstIndex(where: { $0.eui64 == eui64 }) else { return }
+        change(&entries[index])
     }
 
     /// Bytes of an entry.

@@ -130,7 +130,7 @@ extension CommunicationsHub {
             + deviceLog.entries.compactMap(\.mirror)
         let first = profile.mail.mirrorEndpoint
         guard let free = (first...240).first(where: { !taken.contains($0) }) else { return nil }
-        deviceLog.setMirror(free, of: device)
+        deviceLog.update(device) { $0.mirror = free }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         showMirrors()
         out.note(.mirrorAllotted, device.rawValue, UInt64(free))
@@ -138,7 +138,7 @@ extension CommunicationsHub {
     }
 
     private mutating func removeMirror(of device: EUI64, into out: inout Outbox) {
-        deviceLog.setMirror(nil, of: device)
+        deviceLog.update(device) { $0.mirror = nil }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         showMirrors()
     }
