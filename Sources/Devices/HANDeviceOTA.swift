@@ -47,9 +47,7 @@ extension HANDevice {
         }
         guard message.cluster == ClusterID.otaUpgrade, hasOTAClient else {
             reply(
-                zcl,
-                zcl.wantsDefaultResponse(for: .unsupportedCluster)
-                    ? zcl.defaultResponse(.unsupportedCluster) : nil, at: now, into: &out)
+                zcl, zcl.dueResponse(.unsupportedCluster), at: now, into: &out)
             return
         }
         // A broadcast cannot have a link key; all it can do is to make a device ask (ZCL 11.13.3).
@@ -74,9 +72,7 @@ extension HANDevice {
             try receiveOTA(zcl, at: now, into: &out)
         } catch {
             out.drop(.zclMalformed, from: message.source)
-            if zcl.wantsDefaultResponse(for: .malformedCommand) {
-                reply(zcl, zcl.defaultResponse(.malformedCommand), at: now, into: &out)
-            }
+            reply(zcl, zcl.dueResponse(.malformedCommand), at: now, into: &out)
         }
     }
 
@@ -157,8 +153,7 @@ extension HANDevice {
             }
         default: status = .unsupportedClusterCommand
         }
-        guard zcl.wantsDefaultResponse(for: status) else { return }
-        reply(zcl, zcl.defaultResponse(status), at: now, into: &out)
+        reply(zcl, zcl.dueResponse(status), at: now, into: &out)
     }
 
     private func report(

@@ -89,7 +89,7 @@ extension CommunicationsHub {
                 // Nothing is reported to the mirror, so there is nothing that it would change.
                 answerMetering(
                     zcl,
-                    zcl.wantsDefaultResponse(for: .success) ? zcl.defaultResponse(.success) : nil,
+                    zcl.dueResponse(.success),
                     at: now, into: &out)
             default:
                 answerMetering(zcl, ZCLGeneral.answerAsClient(zcl), at: now, into: &out)
@@ -97,9 +97,7 @@ extension CommunicationsHub {
         } catch {
             out.drop(.zclMalformed, from: source)
             answerMetering(
-                zcl,
-                zcl.wantsDefaultResponse(for: .malformedCommand)
-                    ? zcl.defaultResponse(.malformedCommand) : nil, at: now, into: &out)
+                zcl, zcl.dueResponse(.malformedCommand), at: now, into: &out)
         }
     }
 

@@ -58,9 +58,7 @@ extension CommunicationsHub {
             receiveKeyEstablishment(zcl, from: device, at: now, into: &out)
         default:
             reply(
-                zcl,
-                zcl.wantsDefaultResponse(for: .unsupportedCluster)
-                    ? zcl.defaultResponse(.unsupportedCluster) : nil, at: now, into: &out)
+                zcl, zcl.dueResponse(.unsupportedCluster), at: now, into: &out)
         }
     }
 
@@ -99,16 +97,11 @@ extension CommunicationsHub {
                 answerFileQuery(zcl, request, from: client, at: now, into: &out)
             default:
                 reply(
-                    zcl,
-                    zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
-                        ? zcl.defaultResponse(.unsupportedClusterCommand) : nil,
-                    at: now, into: &out)
+                    zcl, zcl.dueResponse(.unsupportedClusterCommand), at: now, into: &out)
             }
         } catch {
             out.drop(.zclMalformed, from: zcl.message.source)
-            if zcl.wantsDefaultResponse(for: .malformedCommand) {
-                reply(zcl, zcl.defaultResponse(.malformedCommand), at: now, into: &out)
-            }
+            reply(zcl, zcl.dueResponse(.malformedCommand), at: now, into: &out)
         }
     }
 
@@ -318,9 +311,7 @@ extension CommunicationsHub {
         }
         guard request.status == .success else {
             clients[client].held = nil
-            reply(
-                zcl, zcl.wantsDefaultResponse(for: .success) ? zcl.defaultResponse(.success) : nil,
-                at: now, into: &out)
+            reply(zcl, zcl.dueResponse(.success), at: now, into: &out)
             return
         }
         guard isServed else {

@@ -38,19 +38,13 @@ public enum TunnelReading: Sendable {
             let command = try TunnelCommand(
                 header.command, fromServer: header.fromServer, parsing: &reader)
             guard let command else {
-                self = .answered(zcl?.error(.unsupportedClusterCommand), drop: nil)
+                self = .answered(zcl?.dueResponse(.unsupportedClusterCommand), drop: nil)
                 return
             }
             let data = Array(bytes[reader.offset...])
             self = header.fromServer ? .fromServer(command, data) : .fromClient(command, data)
         } catch {
-            self = .answered(zcl?.error(.malformedCommand), drop: .zclMalformed)
+            self = .answered(zcl?.dueResponse(.malformedCommand), drop: .zclMalformed)
         }
-    }
-}
-
-extension ZCLMessage {
-    fileprivate func error(_ status: ZCLStatus) -> FrameBuffer? {
-        wantsDefaultResponse(for: status) ? defaultResponse(status) : nil
     }
 }

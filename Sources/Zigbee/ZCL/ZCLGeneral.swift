@@ -95,8 +95,7 @@ public enum ZCLGeneral {
         } catch {
             // Nothing answers a write that wants no response, however wrong it is (ZCL 2.5.6).
             guard zcl.header.command != ZCLFoundation.writeAttributesNoResponse else { return nil }
-            return zcl.wantsDefaultResponse(for: .malformedCommand)
-                ? zcl.defaultResponse(.malformedCommand) : nil
+            return zcl.dueResponse(.malformedCommand)
         }
     }
 
@@ -117,8 +116,7 @@ public enum ZCLGeneral {
     /// Answers any message to a side of a cluster that has neither attributes nor commands.
     public static func answerAsClient(_ zcl: ZCLMessage) -> FrameBuffer? {
         guard zcl.header.isClusterSpecific else { return answer(zcl, of: .nothing) { _ in nil } }
-        return zcl.wantsDefaultResponse(for: .unsupportedClusterCommand)
-            ? zcl.defaultResponse(.unsupportedClusterCommand) : nil
+        return zcl.dueResponse(.unsupportedClusterCommand)
     }
 
     private static func response(
@@ -136,7 +134,7 @@ public enum ZCLGeneral {
             return isSilent ? nil : answer
         case ZCLFoundation.defaultResponse: return nil
         case _ where ZCLFoundation.isResponse(command) || command == ZCLFoundation.reportAttributes:
-            return zcl.wantsDefaultResponse(for: .success) ? zcl.defaultResponse(.success) : nil
+            return zcl.dueResponse(.success)
         case _ where zcl.message.isBroadcast: return nil
         case ZCLFoundation.readAttributes: return try answerRead(zcl, attributes)
         case ZCLFoundation.configureReporting: return try answerConfigure(zcl, attributes)

@@ -41,7 +41,7 @@ public struct ZCLMessage: Sendable {
         let status: ZCLStatus =
             header.isClusterSpecific
             ? .unsupportedManufacturerClusterCommand : .unsupportedManufacturerGeneralCommand
-        return wantsDefaultResponse(for: status) ? defaultResponse(status) : FrameBuffer()
+        return dueResponse(status) ?? FrameBuffer()
     }
 
     /// What a command gets that goes to the side of a cluster which is not here: an error is always
@@ -50,7 +50,13 @@ public struct ZCLMessage: Sendable {
     public var refusalOfDirection: FrameBuffer? {
         let status: ZCLStatus =
             header.isClusterSpecific ? .unsupportedClusterCommand : .unsupportedCluster
-        return wantsDefaultResponse(for: status) ? defaultResponse(status) : nil
+        return dueResponse(status)
+    }
+
+    /// The default response to this frame where no other response is due; nil where none is wanted
+    /// (ZCL 2.5.12.2).
+    public func dueResponse(_ status: ZCLStatus) -> FrameBuffer? {
+        wantsDefaultResponse(for: status) ? defaultResponse(status) : nil
     }
 
     /// The default response to this frame, as a whole ZCL frame.
