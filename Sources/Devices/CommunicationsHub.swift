@@ -277,10 +277,10 @@ public struct CommunicationsHub: Node {
     private mutating func start(at now: Instant, into out: inout Outbox) {
         phase = .running
         out.note(.booted)
-        let isDamaged = journal.isDamaged
+        let missing = journal.missing(recordsOf: ZigbeeStack.shortestSnapshot)
         let isRestored =
             out.reading(Record.network, of: journal) { bytes throws(WireError) in
-                try stack.restore(bytes, isOld: isDamaged)
+                try stack.restore(bytes, missing: missing)
             } != nil
         if isRestored, stack.isJoined {
             stack.resume(at: now, into: &out)

@@ -295,10 +295,10 @@ public struct HANDevice: Node {
         startTunnel(at: now)
         if !hasOTAClient { out.note(.otaClientAbsent, UInt64(firmware.running)) }
         startMessages(into: &out)
-        let isDamaged = journal.isDamaged
+        let missing = journal.missing(recordsOf: ZigbeeStack.shortestSnapshot)
         let isRestored =
             out.reading(Record.network, of: journal) { bytes throws(WireError) in
-                try stack.restore(bytes, isOld: isDamaged)
+                try stack.restore(bytes, missing: missing)
             } != nil
         if isRestored, journal[Record.leaving]?.first == 1 {
             // Its power went while it left.

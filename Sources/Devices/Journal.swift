@@ -8,10 +8,14 @@ import Wire
 /// bytes}. The newest whole record of a key counts; one that a power cut has torn does not, and
 /// of one that was spoilt later the one before it does, if need be from the other area. A full
 /// area is copied, newest records only, to the other one, whose header is written last and so
-/// makes it valid in one step.
+/// makes it valid in one step. Then the header of the full area is marked: the last byte of its
+/// magic becomes 0. So an area that is marked, beside one without a header, has lost a newer one,
+/// and an area that is not has seen a power cut in the middle of copying, which loses nothing.
 public struct Journal: Sendable {
     private static let magic: UInt32 = 0x4A4E_4148
     private static let headerSize = 12
+    /// Where in the header the mark is.
+    private static let markOffset = 3
     private static let recordOverhead = 7
     /// The longest record in bytes. The longest there is, a hub's network with 64 of everything and
     /// all the link keys that are put away, has 7,963.
@@ -34,9 +38,15 @@ public struct Journal: Sendable {
     /// The newest record of each key, in order of first appearance.
     private var records: [(key: UInt8, bytes: [UInt8])] = []
 
-    /// Whether `open` found what is no whole record: torn by a power cut, or spoilt since. Then the
-    /// newest record of any key may be missing.
+    /// Whether `open` found what is no whole record, torn by a power cut or spoilt since, or that
+    /// the newest area's header is gone. Then the newest record of any key may be missing.
     public private(set) var isDamaged = false
+
+    /// How many records of `length` bytes or more may be missing that were written after those that
+    /// `open` has found: as many as both areas have room for, or none if nothing is damaged.
+    public func missing(recordsOf length: Int) -> Int {
+        isDamaged ? size / (Self.recordOverhead + length) : 0
+    }
 
     private var areaSize: Int { pages * pageSize }
 
@@ -59,8 +69,8 @@ public struct Journal: Sendable {
         records.removeAll()
         isDamaged = false
         let flash = out.flash
-        let generations = [generation(of: 0, flash), generation(of: 1, flash)]
-        switch (generations[0], generations[1]) {
+        let headers = [header(of: 0, flash), header(of: 1, flash)]
+        switch (headers[0]?.generation, headers[1]?.generation) {
         case (nil, nil):
             isDamaged = flash.read(start, count: size).contains { $0 != 0xFF }
             if isDamaged { out.note(.flashDamaged, 0) }
@@ -70,31 +80,46 @@ public struct Journal: Sendable {
         case (nil, _): active = 1
         case (_, nil): active = 0
         }
-        generation = generations[active] ?? 0
+        generation = headers[active]?.generation ?? 0
         let (newest, end) = readRecords(of: active, flash)
-        if end == nil {
-            isDamaged = true
-            out.note(.flashDamaged, 0)
-            if generations[1 - active] == generation &- 1 {
-                keep(readRecords(of: 1 - active, flash).records)
-            }
+        let other = headers[1 - active]
+        let hasLostHeader = headers[active]?.isMarked == true
+        guard hasLostHeader || end == nil else {
+            keep(newest)
+            tail = end
+            // Power was cut just before that.
+            if let other, !other.isMarked { mark(1 - active, &out) }
+            return
         }
+        isDamaged = true
+        out.note(.flashDamaged, 0)
+        if other?.generation == generation &- 1 { keep(readRecords(of: 1 - active, flash).records) }
         keep(newest)
+        if hasLostHeader, other == nil { keep(readRecords(of: 1 - active, flash).records) }
         // Nothing is written behind what is damaged.
-        tail = end ?? areaSize
+        tail = areaSize
     }
 
     private func base(of area: Int) -> Int { start + area * areaSize }
 
-    private func generation(of area: Int, _ flash: FlashView) -> UInt32? {
+    private func header(
+        of area: Int, _ flash: FlashView
+    ) -> (generation: UInt32, isMarked: Bool)? {
         let bytes = flash.read(base(of: area), count: Self.headerSize)
-        var reader = ByteReader(bytes.span)
-        guard let magic = try? reader.u32("magic"), magic == Self.magic,
-            let generation = try? reader.u32("generation"),
-            let check = try? reader.u32("CRC"),
-            check == CRC32.checksum(bytes.span.extracting(0..<8))
-        else { return nil }
-        return generation
+        let generation = Self.word(bytes, at: 4)
+        // The mark is the only byte of it that may have changed.
+        var written = Self.header(generation).bytes
+        let isMarked = bytes[Self.markOffset] != written[Self.markOffset]
+        written[Self.markOffset] = bytes[Self.markOffset]
+        return bytes.elementsEqual(written) ? (generation, isMarked) : nil
+    }
+
+    private static func header(_ generation: UInt32) -> FrameBuffer {
+        var header = FrameBuffer()
+        header.append(magic)
+        header.append(generation)
+        header.append(CRC32.checksum(header.span))
+        return header
     }
 
     /// The whole records of an area in the order in which they were written, and where the next one
@@ -200,8 +225,9 @@ public struct Journal: Sendable {
             return false
         }
         let isNew = !records.contains { $0.key == key }
-        let actions = pages + records.count + (isNew ? 1 : 0) + 1
-        guard out.hasRoom(actions: actions, bytes: live) else { return false }
+        // The header and the other area's mark are two more.
+        let actions = pages + records.count + (isNew ? 1 : 0) + 2
+        guard out.hasRoom(actions: actions, bytes: live + 1) else { return false }
         keep(key, bytes)
         compact(&out)
         return true
@@ -219,6 +245,7 @@ public struct Journal: Sendable {
         }
         tail = offset
         programHeader(&out)
+        mark(1 - active, &out)
     }
 
     private mutating func format(_ out: inout Outbox) {
@@ -234,11 +261,12 @@ public struct Journal: Sendable {
     }
 
     private func programHeader(_ out: inout Outbox) {
-        var header = FrameBuffer()
-        header.append(Self.magic)
-        header.append(generation)
-        header.append(CRC32.checksum(header.span))
-        out.program(header.span, at: base(of: active))
+        out.program(Self.header(generation).span, at: base(of: active))
+    }
+
+    /// The other area has all of this one's newest records.
+    private func mark(_ area: Int, _ out: inout Outbox) {
+        out.program([UInt8(0)].span, at: base(of: area) + Self.markOffset)
     }
 
     private func program(_ key: UInt8, _ bytes: Span<UInt8>, at address: Int, _ out: inout Outbox) {

@@ -25,6 +25,8 @@ final class Life {
     var lost: [Int] = []
     /// Actions that each start asked for.
     var startActions: [Int] = []
+    /// Whether each start found the journal damaged.
+    var damaged: [Bool] = []
     var pagesPerArea = 2
     var prepare: ((inout Outbox) -> Void)?
     /// How much of the outbox other things have taken when a write comes, by its number.
@@ -49,6 +51,7 @@ struct Keeper: Node {
             journal.open(&out)
             life.startActions.append(out.actions.count - before)
             life.found.append(contents)
+            life.damaged.append(journal.isDamaged)
             next = life.entries.firstIndex { $0.time > now } ?? life.entries.count
         }
         while next < life.entries.count, life.entries[next].time <= now {
@@ -258,6 +261,104 @@ struct JournalTests {
                 late.append(state)
             }
             #expect(late.contains { $0 == found[2] }, "round \(round), second start")
+        }
+    }
+
+    @Test("cut at any instant of a compaction, it reports no damage, and holds the old or the new")
+    func tornCompaction() throws {
+        // Each area has room for six records; so the seventh write is a compaction, and of those
+        // after it every fourth: the last one here erases an area that has been full.
+        let entries = (1...15).map { number in
+            Life.Entry(
+                time: .zero + .milliseconds(Int64(2 + number)), key: UInt8(number % 3),
+                bytes: [UInt8](repeating: UInt8(number), count: 33))
+        }
+        let states = Self.states(entries)
+        let begin = try #require(entries.last).time
+        var finished = 0
+        for microsecond in 1...600 {
+            let life = Life()
+            life.cuts = [begin + .microseconds(Int64(microsecond))]
+            life.entries =
+                entries
+                + (0..<20).map { index in
+                    Life.Entry(
+                        time: begin + .milliseconds(Int64(5 + index)), key: UInt8(index % 3),
+                        bytes: [UInt8](repeating: UInt8(index), count: 33))
+                }
+            let contents = Self.run(life, seed: UInt64(microsecond))
+            try #require(life.found.count == 2)
+            #expect(life.damaged == [false, false], "after \(microsecond) µs")
+            let isNew = life.found[1] == states[15]
+            #expect(isNew || life.found[1] == states[14], "after \(microsecond) µs")
+            // Once it is new it stays so, and the start does at most what was left to do.
+            #expect(isNew || finished == 0)
+            finished += isNew ? 1 : 0
+            #expect(life.startActions[1] <= (isNew ? 1 : 0))
+            #expect(contents[19 % 3] == [UInt8](repeating: 19, count: 33))
+        }
+        #expect(finished > 0 && finished < 600)
+    }
+
+    /// What befalls the newest area.
+    enum Loss: CaseIterable {
+        case header
+        case firstPage
+        case everything
+    }
+
+    @Test(
+        "an area that has lost its header is missed; what is whole in it and the other one counts",
+        arguments: Loss.allCases)
+    func lostHeader(_ loss: Loss) throws {
+        let flash = FlashMemory(geometry: Self.geometry)
+        func use<T>(_ body: (inout Journal, inout Outbox) -> T) -> T {
+            var journal = Journal(firstPage: 0, pagesPerArea: 2, geometry: Self.geometry)
+            var out = Outbox()
+            out.flash = flash.view
+            journal.open(&out)
+            flash.carryOut(out, at: .zero)
+            out.removeAll()
+            out.flash = flash.view
+            defer { flash.carryOut(out, at: .zero) }
+            return body(&journal, &out)
+        }
+        // Each area has room for six records; the eleventh and the fifteenth write are compactions,
+        // into the first and into the second area.
+        for number in 1...17 as ClosedRange<UInt8> {
+            use { journal, out in
+                let bytes = [UInt8](repeating: number, count: 33)
+                #expect(journal.write(number % 3, bytes, &out))
+                #expect(!journal.isDamaged && journal.missing(recordsOf: 33) == 0)
+            }
+        }
+        use { _, out in
+            #expect(out.flash.read(0, count: 4) == [0x48, 0x41, 0x4E, 0])
+            #expect(out.flash.read(256, count: 4) == [0x48, 0x41, 0x4E, 0x4A])
+            switch loss {
+            case .header: out.program([UInt8(0)].span, at: 256 + 8)
+            case .firstPage: out.erase(page: 2)
+            case .everything:
+                out.erase(page: 2)
+                out.erase(page: 3)
+            }
+        }
+        use { journal, out in
+            #expect(journal.isDamaged)
+            // Of two areas of 256 bytes, with 40 a record.
+            #expect(journal.missing(recordsOf: 33) == 12)
+            let found = (0..<3 as Range<UInt8>).map { journal[$0]?.first }
+            // The other area has the writes up to the fourteenth.
+            switch loss {
+            case .header: #expect(found == [15, 16, 17])
+            case .firstPage: #expect(found == [12, 16, 17])
+            case .everything: #expect(found == [12, 13, 14])
+            }
+            #expect(journal.write(0, [99], &out))
+        }
+        use { journal, _ in
+            #expect(!journal.isDamaged)
+            #expect(journal[0] == [99])
         }
     }
 

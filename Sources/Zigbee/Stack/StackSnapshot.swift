@@ -92,20 +92,22 @@ extension ZigbeeStack {
 
     private static let noKey = Key128(high: 0, low: 0)
 
-    /// Puts back a snapshot; throws, and changes nothing, if it is not one. Of one that may not be
-    /// the newest (`isOld`), counters are skipped that later ones may have reserved.
-    public mutating func restore(_ bytes: [UInt8], isOld: Bool = false) throws(WireError) {
+    /// Bytes of the shortest snapshot: of a node alone in its network.
+    public static let shortestSnapshot = 70
+
+    /// Puts back a snapshot; throws, and changes nothing, if it is not one. Where as many as
+    /// `missing` later ones may have been lost, the counters are skipped that those may have
+    /// reserved: each reserves `stack.counterReserve` more of any counter at the most.
+    public mutating func restore(_ bytes: [UInt8], missing: Int = 0) throws(WireError) {
         var restored = self
         try restored.read(bytes.span)
-        if isOld { restored.skipCounters() }
+        if missing > 0 { restored.skipCounters(of: missing) }
         self = restored
     }
 
-    private mutating func skipCounters() {
-        let reserve = UInt64(configuration.network.counterReserve)
-        func later(_ counter: UInt32) -> UInt32 {
-            UInt32(clamping: UInt64(counter) + Self.skippedReservations * reserve)
-        }
+    private mutating func skipCounters(of snapshots: Int) {
+        let skipped = UInt64(snapshots) * UInt64(configuration.network.counterReserve)
+        func later(_ counter: UInt32) -> UInt32 { UInt32(clamping: UInt64(counter) + skipped) }
         network.reservedUpTo = later(network.reservedUpTo)
         network.outgoingCounter = network.reservedUpTo
         for index in aps.linkKeys.indices {
@@ -118,9 +120,6 @@ extension ZigbeeStack {
         }
         aps.forgottenCounter = later(aps.forgottenCounter)
     }
-
-    /// More than there were since the snapshot before. assumption: 16; no setting.
-    private static let skippedReservations: UInt64 = 16
 
     private mutating func read(_ bytes: Span<UInt8>) throws(WireError) {
         var reader = ByteReader(bytes)
