@@ -25,7 +25,7 @@ struct MessageQueue: Sendable {
     /// When something is due, if there is a tunnel (`isOpen`).
     func nextDeadline(isOpen: Bool) -> Instant {
         guard !entries.isEmpty else { return .distantFuture }
-        let expiry = entries.reduce(Instant.distantFuture) { min($0, $1.expires) }
+        let expiry = mayExpire.reduce(Instant.distantFuture) { min($0, $1.expires) }
         return isOpen && underway == 0 ? min(expiry, retryAt) : expiry
     }
 
@@ -36,14 +36,12 @@ struct MessageQueue: Sendable {
         return true
     }
 
+    /// All but the first while it is on its way.
+    private var mayExpire: ArraySlice<Entry> { entries.dropFirst(underway == 0 ? 0 : 1) }
+
     /// Takes out one whose time is over; not while it is on its way.
     mutating func takeExpired(at now: Instant) -> Entry? {
-        let first = underway == 0 ? 0 : 1
-        guard
-            let index = entries.indices.dropFirst(first).first(where: {
-                entries[$0].expires <= now
-            })
-        else { return nil }
+        guard let index = mayExpire.firstIndex(where: { $0.expires <= now }) else { return nil }
         return entries.remove(at: index)
     }
 

@@ -200,13 +200,31 @@ struct GoneStories {
         #expect(live.stack(0)?.address(of: esme.eui64) == nil)
         live.give(.wan(.message(device: esme.eui64, bytes: [1, 2, 3])), to: 0)
         let began = live.now
-        // Turn by turn: a hub that is always due would take them all in this moment.
-        for _ in 0..<20_000 where live.events(.tunnelMessageLost).isEmpty {
-            _ = live.step(until: began + .minutes(10))
+        while live.events(.tunnelMessageLost).isEmpty, live.step(until: began + .minutes(10)) {
+            #expect(!live.isOverdue(0))
         }
         let lost = live.events(.tunnelMessageLost)
         #expect(lost.count == 1 && lost[0].values[0] == esme.eui64.rawValue)
         #expect(lost[0].values[2] == UInt64(RefusalReason.notDelivered.rawValue))
+    }
+
+    @Test("one whose time is over while it is on its way is tried to the end, and wakes nobody")
+    func underway() {
+        let esme = Homes.device(.esme)
+        let hub = Homes.hub { $0.tunnel.deliveryTime = .seconds(1) }
+        let live = LiveHome(
+            Homes.home([esme], hub: hub), images: [], [.join(devices: ["ESME"])])
+        live.run(untilEvent: .tunnelOpened, of: 0)
+        live.run(for: .minutes(1))
+        live.power(of: 1, on: false)
+        live.give(.wan(.message(device: esme.eui64, bytes: [1, 2, 3])), to: 0)
+        let began = live.now
+        while live.events(.tunnelMessageLost).isEmpty, live.step(until: began + .minutes(1)) {
+            #expect(!live.isOverdue(0))
+        }
+        // It was long on its way by the time that it should have been there.
+        #expect(live.events(.tunnelMessageLost).count == 1)
+        #expect(live.now > began + .seconds(2))
     }
 }
 

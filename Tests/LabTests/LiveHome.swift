@@ -1,3 +1,4 @@
+import Crypto
 import Lab
 import Radio
 import Simulation
@@ -11,7 +12,10 @@ final class LiveHome {
         var events: [EventRecord] = []
         /// Of the hub.
         var lastFrame = FrameBuffer()
+        /// Those of one member from some moment on.
+        var recorded: (node: UInt16, frames: [FrameBuffer])?
         func record(frame: borrowing FrameRecord) {
+            if frame.sender == recorded?.node { recorded?.frames.append(frame.psdu) }
             // An acknowledgement has no more than these.
             if frame.sender == 0, frame.psdu.count > 5 { lastFrame = frame.psdu }
         }
@@ -56,6 +60,27 @@ final class LiveHome {
 
     var now: Instant { simulation.now }
 
+    /// Whether a member has asked to be woken at an instant that has passed: it would be woken for
+    /// ever.
+    func isOverdue(_ node: Int) -> Bool { simulation.nodes[node].nextDeadline < now }
+
+    /// Cuts a member's power or puts it back, as the bench does.
+    func power(of node: Int, on: Bool) {
+        act(for: simulation.nodes.count - 1) { _, _, out in
+            out.append(.power(of: UInt16(node), on: on))
+        }
+        run(for: .milliseconds(2))
+    }
+
+    /// Changes what two members hear of each other.
+    func link(_ a: Int, _ b: Int, lossPerMillion: UInt32) {
+        act(for: simulation.nodes.count - 1) { _, _, out in
+            out.append(
+                .link(a: UInt16(a), b: UInt16(b), rssi: -60, lossPerMillion: lossPerMillion))
+        }
+        run(for: .milliseconds(2))
+    }
+
     /// Lets the next thing happen; false when nothing is left before `limit`.
     func step(until limit: Instant) -> Bool { simulation.step(until: limit) }
 
@@ -93,6 +118,34 @@ final class LiveHome {
             (try? NWKHeader(parsing: &reader))?.isSecured == true
         else { return nil }
         return (try? AuxiliaryHeader(parsing: &reader))?.frameCounter
+    }
+
+    /// The ZCL frames that a device sends to the hub under the link key that it has established,
+    /// while `body` is carried out.
+    func messages(from node: Int, while body: () -> Void) -> [[UInt8]] {
+        tape.recorded = (UInt16(node), [])
+        body()
+        defer { tape.recorded = nil }
+        guard let hub = stack(0), let device = simulation.nodes[node].device?.eui64,
+            let network = hub.networkKey, let link = hub.establishedKey(with: device)
+        else { return [] }
+        let crypto = CryptoEngine()
+        return (tape.recorded?.frames ?? []).compactMap { psdu in
+            var frame = psdu
+            frame.truncate(to: frame.count - 2)
+            var reader = ByteReader(frame.span)
+            guard (try? MACHeader(parsing: &reader))?.kind == .data else { return nil }
+            let start = reader.offset
+            guard (try? NWKHeader(parsing: &reader))?.kind == .data,
+                let inner = crypto.open(&frame, from: start, at: reader.offset, network, device)
+            else { return nil }
+            reader = ByteReader(frame.span.extracting(inner...))
+            guard (try? APSHeader(parsing: &reader))?.isSecured == true,
+                let zcl = crypto.open(
+                    &frame, from: inner, at: inner + reader.offset, link, device)
+            else { return nil }
+            return Array(frame.bytes[zcl...])
+        }
     }
 
     /// What a member's flash holds now.
@@ -141,5 +194,24 @@ final class LiveHome {
         for node: Int, _ body: (inout HomeNode, Instant, inout Outbox) -> Void
     ) {
         simulation.act(for: node, body)
+    }
+}
+
+extension CryptoEngine {
+    /// Opens what lies from `start` on, with its auxiliary header at `security`, in place. Where
+    /// its payload begins; nil if it does not open.
+    fileprivate func open(
+        _ frame: inout FrameBuffer, from start: Int, at security: Int, _ key: Key128,
+        _ sender: EUI64
+    ) -> Int? {
+        var reader = ByteReader(frame.span.extracting(security...))
+        guard let auxiliary = try? AuxiliaryHeader(parsing: &reader) else { return nil }
+        let payload = security + reader.offset
+        frame[security] = frame[security] & 0xF8 | AuxiliaryHeader.securityLevel
+        let isGood = open(
+            &frame, from: start, payload: payload, key: key,
+            nonce: CCMNonce(
+                source: sender, counter: auxiliary.frameCounter, control: auxiliary.fullControl))
+        return isGood ? payload : nil
     }
 }
