@@ -118,6 +118,7 @@ public struct CommunicationsHub: Node {
     /// How it establishes link keys; nil without certificates.
     var establishment: KeyEstablishmentServer?
     var tunnels: HubTunnels
+    var typeQueries = TypeQueries()
     let seed: Seed
 
     public init(profile: HubProfile, identity: HubIdentity, crypto: CryptoEngine, seed: Seed) {
@@ -189,8 +190,7 @@ public struct CommunicationsHub: Node {
         case .order(.updateNetworkKey):
             if phase == .running { stack.updateNetworkKey(at: now, into: &out) }
         case .order(.addDevice(let device, let key)):
-            if phase == .running {
-                add(device, key, at: now, into: &out)
+            if phase == .running, add(device, key, at: now, into: &out) {
                 stack.extendJoining(profile.permitJoining, at: now, into: &out)
             }
         case .order(.removeDevice(let device)):
@@ -212,7 +212,9 @@ public struct CommunicationsHub: Node {
             case .booting: timer
             case .running:
                 min(
-                    min(stack.reckonDeadline(), min(nextRead, pendingDeadline)),
+                    min(
+                        min(stack.reckonDeadline(), typeQueries.deadline),
+                        min(nextRead, pendingDeadline)),
                     min(
                         min(nextPage, nextTelling),
                         min(
@@ -301,58 +303,23 @@ public struct CommunicationsHub: Node {
         startMessages(at: now, into: &out)
         startTunnels(at: now)
         showMirrors()
-        for entry in deviceLog.entries {
-            guard let address = stack.address(of: entry.eui64) else { continue }
-            askType(of: entry.eui64, at: address, now: now, into: &out)
-        }
+        startTypeQueries(at: now)
     }
 
     // MARK: - Device log
 
-    /// Whether the device is in the log, and the log does not know what it is.
-    func mustAskType(of device: EUI64) -> Bool {
-        if let entry = deviceLog[device] { entry.type == nil } else { false }
-    }
-
-    /// Has such a device describe itself.
-    mutating func askType(
-        of device: EUI64, at address: ShortAddress, now: Instant, into out: inout Outbox
-    ) {
-        guard mustAskType(of: device) else { return }
-        stack.describe(address, now: now, into: &out)
-    }
-
-    /// assumption: what a Smart Energy device calls itself says what it is for GBCS: a metering
-    /// device is a GSME if it sleeps, else an ESME. No setting: the home file can name it.
-    private mutating func described(
-        _ address: ShortAddress, as kind: UInt16, at now: Instant, into out: inout Outbox
-    ) {
-        guard let device = stack.eui64(of: address), mustAskType(of: device) else { return }
-        let type: DeviceType? =
-            switch kind {
-            case 0x0501: stack.isSleepy(device) ? .gsme : .esme
-            case 0x0504: .hcalcs
-            case 0x0506: .ppmid
-            default: nil
-            }
-        out.note(.deviceDescribed, device.rawValue, UInt64(kind))
-        guard let type else { return }
-        deviceLog.update(device) { $0.type = type }
-        journal.write(Record.deviceLog, deviceLog.bytes, &out)
-        deviceAppeared(device, at: now)
-    }
-
-    /// Puts a device in the device log (GBCS CCS01). A known EUI-64 keeps its key.
+    /// Puts a device in the device log (GBCS CCS01). A known EUI-64 keeps its key. Whether it is in
+    /// the log now.
     mutating func add(
         _ device: EUI64, _ key: Key128, at now: Instant, into out: inout Outbox
-    ) {
+    ) -> Bool {
         let type = deviceLog[device]?.type ?? identity.type(of: device)
         let isNew = deviceLog[device] == nil
         let entry = DeviceLogEntry(eui64: device, type: type, linkKey: key)
         guard deviceLog.put(entry, limit: profile.deviceLogLimit) else {
             out.note(
                 .deviceNotLogged, device.rawValue, UInt64(RefusalReason.deviceLogFull.rawValue))
-            return
+            return false
         }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         stack.admitDevice(
@@ -360,7 +327,11 @@ public struct CommunicationsHub: Node {
             replacingEstablished: staysOnInstallCode(device), into: &out)
         discloseLinkKey(of: device, into: &out)
         out.note(.deviceLogged, device.rawValue)
-        if isNew { reportDeviceLog(at: now, into: &out) }
+        if isNew {
+            askType(of: device, at: now)
+            reportDeviceLog(at: now, into: &out)
+        }
+        return true
     }
 
     /// Strikes a device off the device log (GBCS CCS02) and has it leave the network.
@@ -369,6 +340,7 @@ public struct CommunicationsHub: Node {
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         showMirrors()
         pendingReads.removeAll { $0.device == device }
+        typeQueries.remove(device)
         stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
         establishment?.forget(device)
@@ -393,9 +365,10 @@ public struct CommunicationsHub: Node {
                 stack.permitJoining(profile.permitJoining, at: now, into: &out)
             case .message(let message): receive(message, at: now, into: &out)
             case .reassembled: receiveLong(at: now, into: &out)
-            case .deviceAnnounced(let device, let address, _):
+            case .deviceAnnounced(let device, _, _):
                 deviceAppeared(device, at: now)
-                askType(of: device, at: address, now: now, into: &out)
+                askType(of: device, at: now)
+                if !isListening(device) { askTypeAsAwake(device, at: now, into: &out) }
                 if pendingReads.contains(where: { $0.device == device }) {
                     readVersions(at: now, into: &out)
                     readVersions(of: device, at: now, into: &out)
@@ -409,11 +382,14 @@ public struct CommunicationsHub: Node {
                 tunnelServerFound(nil, at: address, now: now)
             case .described(let address, let kind):
                 described(address, as: kind, at: now, into: &out)
-            case .awake(let device): readAsAwake(device, at: now, into: &out)
+            case .awake(let device):
+                readAsAwake(device, at: now, into: &out)
+                askTypeAsAwake(device, at: now, into: &out)
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
         }
         stepTunnels(at: now, into: &out)
+        if typeQueries.deadline <= now { askTypes(at: now, into: &out) }
         if let key = stack.networkKey, key != disclosedKey {
             disclosedKey = key
             out.append(.networkKey(key))

@@ -81,8 +81,6 @@ extension CommunicationsHub {
                 let request = try QueryNextImageRequest(parsing: &reader)
                 firmwareAsked(by: clients[client].device)
                 answerQuery(zcl, request, from: client, at: now, into: &out)
-                askType(
-                    of: clients[client].device, at: zcl.message.source, now: now, into: &out)
             case OTACommandID.imageBlockRequest:
                 let request = try ImageBlockRequest(parsing: &reader)
                 answerBlock(zcl, request, from: client, at: now, into: &out)

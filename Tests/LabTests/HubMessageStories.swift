@@ -191,6 +191,8 @@ struct HubMessageStories {
         var office = Office(entities: [chf])
         home.send(message: addition(of: other, joinTime: 90, by: &office), to: 0)
         #expect(home.stack(0)?.permitsJoining(at: home.now) == false)
+        home.give(.order(.addDevice(other.eui64, linkKey: other.installCode.linkKey)), to: 0)
+        #expect(home.stack(0)?.permitsJoining(at: home.now) == false)
         home.run(for: .seconds(5))
         let results: [[UInt8]] = home.received.compactMap {
             guard case .deviceLogResponse(let answer) = $0.content else { return nil }

@@ -72,8 +72,7 @@ extension CommunicationsHub {
     ) -> [UInt8] {
         var result = Self.otherReason
         if mayLog(command.device), let code = InstallCode(command.installCode) {
-            add(command.device, code.linkKey, at: now, into: &out)
-            if deviceLog[command.device] != nil { result = 0 }
+            if add(command.device, code.linkKey, at: now, into: &out) { result = 0 }
         }
         // The accesses after one that failed are not carried out, if so asked.
         guard result == 0 || !command.breaksOnError else {
