@@ -245,6 +245,7 @@ public struct CommunicationsHub: Node {
         }
         if let log {
             deviceLog = log
+            dropImpossibleMirrors(into: &out)
         } else {
             for entry in identity.deviceLog {
                 guard !deviceLog.put(entry, limit: profile.deviceLogLimit) else { continue }
@@ -339,8 +340,8 @@ public struct CommunicationsHub: Node {
         guard deviceLog.remove(device) else { return }
         journal.write(Record.deviceLog, deviceLog.bytes, &out)
         showMirrors()
-        pendingReads.removeAll { $0.device == device }
         typeQueries.remove(device)
+        pendingReads.removeAll { $0.device == device }
         stack.awaitWake(of: device, false, into: &out)
         clients.removeAll { $0.device == device }
         establishment?.forget(device)
@@ -388,8 +389,8 @@ public struct CommunicationsHub: Node {
             case .joined, .left, .joinFailed, .keySent, .matched, .noMatch, .resolved: break
             }
         }
-        stepTunnels(at: now, into: &out)
         if typeQueries.deadline <= now { askTypes(at: now, into: &out) }
+        stepTunnels(at: now, into: &out)
         if let key = stack.networkKey, key != disclosedKey {
             disclosedKey = key
             out.append(.networkKey(key))

@@ -206,7 +206,7 @@ extension HANDevice {
         }
         if let until = tunnel.flagsUntil, until <= now {
             // Nobody answered: it is looked for anew.
-            (tunnel.flagsUntil, tunnel.interface, tunnel.mirror) = (nil, nil, nil)
+            loseMirror()
         }
         if tunnel.flagsUntil == nil, tunnel.flagsDue <= now { readFlags(at: now, into: &out) }
         if let until = tunnel.messageUntil, until <= now { tunnel.messageUntil = nil }
@@ -270,6 +270,11 @@ extension HANDevice {
         } catch {
             out.drop(.zclMalformed, from: source)
         }
+    }
+
+    /// What it took for its mirror is none: it asks for one at its next wake.
+    private mutating func loseMirror() {
+        (tunnel.flagsUntil, tunnel.interface, tunnel.mirror) = (nil, nil, nil)
     }
 
     /// GET (GBCS 10.2.2.2).
@@ -464,17 +469,21 @@ extension HANDevice {
             mirrorAnswered(zcl, at: now, into: &out)
             return
         }
-        guard tunnel.isClient, !zcl.header.isClusterSpecific, !zcl.header.fromServer,
-            zcl.header.command == ZCLFoundation.readAttributesResponse
-        else {
-            // Its Metering server has nothing to be read here.
-            reply(
-                zcl,
-                zcl.wantsDefaultResponse(for: .unsupportedCluster)
-                    ? zcl.defaultResponse(.unsupportedCluster) : nil, at: now, into: &out)
+        guard tunnel.isClient, !zcl.header.fromServer else {
+            reply(zcl, zcl.dueResponse(.unsupportedCluster), at: now, into: &out)
             return
         }
-        guard tunnel.flagsUntil != nil, zcl.header.sequence == tunnel.flagsSequence else {
+        let isAwaited = tunnel.flagsUntil != nil && zcl.header.sequence == tunnel.flagsSequence
+        if isAwaited, zcl.header.command == ZCLFoundation.defaultResponse {
+            loseMirror()
+            return
+        }
+        guard zcl.header.command == ZCLFoundation.readAttributesResponse else {
+            // Its Metering server has nothing to be read here.
+            reply(zcl, ZCLGeneral.answerAsClient(zcl), at: now, into: &out)
+            return
+        }
+        guard isAwaited else {
             out.drop(.zclUnexpected, from: source)
             return
         }
@@ -492,7 +501,11 @@ extension HANDevice {
             return
         }
         tunnel.flagsUntil = nil
-        guard let flags, !flags.isEmpty else { return }
+        guard let flags else {
+            loseMirror()
+            return
+        }
+        guard !flags.isEmpty else { return }
         out.note(.notificationFlags, UInt64(flags.rawValue))
         if flags.contains(.tunnelMessagePending) { tunnel.wantsMessage = true }
         if flags.contains(.newOTAFirmware), hasOTAClient { client.queryNow(at: now) }

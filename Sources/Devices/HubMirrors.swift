@@ -120,6 +120,20 @@ extension CommunicationsHub {
         }
     }
 
+    /// A mirror in flash may not fit what the profile is now, or two may be the same: its GSME
+    /// asks for another.
+    mutating func dropImpossibleMirrors(into out: inout Outbox) {
+        var places = Array(repeating: 0, count: 256)
+        places[Int(profile.endpoint)] = 1
+        places[Int(profile.mail.interfaceEndpoint)] = 1
+        for case let mirror? in deviceLog.entries.map(\.mirror) { places[Int(mirror)] += 1 }
+        for entry in deviceLog.entries {
+            guard let mirror = entry.mirror, places[Int(mirror)] > 1 else { continue }
+            deviceLog.update(entry.eui64) { $0.mirror = nil }
+        }
+        journal.write(Record.deviceLog, deviceLog.bytes, &out)
+    }
+
     /// The device's mirror: the one it has, or the first endpoint that is free.
     private mutating func allotMirror(to device: EUI64, into out: inout Outbox) -> UInt8? {
         if let mirror = deviceLog[device]?.mirror { return mirror }

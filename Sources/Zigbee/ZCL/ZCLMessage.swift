@@ -20,7 +20,7 @@ public struct ZCLMessage: Sendable {
     }
 
     /// Whether a default response is due where no other response is (ZCL 2.5.12.2).
-    public func wantsDefaultResponse(for status: ZCLStatus) -> Bool {
+    private func wantsDefaultResponse(for status: ZCLStatus) -> Bool {
         if message.isBroadcast { return false }
         if !header.isClusterSpecific, header.command == ZCLFoundation.defaultResponse {
             return false
