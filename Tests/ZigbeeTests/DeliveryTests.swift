@@ -46,6 +46,25 @@ struct DeliveryTests {
         }
     }
 
+    @Test("two frames under one counter are two, also if they differ in the same bit of two words")
+    func twoBits() {
+        let world = World()
+        world.start()
+        var header = world.header(to: .coordinator)
+        header.source = world.device
+        for place in -1..<8 {
+            var bytes = [UInt8](repeating: 0x5A, count: 16)
+            if place >= 0 {
+                bytes[place] ^= 0x80
+                bytes[place + 8] ^= 0x80
+            }
+            let frame = world.forge(
+                header, world.apsData(counter: 250, bytes, acknowledged: true),
+                source: World.deviceEUI64)
+            #expect(world.attack(0, with: [frame]).messages == 1, "\(place)")
+        }
+    }
+
     @Test("a frame that the MAC sends twice is taken once")
     func macDuplicate() {
         let world = World()

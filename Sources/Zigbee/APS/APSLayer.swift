@@ -78,7 +78,8 @@ struct APSLayer: Sendable {
         seen.reserveCapacity(Self.duplicateLimit)
     }
 
-    /// FNV-1a.
+    /// FNV-1a's step over words of eight bytes, the last of which may have fewer. That step alone
+    /// never moves what is in a word's high bits down, where the next word could not cancel it.
     static func digest(_ bytes: Span<UInt8>) -> UInt64 {
         var digest: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(bytes.count)
         // Eight bytes at a time: every acknowledged frame comes here.
@@ -89,6 +90,7 @@ struct APSLayer: Sendable {
                 word = word << 8 | UInt64(bytes[place])
             }
             digest = (digest ^ word) &* 0x100_0000_01B3
+            digest ^= digest >> 32
             index += 8
         }
         return digest
