@@ -331,13 +331,25 @@ public final class Air {
             hasEnded = true
             return false
         case .wan(let message, let sender, let sentAt, let written):
-            let cut = mailboxes[sender].cutAt
-            guard cut < sentAt || cut >= written else { return false }
+            guard wasOn(sender, from: sentAt, until: written) else { return false }
             input = .wan(message)
+        case .leaves(var message, let sentAt):
+            if wasOn(node, from: sentAt, until: message.time) {
+                // With the clock it may be late.
+                message.time = now
+                evidence?.record(message: message, isInOrder: recordsInOrder)
+            }
+            return false
         case .order(let order): input = .order(order)
         case .observed(let event): input = .observed(event)
         }
         return mailboxes[node].isOn
+    }
+
+    /// Whether what a node sent at `sentAt`, to leave when its flash was written, has left.
+    private func wasOn(_ node: Int, from sentAt: Instant, until written: Instant) -> Bool {
+        let cut = mailboxes[node].cutAt
+        return cut < sentAt || cut >= written
     }
 
     func schedule(_ node: Int) { deadlines[chips.count + node] = mailboxes[node].due }
@@ -430,11 +442,13 @@ public final class Air {
             return
         }
         if case .message(let device, let bytes) = message {
-            evidence?.record(
-                message: MessageRecord(
-                    time: now, node: UInt16(node), peer: UInt16(peer), device: device,
-                    bytes: bytes),
-                isInOrder: recordsInOrder)
+            let record = MessageRecord(
+                time: ready, node: UInt16(node), peer: UInt16(peer), device: device, bytes: bytes)
+            if ready > now, evidence != nil {
+                post(.leaves(record, sentAt: now), to: node, at: ready, from: node)
+            } else {
+                evidence?.record(message: record, isInOrder: recordsInOrder)
+            }
         }
         let start = max(ready, mailboxes[node].wanFreeAt)
         mailboxes[node].wanFreeAt = start + settings.wanPerByte * message.size

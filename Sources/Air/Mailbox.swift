@@ -20,6 +20,8 @@ struct Mailbox {
         /// It is lost if the sender's power is cut between the two times: what was to be written
         /// first has not been written then.
         case wan(WANMessage, from: Int, sentAt: Instant, written: Instant)
+        /// To itself: what it sent then leaves now, if its power was not cut meanwhile.
+        case leaves(MessageRecord, sentAt: Instant)
         case order(Order)
         case observed(EventRecord)
         /// What two members hear of each other changes.
@@ -196,7 +198,7 @@ struct Mailbox {
         letters.removeAll { letter in
             switch letter.mail {
             case .restart, .restarted: true
-            case .power, .wan, .order, .observed, .link, .end: false
+            case .power, .wan, .leaves, .order, .observed, .link, .end: false
             }
         }
     }

@@ -285,6 +285,43 @@ struct OrderTests {
         #expect(arrivals.map(\.1) == [1_440, 1_480, 1_520].map { .zero + .milliseconds($0) })
     }
 
+    @Test("a message is in the evidence when it leaves: once the flash is written, or never")
+    func messageLeaves() {
+        let play = Play(3)
+        // 3 ms of writing, in the middle of which others do something.
+        let lengths = [0, 1_000, 1_000, 1_000]
+        for (round, length) in lengths.enumerated() {
+            let start = Interval.seconds(Int64(10 * round + 1))
+            play.at(start, 0) { out in
+                if length > 0 { out.program([UInt8](repeating: 0, count: length).span, at: 0) }
+                out.send(.message(device: EUI64(7), bytes: [UInt8(round)]))
+            }
+            play.at(start + .milliseconds(2), 2) { $0.note(.stepStarted, UInt64(round), 0) }
+            play.at(start + .milliseconds(3), 2) { $0.note(.stepStarted, UInt64(round), 0) }
+            play.at(start + .milliseconds(4), 2) { $0.note(.stepStarted, UInt64(round), 0) }
+        }
+        // Cut 2 ms after the second was sent, and just as the third leaves.
+        for (round, cut) in [(1, 2), (2, 3)] as [(Int64, Int64)] {
+            let start = Interval.seconds(10 * round + 1)
+            play.at(start + .milliseconds(cut - 1), 2) { $0.append(.power(of: 0, on: false)) }
+            play.at(start + .seconds(2), 2) { $0.append(.power(of: 0, on: true)) }
+        }
+        let stage = Stage(play, wanPeers: [0: 1, 1: 0])
+        stage.run()
+        let left = stage.tape.messages
+        #expect(left.map(\.bytes) == [[0], [2], [3]])
+        #expect(
+            left.map(\.time)
+                == [1_000, 21_003, 31_003].map { .zero + .milliseconds($0) })
+        #expect(left.allSatisfy { $0.node == 0 && $0.peer == 1 && $0.device == EUI64(7) })
+        #expect(stage.tape.times == stage.tape.times.sorted())
+        let arrived = play.notes.compactMap { note -> [UInt8]? in
+            guard note.node == 1, case .wan(.message(_, let bytes)) = note.what else { return nil }
+            return bytes
+        }
+        #expect(arrived == left.map(\.bytes))
+    }
+
     @Test("mail of one instant arrives as posted; mail for a node without power is gone")
     func mail() {
         let play = Play(3)

@@ -7,9 +7,21 @@ import Wire
 final class Tape: EvidenceSink {
     var frames: [FrameRecord] = []
     var events: [EventRecord] = []
+    var messages: [MessageRecord] = []
+    /// Of events and messages, in the order in which they came.
+    var times: [Instant] = []
 
     func record(frame: borrowing FrameRecord) { frames.append(copy frame) }
-    func record(event: EventRecord) { events.append(event) }
+
+    func record(event: EventRecord) {
+        events.append(event)
+        times.append(event.time)
+    }
+
+    func record(message: MessageRecord) {
+        messages.append(message)
+        times.append(message.time)
+    }
 
     func events(_ kind: EventKind) -> [EventRecord] { events.filter { $0.kind == kind } }
 
