@@ -114,6 +114,31 @@ func lineLength() throws {
     #expect(longLines(in: planted, path: "a").map(\.line) == [2])
 }
 
+/// Prose is what is neither in a table nor in a block of code.
+private func longProse(in text: String, path: String) -> [Breach] {
+    let lines: [Substring] = text.split(separator: "\n", omittingEmptySubsequences: false)
+    var isCode = false
+    return lines.indices.compactMap { index in
+        let line = lines[index].drop { $0 == " " }
+        if line.hasPrefix("```") { isCode.toggle() }
+        guard !isCode, !line.hasPrefix("|"), lines[index].count > columns else { return nil }
+        return Breach(path: path, line: index + 1, message: "longer than \(columns) columns")
+    }
+}
+
+@Test("no line of a document's prose is longer than 100 columns")
+func proseLength() throws {
+    let documents = Checkout.files.filter { $0.hasSuffix(".md") }
+    #expect(documents.count > 5)
+    for path in documents {
+        let text = try #require(try Checkout.text(of: path), "\(path) is not UTF-8 text")
+        for breach in longProse(in: text, path: path) { Issue.record("\(breach)") }
+    }
+    let long = String(repeating: "x", count: columns)
+    let planted = "\(long)\n| \(long)\n```\n\(long) y\n```\n- \(long)"
+    #expect(longProse(in: planted, path: "a").map(\.line) == [6])
+}
+
 @Test("every public type at the top level of a file says what it is in a doc comment")
 func documentedTypes() throws {
     for path in Checkout.sources where path.hasSuffix(".swift") {
