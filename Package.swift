@@ -1,11 +1,14 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Every target: Swift 6 mode, warnings are errors, lifetimes for the readers of `Wire`.
+/// Every target: Swift 6 mode, warnings are errors, lifetimes for the readers of `Wire`. A package
+/// that Hummingbird's name has a target `Crypto` too, and targets' names are to be unique, used or
+/// not; so ours is `Cryptography` here, and `Crypto` in the sources.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableExperimentalFeature("Lifetimes"),
     .treatAllWarnings(as: .error),
+    .unsafeFlags(["-module-alias", "Crypto=Cryptography"]),
 ]
 
 /// Modules on the frame's path are optimised across their borders.
@@ -22,48 +25,111 @@ let tests: [SwiftSetting] =
 
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+/// What the server is made of.
+let web: [Target.Dependency] = [
+    .product(name: "Hummingbird", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "Logging", package: "swift-log"),
+    .product(name: "Mustache", package: "swift-mustache"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+]
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
 let package = Package(
     name: "han",
     products: [.executable(name: "han", targets: ["han"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        .systemLibrary(name: "CCurl"),
         .systemLibrary(name: "COpenSSL"),
         .systemLibrary(name: "CZeroMQ"),
+        .systemLibrary(name: "CXML", pkgConfig: "libxml-2.0"),
         .target(
             name: "CSigning", dependencies: ["COpenSSL"], linkerSettings: [.linkedLibrary("crypto")]
         ),
+        // As `pkg-config --cflags xmlsec1-openssl` has it, which SwiftPM would not take whole.
+        .target(
+            name: "CXMLSec", dependencies: ["CXML", "COpenSSL"],
+            cSettings: [
+                .unsafeFlags(["-I/usr/include/xmlsec1"]),
+                .define("XMLSEC_CRYPTO_OPENSSL"), .define("XMLSEC_NO_CRYPTO_DYNAMIC_LOADING"),
+                .define("XMLSEC_NO_SIZE_T"), .define("XMLSEC_NO_GOST"),
+                .define("XMLSEC_NO_GOST2012"), .define("__XMLSEC_FUNCTION__", to: "__func__"),
+            ],
+            linkerSettings: [
+                .linkedLibrary("xmlsec1-openssl"), .linkedLibrary("xmlsec1"),
+                .linkedLibrary("xml2"), .linkedLibrary("crypto"),
+            ]),
         // Every target names all modules that it reaches, also through others: otherwise a change
         // to one of them would not rebuild it, and it would go on with values' old layout.
         .target(name: "Wire", swiftSettings: hot),
         .target(
-            name: "Crypto", dependencies: ["Wire", "COpenSSL", "CSigning"], swiftSettings: hot),
+            name: "Cryptography", dependencies: ["Wire", "COpenSSL", "CSigning"],
+            path: "Sources/Crypto", swiftSettings: hot),
         .target(name: "Radio", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "Air", dependencies: ["Wire", "Radio"], swiftSettings: hot),
         .target(
             name: "AirBus", dependencies: ["Wire", "Radio", "Air", "CZeroMQ"], swiftSettings: hot),
-        .target(name: "Zigbee", dependencies: ["Wire", "Radio", "Crypto"], swiftSettings: hot),
-        .target(name: "GBCS", dependencies: ["Wire", "Crypto"], swiftSettings: strict),
         .target(
-            name: "Devices", dependencies: ["Wire", "Radio", "Crypto", "Zigbee", "GBCS"],
+            name: "Zigbee", dependencies: ["Wire", "Radio", "Cryptography"], swiftSettings: hot),
+        .target(name: "GBCS", dependencies: ["Wire", "Cryptography"], swiftSettings: strict),
+        .target(
+            name: "Devices", dependencies: ["Wire", "Radio", "Cryptography", "Zigbee", "GBCS"],
+            swiftSettings: hot),
+        .target(
+            name: "DCC", dependencies: ["Wire", "Cryptography", "GBCS", heap], swiftSettings: strict
+        ),
+        .target(
+            name: "Tracking", dependencies: ["Wire", "Cryptography", "GBCS", "DCC", grdb],
+            swiftSettings: strict),
+        .target(
+            name: "DUIS", dependencies: ["Wire", "Cryptography", "GBCS", "DCC", "CXML", "CXMLSec"],
             swiftSettings: hot),
         .target(name: "Simulation", dependencies: ["Wire", "Radio", "Air"], swiftSettings: hot),
         .target(name: "Evidence", dependencies: ["Wire", "Radio"], swiftSettings: strict),
         .target(
             name: "Lab",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC",
                 "Simulation", "Evidence", yams,
             ], swiftSettings: hot),
+        .target(
+            name: "HeadEnd",
+            dependencies: [
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC",
+                "Tracking", "Simulation", "Evidence", "Lab",
+            ], swiftSettings: hot),
+        .target(
+            name: "Console",
+            dependencies: [
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC", "DUIS", "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "CCurl",
+            ] + web, swiftSettings: strict),
         .executableTarget(
             name: "han",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "Simulation", "Evidence", "Lab", argumentParser,
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC", "DUIS", "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "Console",
+                argumentParser, .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict,
             // With Swift's libraries in it, a process of a home's takes half the memory.
             linkerSettings: [
@@ -83,7 +149,8 @@ let package = Package(
         .executableTarget(
             name: "hanbench",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC",
                 "Simulation", "Evidence", "Lab", "BenchmarkSupport", "BenchmarkReport",
                 argumentParser,
             ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),
@@ -93,8 +160,8 @@ let package = Package(
         .executableTarget(
             name: "hanfuzz",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
-                "Evidence", "AirBus", "Lab", "FuzzingSupport",
+                "Wire", "Radio", "Cryptography", "Air", "Zigbee", "GBCS", "Devices", "DCC", "DUIS",
+                "Simulation", "Evidence", "AirBus", "Lab", "FuzzingSupport",
             ], path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: tests),
@@ -102,10 +169,13 @@ let package = Package(
             name: "WireTests", dependencies: ["Wire"],
             swiftSettings: tests),
         .testTarget(
-            name: "CryptoTests", dependencies: ["Wire", "Crypto", "COpenSSL"],
+            name: "CryptoTests", dependencies: ["Wire", "Cryptography", "COpenSSL"],
             swiftSettings: tests),
         .testTarget(
-            name: "GBCSTests", dependencies: ["Wire", "Crypto", "GBCS"],
+            name: "GBCSTests", dependencies: ["Wire", "Cryptography", "GBCS"],
+            swiftSettings: tests),
+        .testTarget(
+            name: "DCCTests", dependencies: ["Wire", "Cryptography", "GBCS", "DCC"],
             swiftSettings: tests),
         .testTarget(
             name: "EvidenceTests", dependencies: ["Wire", "Radio", "Evidence", "TestSupport"],
@@ -120,25 +190,54 @@ let package = Package(
         .testTarget(
             name: "ZigbeeTests",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "Simulation", "Evidence",
+                "Wire", "Radio", "Cryptography", "Air", "Zigbee", "Simulation", "Evidence",
                 "TestSupport",
             ],
             swiftSettings: tests),
         .testTarget(
+            name: "DUISTests",
+            dependencies: ["Wire", "Cryptography", "GBCS", "DCC", "DUIS", "TestSupport"],
+            swiftSettings: tests),
+        .testTarget(
             name: "DevicesTests",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
+                "Wire", "Radio", "Cryptography", "Air", "Zigbee", "GBCS", "Devices", "Simulation",
             ],
+            swiftSettings: tests),
+        .testTarget(
+            name: "TrackingTests",
+            dependencies: ["Wire", "Cryptography", "GBCS", "DCC", "Tracking", "TestSupport", grdb],
             swiftSettings: tests),
         .testTarget(
             name: "LabTests",
             dependencies: [
-                "Wire", "Radio", "Crypto", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC",
                 "Simulation", "Evidence", "Lab", "TestSupport",
             ],
             swiftSettings: tests),
         .testTarget(
-            name: "CommandTests", dependencies: ["Wire", "Radio", "Air", "AirBus", "TestSupport"],
+            name: "HeadEndTests",
+            dependencies: [
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC",
+                "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "TestSupport",
+            ],
+            swiftSettings: tests),
+        .testTarget(
+            name: "ConsoleTests",
+            dependencies: [
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
+                "DCC", "DUIS", "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "Console",
+                "TestSupport", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: tests),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: [
+                "Wire", "Radio", "Cryptography", "Air", "AirBus", "GBCS", "DCC", "Tracking",
+                "TestSupport",
+            ],
             swiftSettings: tests),
         .testTarget(
             name: "BenchmarkTests", dependencies: ["BenchmarkReport"],

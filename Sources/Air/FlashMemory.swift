@@ -46,6 +46,9 @@ public final class FlashMemory {
     private var unfinished: ContiguousArray<Write> = []
     /// What unfinished writes overwrote, one after another.
     private var overwritten: ContiguousArray<UInt8> = []
+    /// Pages that have been written to since they were last taken: a bit each.
+    private var changed: ContiguousArray<UInt64>
+    public private(set) var hasChanges = false
 
     private struct Write {
         var address: Int
@@ -56,11 +59,14 @@ public final class FlashMemory {
         var isErase: Bool
     }
 
-    /// A part in memory, erased.
-    public convenience init(geometry: FlashGeometry) {
+    /// A part in memory, erased, or as `fill` leaves the bytes of an erased one.
+    public convenience init(
+        geometry: FlashGeometry, fill: (UnsafeMutableRawBufferPointer) -> Void = { _ in }
+    ) {
         let bytes = UnsafeMutableRawBufferPointer.allocate(
             byteCount: geometry.size, alignment: 16)
         bytes.initializeMemory(as: UInt8.self, repeating: 0xFF)
+        fill(bytes)
         self.init(geometry: geometry, bytes: bytes, isOwner: true)
     }
 
@@ -79,6 +85,8 @@ public final class FlashMemory {
         self.geometry = geometry
         self.bytes = bytes
         self.isOwner = isOwner
+        changed = ContiguousArray(
+            repeating: 0, count: (geometry.size / geometry.pageSize + 63) / 64)
         // For what a journal erases and writes at once, so that it need not be found in mid-run.
         unfinished.reserveCapacity(32)
         overwritten.reserveCapacity(8 * geometry.pageSize)
@@ -110,6 +118,31 @@ public final class FlashMemory {
         FlashView(base: UnsafeRawBufferPointer(bytes), geometry: geometry)
     }
 
+    /// Hands out the pages that have been written to since it was last asked, by number, as they
+    /// are now. Of what a power cut might still take back, the bytes are those that it has not.
+    public func takeChanges(_ body: (_ page: Int, UnsafeRawBufferPointer) -> Void) {
+        guard hasChanges else { return }
+        hasChanges = false
+        for word in changed.indices {
+            var bits = changed[word]
+            changed[word] = 0
+            while bits != 0 {
+                let page = word * 64 + bits.trailingZeroBitCount
+                bits &= bits - 1
+                let start = page * geometry.pageSize
+                body(
+                    page, UnsafeRawBufferPointer(rebasing: bytes[start..<start + geometry.pageSize])
+                )
+            }
+        }
+    }
+
+    private func noteChange(_ address: Int, _ count: Int) {
+        hasChanges = true
+        let pages = address / geometry.pageSize...(address + count - 1) / geometry.pageSize
+        for page in pages { changed[page >> 6] |= 1 << UInt64(page & 63) }
+    }
+
     /// Programs `data`: bits can only be cleared. What lies outside the part is ignored.
     func program(
         _ data: borrowing ContiguousArray<UInt8>, from: Int, count: Int, at address: Int,
@@ -125,6 +158,7 @@ public final class FlashMemory {
                 address: address, count: count, start: start, end: end,
                 saved: overwritten.count, isErase: false))
         keep(address, count)
+        noteChange(address, count)
         data.withUnsafeBufferPointer { data in
             for index in 0..<count { bytes[address + index] &= data[from + index] }
         }
@@ -142,6 +176,7 @@ public final class FlashMemory {
                 address: address, count: geometry.pageSize, start: start, end: end,
                 saved: overwritten.count, isErase: true))
         keep(address, geometry.pageSize)
+        noteChange(address, geometry.pageSize)
         UnsafeMutableRawBufferPointer(rebasing: bytes[address..<address + geometry.pageSize])
             .initializeMemory(as: UInt8.self, repeating: 0xFF)
         busyUntil = end
@@ -157,6 +192,7 @@ public final class FlashMemory {
     /// bytes; a half-erased page is left as noise from `dice`.
     public func cutPower(at now: Instant, dice: Seed) {
         for write in unfinished.reversed() where write.end > now {
+            noteChange(write.address, write.count)
             if write.start >= now {
                 restore(write, from: 0)
             } else if write.isErase {

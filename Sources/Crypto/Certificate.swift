@@ -43,6 +43,10 @@ public struct Certificate: Hashable, Sendable {
     /// nil for either where the certificate does not say what its key is for.
     public let isForSigning: Bool?
     public let isForKeyAgreement: Bool?
+    /// The issuer's name as text (RFC 2253), `CN=Z1,OU=07`.
+    public let issuerName: String
+    /// In decimal; with its issuer's name it belongs to one certificate.
+    public let serialNumber: String
     /// The whole certificate.
     public let der: [UInt8]
 
@@ -54,6 +58,8 @@ public struct Certificate: Hashable, Sendable {
         publicKey = try P256.PublicKey(parts.key)
         let certificate = parts.certificate
         der = certificate.der
+        issuerName = Self.text(of: X509_get_issuer_name(certificate.pointer))
+        serialNumber = Self.decimal(X509_get0_serialNumber(certificate.pointer))
         defer { ERR_clear_error() }
         let name = X509_get_subject_name(certificate.pointer)
         let device = Self.deviceID(certificate.pointer)
@@ -65,6 +71,33 @@ public struct Certificate: Hashable, Sendable {
         let isSaid = usage != UInt32.max
         isForSigning = isSaid ? usage & UInt32(KU_DIGITAL_SIGNATURE) != 0 : nil
         isForKeyAgreement = isSaid ? usage & UInt32(KU_KEY_AGREEMENT) != 0 : nil
+    }
+
+    private static func text(of name: OpaquePointer?) -> String {
+        guard let sink = BIO_new(BIO_s_mem()) else { fatalError("memory ran out") }
+        defer { BIO_free(sink) }
+        // XN_FLAG_RFC2253, a macro that Swift does not import.
+        let text =
+            ASN1_STRFLGS_ESC_2253 | ASN1_STRFLGS_ESC_CTRL | ASN1_STRFLGS_ESC_MSB
+            | ASN1_STRFLGS_UTF8_CONVERT | ASN1_STRFLGS_DUMP_UNKNOWN | ASN1_STRFLGS_DUMP_DER
+        let form =
+            text | XN_FLAG_SEP_COMMA_PLUS | XN_FLAG_DN_REV | XN_FLAG_FN_SN
+            | XN_FLAG_DUMP_UNKNOWN_FIELDS
+        guard X509_NAME_print_ex(sink, name, 0, UInt(form)) >= 0 else { return "" }
+        var start: UnsafeMutablePointer<CChar>?
+        let count = BIO_ctrl(sink, BIO_CTRL_INFO, 0, &start)
+        guard let start, count > 0 else { return "" }
+        return start.withMemoryRebound(to: UInt8.self, capacity: count) {
+            String(decoding: UnsafeBufferPointer(start: $0, count: count), as: UTF8.self)
+        }
+    }
+
+    private static func decimal(_ number: UnsafePointer<ASN1_INTEGER>?) -> String {
+        guard let big = ASN1_INTEGER_to_BN(number, nil) else { return "" }
+        defer { BN_free(big) }
+        guard let digits = BN_bn2dec(big) else { return "" }
+        defer { CRYPTO_free(digits, "", 0) }
+        return String(cString: digits)
     }
 
     private static func uniqueID(_ name: OpaquePointer?) -> EUI64? {

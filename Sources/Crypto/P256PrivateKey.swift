@@ -52,16 +52,17 @@ extension P256 {
             preconditionFailure("libcrypto cannot sign on P-256")
         }
 
-        /// The key as PKCS#8 PEM text without a passphrase (RFC 5958, RFC 5915), the public half
-        /// with it.
-        public var pem: String {
+        /// The key as PKCS#8 in DER without a passphrase (RFC 5958, RFC 5915), the public half with
+        /// it.
+        public var pkcs8: [UInt8] {
             let inner: [UInt8] =
                 [0x30, 0x6B, 0x02, 0x01, 0x01, 0x04, 0x20] + scalar
                 + [0xA1, 0x44, 0x03, 0x42, 0x00] + publicKey.x963
-            let outer: [UInt8] =
-                [0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13] + P256.algorithm
+            return [0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13] + P256.algorithm
                 + [0x04, UInt8(inner.count)] + inner
-            return PEMText.write(outer, label: "PRIVATE KEY")
         }
+
+        /// `pkcs8` as PEM text.
+        public var pem: String { PEMText.write(pkcs8, label: "PRIVATE KEY") }
     }
 }

@@ -135,6 +135,8 @@ public struct FirmwareRange<Value: Sendable>: Sendable {
 public struct DeviceCapabilities: Sendable, Equatable {
     /// Whether it has an OTA client at all. A PPMID from before SECMP0007 has none.
     public var hasOTAClient = true
+    /// The GBCS version that it keeps to. assumption: 4.0; `gbcsVersion`.
+    public var gbcsVersion = "4.0"
 
     public init(hasOTAClient: Bool = true) { self.hasOTAClient = hasOTAClient }
 }
@@ -309,6 +311,9 @@ public struct HubCapabilities: Sendable, Equatable {
     /// It reports transfers by CCS08. assumption: from SECMP0007 on, which is when it delivers to a
     /// PPMID or an HCALCS; `reportsTransfers`.
     public var reportsTransfers: Bool
+    /// The GBCS version that it keeps to. assumption: 4.0 from SECMP0007 on, 3.2 before;
+    /// `gbcsVersion`.
+    public var gbcsVersion: String
 
     public init(
         delivers: Set<DeviceType> = [.esme, .gsme, .ppmid, .hcalcs], discardsSilently: Bool = true
@@ -316,6 +321,7 @@ public struct HubCapabilities: Sendable, Equatable {
         self.delivers = delivers
         self.discardsSilently = discardsSilently
         reportsTransfers = delivers.contains(.ppmid) || delivers.contains(.hcalcs)
+        gbcsVersion = reportsTransfers ? "4.0" : "3.2"
     }
 }
 

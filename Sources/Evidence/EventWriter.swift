@@ -178,6 +178,12 @@ package struct EventWriter {
         case .verdict: put(name: value, of: verdicts)
         case .transmitStatus: put(name: value, of: transmitStatuses)
         case .zclStatus: put(name: value, of: zclStatuses)
+        case .word:
+            file.put(UInt8(ascii: "\""))
+            for byte in EventKind.text(of: value).utf8 where byte != 0x22 && byte != 0x5C {
+                file.put(byte)
+            }
+            file.put(UInt8(ascii: "\""))
         case .digest:
             file.put(UInt8(ascii: "\""))
             let end = min(index + 4, values.count)

@@ -18,6 +18,9 @@ struct DeviceLoader {
             ProfileField("firmware[].from", "version", "0x00000000"),
             ProfileField("firmware[].to", "version", "0xFFFFFFFF"),
             ProfileField("firmware[].otaClient", "true or false", "true"),
+            ProfileField(
+                "firmware[].gbcsVersion", YAMLField.gbcsVersionType,
+                DeviceCapabilities().gbcsVersion),
         ] + settings.map { $0.field(in: "", of: unchanged) }
             + power.map { $0.field(in: "power", of: unchanged) }
             + sleep.map { $0.field(in: "sleep", of: SleepSettings()) }
@@ -168,7 +171,14 @@ struct DeviceLoader {
         if let field = try map.optional("firmware") {
             profile.firmware = try FirmwareTable.read(field, keys: schema.keys(under: "firmware[]"))
             { map throws(YAMLError) in
-                DeviceCapabilities(hasOTAClient: try map.optional("otaClient")?.boolean() ?? true)
+                var capabilities = DeviceCapabilities()
+                if let field = try map.optional("otaClient") {
+                    capabilities.hasOTAClient = try field.boolean()
+                }
+                if let field = try map.optional("gbcsVersion") {
+                    capabilities.gbcsVersion = try field.gbcsVersion()
+                }
+                return capabilities
             }
         }
         try map.read(settings, into: &profile)

@@ -1,4 +1,5 @@
 import Air
+import DCC
 import Devices
 import GBCS
 import Radio
@@ -95,15 +96,6 @@ public struct Director: Node {
         case back
     }
 
-    /// The CSP's queue of images for the hub.
-    struct Transfer: Sendable {
-        var delivery: UInt32
-        var targets: [EUI64]
-        var image: RunImage
-        var offset = 0
-        var isBegun = false
-    }
-
     let scenario: Scenario
     let images: [String: RunImage]
     public private(set) var hub: Int
@@ -121,7 +113,6 @@ public struct Director: Node {
     /// It waits for so many bytes of an image.
     private var awaitsOffset = false
     var stepDeadline = Instant.distantFuture
-    var timer = Instant.distantFuture
     /// The next step may be done already.
     var again = Instant.distantFuture
     /// Deliveries of this step that the hub has not spoken of yet.
@@ -133,15 +124,19 @@ public struct Director: Node {
     var obstacle: String?
     /// Why the run is worth nothing any more.
     var loss: String?
-    /// Bytes of an image in one WAN message.
-    let chunk: Int
-    /// How long the WAN takes over one of them.
-    let chunkTime: Interval
-    var transfers: [Transfer] = []
+    var transfers: ImageQueue
     var nextDelivery: UInt32 = 1
     var lastReply: (delivery: UInt32, refusal: RefusalReason?)?
     var hubHasSwitchedKey = false
     var orderedHub: RunImage?
+    /// Between service users and the home, where the scenario has it.
+    var dcc: DCC?
+    /// What it has said to users and no step has waited for.
+    var notices: [HeldNotice] = []
+    /// The images of requests, by name.
+    var requestedImages: [RequestID: String] = [:]
+    /// The DCC's numbers of deliveries.
+    var dccDeliveries: [UInt32: UInt32] = [:]
     /// Nil where no messages are exchanged.
     var desk: MessageDesk?
     /// What has come from the home and has not been waited for.
@@ -160,8 +155,7 @@ public struct Director: Node {
         wanPerByte: Interval,
         wanChunk: Int
     ) {
-        chunk = wanChunk
-        chunkTime = wanPerByte * (wanChunk + 16)
+        transfers = ImageQueue(chunk: wanChunk, wanPerByte: wanPerByte)
         self.scenario = scenario
         self.images = images
         hub = 0
@@ -178,6 +172,9 @@ public struct Director: Node {
         members[hub].entity = hubEntity
         self.activator = activator
     }
+
+    /// Puts a DCC between the scenario's requests and the home.
+    mutating func take(_ dcc: DCC) { self.dcc = dcc }
 
     /// The version each member was last known to run, in roster order.
     public var versions: [UInt32] { members.map(\.firmware) }
@@ -206,16 +203,20 @@ public struct Director: Node {
             if event.kind == .booted { release(Int(event.node), at: now, into: &out) }
             // In the middle of a download, where nothing is looked at that need not be.
             if event.kind == .otaProgress, !awaitsOffset { return }
-        case .wan(.imageStored(let delivery)): lastReply = (delivery, nil)
-        case .wan(.imageRefused(let delivery, let reason)): refused(delivery, reason, at: now)
-        case .wan(.message(_, let bytes)): takeMessage(bytes, into: &out)
+        case .wan(.imageStored(let delivery)):
+            lastReply = (delivery, nil)
+            tellDCC(of: delivery, refusal: nil, at: now, into: &out)
+        case .wan(.imageRefused(let delivery, let reason)):
+            refused(delivery, reason, at: now)
+            tellDCC(of: delivery, refusal: reason, at: now, into: &out)
+        case .wan(.message(_, let bytes)):
+            takeMessage(bytes, into: &out)
+            tellDCC(.message(bytes), at: now, into: &out)
         case .wan, .received, .transmitted, .energy, .order: break
         }
         guard phase == .playing else { return }
-        if timer <= now {
-            timer = .distantFuture
-            transfer(at: now, into: &out)
-        }
+        if transfers.due <= now { transfer(at: now, into: &out) }
+        tickDCC(at: now, into: &out)
         guard now < timeLimit else {
             fail("the scenario's time limit ran out", at: now, into: &out)
             return
@@ -225,7 +226,8 @@ public struct Director: Node {
 
     public var nextDeadline: Instant {
         phase == .playing
-            ? min(min(timer, again), min(stepDeadline, timeLimit)) : .distantFuture
+            ? min(min(transfers.due, again), min(stepDeadline, timeLimit, dccDeadline))
+            : .distantFuture
     }
 
     private var timeLimit: Instant { .zero + scenario.timeLimit }
@@ -247,7 +249,8 @@ public struct Director: Node {
         stepDeadline = now + current.within
         out.note(.stepStarted, UInt64(step))
         switch current.action {
-        case .join, .expect: break
+        case .join, .expect, .awaitNotice: break
+        case .request(let service): send(service, at: now, into: &out)
         case .await(_, _, let offset, _): awaitsOffset = offset > 0
         case .deliver(let image, let targets): deliver(image, targets, at: now)
         case .updateHub(let image, _):
@@ -353,7 +356,7 @@ public struct Director: Node {
             }
         }
         held.removeAll { $0.member == member }
-        if member == hub, !transfers.isEmpty, timer == .distantFuture { timer = now }
+        if member == hub { transfers.resume(at: now) }
     }
 
     private func instant(of moment: UTCTime) -> Instant {
@@ -423,7 +426,8 @@ public struct Director: Node {
             return answered(indices(devices), expected, reason, at: now)
         case .command(let devices, _, let expected, let reason):
             return answered(indices(devices), expected, reason, at: now)
-        case .message: return nil
+        case .message, .request: return nil
+        case .awaitNotice(let code, let devices): return noticed(code, about: indices(devices))
         case .awaitMessage(let devices, let code, let alert):
             return awaited(indices(devices), code: code, alert: alert, at: now)
         case .changeSupplier(let devices, let number):
@@ -460,7 +464,10 @@ public struct Director: Node {
 
     private mutating func deliver(_ name: String, _ targets: [String], at now: Instant) {
         guard let image = images[name] else { return }
-        let devices = indices(targets)
+        deliver(image, to: indices(targets), at: now)
+    }
+
+    mutating func deliver(_ image: RunImage, to devices: [Int], at now: Instant) {
         for index in devices { attempt(on: index, image, at: now) }
         enqueue(image, to: devices.map { members[$0].eui64 }, at: now)
     }
@@ -478,41 +485,20 @@ public struct Director: Node {
     }
 
     private mutating func enqueue(_ image: RunImage, to targets: [EUI64], at now: Instant) {
-        transfers.append(Transfer(delivery: nextDelivery, targets: targets, image: image))
+        transfers.add(
+            ImageQueue.Image(
+                delivery: nextDelivery, targets: targets, bytes: image.bytes,
+                installableFrom: image.installableFrom), at: now)
         underway.insert(nextDelivery)
         nextDelivery += 1
-        timer = min(timer, now)
     }
 
-    /// One message of the current transfer; the WAN port queues and paces what is given to it, so
-    /// the next follows when this one has left.
+    /// One message of the current transfer; `release` goes on with one that waits for the hub.
     private mutating func transfer(at now: Instant, into out: inout Outbox) {
-        guard var current = transfers.first else { return }
-        if !current.isBegun, members[hub].power != .running {
-            // `release` goes on with it.
-            if members[hub].power == .off { obstacle = "\(members[hub].name) is off" }
-            return
+        if let next = transfers.images.first, !next.isBegun, members[hub].power == .off {
+            obstacle = "\(members[hub].name) is off"
         }
-        let size = current.image.bytes.count
-        if !current.isBegun {
-            current.isBegun = true
-            out.send(
-                .beginImage(
-                    delivery: current.delivery, targets: current.targets, size: UInt32(size),
-                    installableFrom: current.image.installableFrom))
-        }
-        let end = min(current.offset + chunk, size)
-        out.send(
-            .imageChunk(
-                delivery: current.delivery, offset: UInt32(current.offset),
-                bytes: Array(current.image.bytes[current.offset..<end])))
-        current.offset = end
-        transfers[0] = current
-        if end == size {
-            out.send(.endImage(delivery: current.delivery))
-            transfers.removeFirst()
-        }
-        if !transfers.isEmpty { timer = now + chunkTime }
+        _ = transfers.step(at: now, hubRuns: members[hub].power == .running, into: &out)
     }
 
     private mutating func refused(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {

@@ -1,5 +1,6 @@
 import Air
 import Crypto
+import DCC
 import Devices
 import GBCS
 import Radio
@@ -33,6 +34,12 @@ public struct Home: Sendable {
     public var commonLink: Link
     public var links: [HomeLink]
     public var air: AirSettings
+    /// The DCC's, whose CSP serves the hub.
+    public var region = Home.usualRegion
+
+    public static let usualRegion = "North"
+    /// Responsible for devices of which the home says nothing else.
+    public static let usualSupplierID = EUI64(0x90B3_D51F_3001_0000)
 
     public init(name: String, title: String, hub: HomeHub, devices: [HomeDevice]) {
         self.name = name
@@ -58,6 +65,8 @@ public struct HomeHub: Sendable {
     public var signer: P256.PublicKey?
     /// The CHF's id in GBCS messages; the GPF's is the EUI-64, which is that of the HAN interface.
     public var chf: EUI64
+    /// What the DCC's inventory has of it to begin with.
+    public var status = DeviceStatus.commissioned
 
     public init(
         name: String, profile: HubProfile, eui64: EUI64, firmware: UInt32,
@@ -88,6 +97,10 @@ public struct HomeDevice: Sendable {
     public var supplier: P256.PublicKey?
     /// Whether the hub's device log has it from the start.
     public var isLogged = true
+    /// What the DCC's inventory has of it to begin with.
+    public var status = DeviceStatus.commissioned
+    /// Who may update it.
+    public var supplierID = Home.usualSupplierID
 
     public init(
         name: String, profile: DeviceProfile, eui64: EUI64, installCode: InstallCode,

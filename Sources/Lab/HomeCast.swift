@@ -1,12 +1,14 @@
 import Air
 import Crypto
+import DCC
 import Devices
 import Evidence
 import Radio
 import Wire
 
 /// Who plays in a home's runs, and how each of them is made: the hub, the devices in the file's
-/// order, and last the director, or the bench where a home runs without a scenario.
+/// order, and last the director, or the bench where a home runs without a scenario, or the CSP's
+/// end of the WAN.
 public final class HomeCast {
     public let home: Home
     public let roster: Roster
@@ -157,6 +159,32 @@ public final class HomeCast {
         director.take(
             desk, hubEntity: home.hub.chf,
             activator: MessageParties.party(of: home.hub.profile.messages.activator))
+        if let dcc = scenario.dcc {
+            director.take(
+                DCC(
+                    settings: dcc.profile.settings, keys: DCCKeys(desk.keys),
+                    products: dcc.products, inventory: home.inventory + dcc.profile.inventory))
+        }
         return director
+    }
+
+    /// The CSP's end of the hub's WAN, as it is when its power comes on.
+    public func makeWANEnd(start: UTCTime, seed: Seed) -> HomeNode {
+        let hub = home.hub
+        let members =
+            [
+                WANEnd.Member(
+                    name: hub.name, eui64: hub.eui64, entity: hub.chf, firmware: hub.firmware)
+            ]
+            + home.devices.map {
+                WANEnd.Member(
+                    name: $0.name, eui64: $0.eui64, entity: $0.eui64, firmware: $0.firmware)
+            }
+        let parties = MessageParties(seed: seed, credentials: home.credentials)
+        return HomeNode(
+            WANEnd(
+                members: members, wanPerByte: home.air.wanPerByte, wanChunk: home.air.wanChunk,
+                desk: MessageDesk(parties: parties, entities: [hub.chf]),
+                activator: MessageParties.party(of: hub.profile.messages.activator), start: start))
     }
 }

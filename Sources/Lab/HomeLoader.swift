@@ -1,5 +1,6 @@
 import Air
 import Crypto
+import DCC
 import Devices
 import GBCS
 import Wire
@@ -19,6 +20,7 @@ struct HomeLoader {
             ProfileField("hub.firmware", "version", "required"),
             ProfileField("hub.signer", "key file", "-"),
             ProfileField("hub.chf", "EUI-64", "the hub's with bit 7 turned over"),
+            ProfileField("hub.status", YAMLField.deviceStatusType, usualStatus),
             ProfileField("devices[].name", "text", "the device's type"),
             ProfileField("devices[].profile", "a device's name or path", "required"),
             ProfileField("devices[].eui64", "EUI-64", "required"),
@@ -26,6 +28,9 @@ struct HomeLoader {
             ProfileField("devices[].firmware", "version", "required"),
             ProfileField("devices[].supplier", "key file", "required; a PPMID has none"),
             ProfileField("devices[].logged", "true or false", "true"),
+            ProfileField("devices[].status", YAMLField.deviceStatusType, usualStatus),
+            ProfileField("devices[].supplierID", "EUI-64", Home.usualSupplierID.dashed),
+            ProfileField("region", "text", Home.usualRegion),
             ProfileField(
                 "keyEstablishment",
                 HomeKeyEstablishment.allCases.map(\.rawValue).joined(separator: ", "),
@@ -48,6 +53,8 @@ struct HomeLoader {
     static let hubName = "CH"
     /// The most devices in a home. assumption: far above what any hub's device log holds.
     static let deviceLimit = 63
+
+    private static var usualStatus: String { DeviceStatus.commissioned.rawValue }
 
     private static var unchanged: Home {
         let hub = HomeHub(
@@ -118,6 +125,7 @@ struct HomeLoader {
         let devices = try devices(map.required("devices"), taken: &taken)
         var home = Home(name: file.name, title: title, hub: hub, devices: devices)
         if let field = try map.optional("channels") { home.channels = try Self.channels(field) }
+        if let field = try map.optional("region") { home.region = try field.oneLine() }
         if let field = try map.optional("keyEstablishment") {
             home.keyEstablishment = try field.choice(
                 of: HomeKeyEstablishment.allCases.map { (word: $0.rawValue, value: $0) })
@@ -213,9 +221,11 @@ struct HomeLoader {
         } else {
             taken[chf] = name
         }
-        return HomeHub(
+        var hub = HomeHub(
             name: Self.hubName, profile: profile, eui64: address, firmware: version,
             signer: signer, chf: chf)
+        if let field = try map.optional("status") { hub.status = try field.choice() }
+        return hub
     }
 
     private func devices(
@@ -286,6 +296,8 @@ struct HomeLoader {
             eui64: try eui64(map.required("eui64"), of: name, taken: &taken),
             installCode: installCode, firmware: version, supplier: try key(supplier))
         device.isLogged = isLogged
+        if let field = try map.optional("status") { device.status = try field.choice() }
+        if let field = try map.optional("supplierID") { device.supplierID = try field.eui64() }
         return device
     }
 

@@ -26,6 +26,9 @@ struct HubLoader {
             ProfileField(
                 "firmware[].reportsTransfers", "true or false",
                 "true if it delivers to PPMID or HCALCS"),
+            ProfileField(
+                "firmware[].gbcsVersion", YAMLField.gbcsVersionType,
+                "4.0 if it delivers to PPMID or HCALCS, otherwise 3.2"),
         ] + settings.map { $0.field(in: "", of: HubProfile(name: "")) }
             + keyUpdate.map { $0.field(in: "keyUpdate", of: HubProfile(name: "")) }
             + keyEstablishment.map {
@@ -189,6 +192,9 @@ struct HubLoader {
         }
         if let field = try map.optional("reportsTransfers") {
             capabilities.reportsTransfers = try field.boolean()
+        }
+        if let field = try map.optional("gbcsVersion") {
+            capabilities.gbcsVersion = try field.gbcsVersion()
         }
         return capabilities
     }

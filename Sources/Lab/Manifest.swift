@@ -1,4 +1,5 @@
 import Crypto
+import DCC
 import GBCS
 import Wire
 
@@ -36,6 +37,10 @@ public struct Manifest: Sendable {
         /// The supplier's key file, relative to the manifest; only in the signed form.
         public var key: String?
         public var manufacturerImageHash: Digest256
+        /// Whether it may still be used.
+        public var status: ProductListEntry.Status
+        /// What a device that runs it keeps to, where the manifest says it.
+        public var gbcsVersion: String?
         /// Where fields stand, by name, for errors found when the image is built.
         var places: [String: YAMLPlace]
 

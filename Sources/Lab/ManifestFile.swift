@@ -1,4 +1,5 @@
 import Crypto
+import DCC
 import GBCS
 import Wire
 
@@ -49,7 +50,7 @@ extension Manifest.Entry {
     private static let keys = [
         "id", "manufacturer", "model", "deviceType", "imageType", "hardware", "version",
         "stackVersion", "headerString", "installableFrom", "form", "forceReplace", "integrity",
-        "payload", "key", "manufacturerImageHash",
+        "payload", "key", "manufacturerImageHash", "status", "gbcsVersion",
     ]
 
     fileprivate init(reading field: YAMLField) throws(YAMLError) {
@@ -111,6 +112,14 @@ extension Manifest.Entry {
             throw hash.expected("64 hex digits")
         }
         manufacturerImageHash = digest
+        status = .active
+        if let field = try map.optional("status") {
+            status = try field.choice(
+                of: ProductListEntry.Status.allCases.map {
+                    (word: $0.rawValue.lowercased(), value: $0)
+                })
+        }
+        gbcsVersion = try map.optional("gbcsVersion")?.gbcsVersion()
 
         places = [:]
         for entry in map.entries {

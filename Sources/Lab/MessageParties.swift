@@ -103,7 +103,7 @@ package struct MessageParties: Sendable {
 /// The remote parties' side of messages: signs and authenticates commands, checks what comes back.
 package struct MessageDesk: Sendable {
     let parties: MessageParties
-    private var keys = KeyStore()
+    private(set) var keys = KeyStore()
     private var counters: [EUI64: UInt64] = [:]
     /// The highest counter of each entity's own messages, which are its alerts: a response bears
     /// that of its command.
@@ -135,7 +135,7 @@ package struct MessageDesk: Sendable {
 
     /// The counter of the next command of `party`: it follows the clock, so that a home whose
     /// memories outlive a run takes those of the next one.
-    private mutating func nextCounter(of party: EUI64, at time: UTCTime) -> UInt64 {
+    mutating func nextCounter(of party: EUI64, at time: UTCTime) -> UInt64 {
         let next = max((counters[party] ?? 0) + 1, UInt64(time.secondsSince2000) << 20)
         counters[party] = next
         return next

@@ -4,10 +4,10 @@ import Wire
 
 /// What a file in the library describes.
 public enum ProfileKind: String, CaseIterable, Hashable, Sendable {
-    case device, hub, home, scenario
+    case device, hub, home, scenario, dcc
 
     /// The library's folder with files of this kind.
-    public var folder: String { rawValue + "s" }
+    public var folder: String { self == .dcc ? rawValue : rawValue + "s" }
 }
 
 /// Why a profile, a home or a scenario cannot be used.
@@ -35,12 +35,12 @@ public enum ProfileError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The devices, hubs, homes and scenarios of a folder such as `Profiles/`, and files elsewhere
-/// that use them.
+/// The devices, hubs, homes, scenarios and DCCs of a folder such as `Profiles/`, and files
+/// elsewhere that use them.
 ///
-/// A name stands for `<folder>/<kind>s/<name>.yaml`. What has a slash in it or ends in `.yaml` or
-/// `.yml` is the path of a file. A name or a path within a file is looked up beside that file
-/// first; a name then in the library.
+/// A name stands for `<folder>/<kind>s/<name>.yaml` (`<folder>/dcc/<name>.yaml`). What has a slash
+/// in it or ends in `.yaml` or `.yml` is the path of a file. A name or a path within a file is
+/// looked up beside that file first; a name then in the library.
 public struct ProfileLibrary: Sendable {
     public let folder: String
     /// The folder with `manifest.yaml` and `keys/`.
@@ -88,6 +88,12 @@ public struct ProfileLibrary: Sendable {
         return try content { () throws(YAMLError) in
             try ScenarioLoader(library: self, file: file).load()
         }
+    }
+
+    /// The settings of a DCC, by name or path.
+    public func dcc(_ name: String) throws(ProfileError) -> DCCProfile {
+        let file = try open(.dcc, name)
+        return try content { () throws(YAMLError) in try DCCLoader.load(file) }
     }
 
     private func content<T>(

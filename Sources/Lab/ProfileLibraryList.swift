@@ -91,6 +91,10 @@ extension ProfileLibrary {
             summary =
                 "a scenario with " + Self.count(story.scenario.steps.count, "step")
                 + " in the home '\(story.home.name)'"
+        case .dcc:
+            let profile = try DCCLoader.load(file)
+            summary =
+                "the settings of a DCC with " + Self.count(profile.settings.users.count, "user")
         }
         return ValidProfile(kind: file.kind, summary: summary)
     }
@@ -102,6 +106,7 @@ extension ProfileLibrary {
         case .hub: HubLoader.schema.fields
         case .home: HomeLoader.schema.fields
         case .scenario: ScenarioLoader.schema.fields
+        case .dcc: DCCLoader.schema.fields
         }
     }
 

@@ -1,4 +1,5 @@
 import Air
+import GBCS
 import Wire
 
 /// Readers of single values that only profiles have.
@@ -23,6 +24,23 @@ extension YAMLField {
 
     /// Text that fits in one line of a table: at most 200 bytes, no control characters.
     func oneLine() throws(YAMLError) -> String { try plainText(limit: 200, as: "one line of text") }
+
+    static let gbcsVersionType = "GBCS version"
+
+    /// `4.0`, `3.2.1`: two to four numbers. YAML takes one for a number, but this reads the digits
+    /// as they stand.
+    func gbcsVersion() throws(YAMLError) -> String {
+        let what = "a GBCS version such as '4.0'"
+        let text = try word(what)
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard (2...4).contains(parts.count),
+            parts.allSatisfy({
+                (1...4).contains($0.utf8.count)
+                    && $0.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            })
+        else { throw expected(what) }
+        return text
+    }
 
     /// The name or the path of a file.
     func reference() throws(YAMLError) -> String {
@@ -103,6 +121,11 @@ enum ProfileText {
 
     static func version(_ version: UInt32) -> String {
         "0x" + Hex.string(UInt64(version), digits: 8)
+    }
+
+    /// `2026-01-31T12:00:00Z`
+    static func moment(_ time: UTCTime) -> String {
+        GeneralizedTime(secondsSince2000: time.secondsSince2000).map { "\($0)" } ?? "never"
     }
 
     static func parseSize(_ text: String) -> Int? {

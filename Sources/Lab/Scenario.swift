@@ -15,6 +15,8 @@ public struct Scenario: Sendable {
     public var timeLimit: Interval
     public var steps: [ScenarioStep]
     public var lostNode: LostNode
+    /// What stands between its requests and the home, if it has any.
+    public var dcc: ScenarioDCC?
 
     /// What becomes of a run in which a member's process dies, falls silent or is put off the air.
     public enum LostNode: String, CaseIterable, Sendable {
@@ -103,6 +105,11 @@ public struct ScenarioStep: Sendable {
         /// The hub puts the devices in its device log, where they may have been before, and lets
         /// them join.
         case add(devices: [String])
+        /// A service user sends the DCC a request.
+        case request(ServiceStep)
+        /// The DCC has told a user something with this code about each of the devices: a DCC
+        /// alert's (`N60`), a device alert's (`8F72`), or a later answer's (`I0`).
+        case awaitNotice(code: String, devices: [String])
         case wait(Interval)
         /// Virtual time passes until this moment.
         case waitUntil(UTCTime)

@@ -1,4 +1,5 @@
 import Air
+import DCC
 import Devices
 import Evidence
 import GBCS
@@ -10,67 +11,82 @@ struct ScenarioLoader {
     let library: ProfileLibrary
     let file: ProfileFile
 
-    static let schema = ProfileSchema(fields: [
-        ProfileField("kind", "scenario", "required"),
-        ProfileField("title", "text", "required"),
-        ProfileField("home", "a home's name or path", "required"),
-        ProfileField("start", "moment", "required"),
-        ProfileField("seed", "number, 0 to 18446744073709551615", "1"),
-        ProfileField("timeLimit", "duration", ProfileText.duration(timeLimit)),
-        ProfileField("activationLimit", "duration", ProfileText.duration(activationLimit)),
-        ProfileField("lostNode", lostNodes, Scenario.LostNode.fail.rawValue),
-        ProfileField("steps[].title", "text", "the step's action"),
-        ProfileField("steps[].within", "duration", "timeLimit; activationLimit for activate"),
-        ProfileField("steps[].join", devicesType, "-"),
-        ProfileField("steps[].deliver.image", "an image's id", "required"),
-        ProfileField("steps[].deliver.to", devicesType, "required"),
-        ProfileField("steps[].updateHub", "an image's id, or a map", "-"),
-        ProfileField("steps[].updateHub.image", "an image's id", "required"),
-        ProfileField("steps[].updateHub.by", carriers, "cs06"),
-        ProfileField("steps[].await.outcome", outcomes, "required"),
-        ProfileField("steps[].await.devices", devicesType, "required"),
-        ProfileField("steps[].await.offset", offsetType, "0"),
-        ProfileField("steps[].await.reason", "a reason", "-"),
-        ProfileField("steps[].expect.outcome", standings, "required"),
-        ProfileField("steps[].expect.devices", devicesType, "required"),
-        ProfileField("steps[].expect.reason", "a reason", "-"),
-        ProfileField("steps[].activate", devicesType + ", or a map", "-"),
-        ProfileField("steps[].activate.devices", devicesType, "required"),
-        ProfileField("steps[].activate.by", carriers, "cs06"),
-        ProfileField("steps[].activate.at", "moment", "at once"),
-        ProfileField("steps[].activate.cancel", "true or false", "false"),
-        ProfileField("steps[].activate.supplier", "number, 1 to 9", "1"),
-        ProfileField(
-            "steps[].activate.expect", answers, "activated; accepted with 'at' or 'cancel'"),
-        ProfileField("steps[].activate.reason", "a reason", "-"),
-        ProfileField("steps[].message.to", "a member", "required"),
-        ProfileField("steps[].message.hex", "hex digits", "-"),
-        ProfileField("steps[].message.file", "a file", "-"),
-        ProfileField("steps[].awaitMessage.from", "list of members", "required"),
-        ProfileField("steps[].awaitMessage.code", "number, 0 to 0xFFFF", "any"),
-        ProfileField("steps[].awaitMessage.alert", "number, 0 to 0xFFFF", "any"),
-        ProfileField("steps[].changeSupplier.devices", devicesType, "required"),
-        ProfileField("steps[].changeSupplier.to", "number, 1 to 9", "required"),
-        ProfileField("steps[].readVersions", devicesType + ", or a map", "-"),
-        ProfileField("steps[].readVersions.devices", devicesType, "required"),
-        ProfileField("steps[].readVersions.version", "version", "as the attempts ended"),
-        ProfileField("steps[].query", devicesType, "-"),
-        ProfileField("steps[].queryFile.devices", devicesType, "required"),
-        ProfileField("steps[].queryFile.imageType", "number, 0 to 0xFFFE", "required"),
-        ProfileField("steps[].cancel", devicesType, "-"),
-        ProfileField("steps[].power.device", "a member", "required"),
-        ProfileField("steps[].power.on", "true or false", "required"),
-        ProfileField("steps[].power.for", "duration", "-"),
-        ProfileField("steps[].link.between", "list of two members", "required"),
-        ProfileField("steps[].link.rssi", LinkLoader.rssiType, "that of the home"),
-        ProfileField("steps[].link.loss", LinkLoader.lossType, "that of the home"),
-        ProfileField("steps[].permitJoining", "duration", "-"),
-        ProfileField("steps[].updateNetworkKey", "CH", "-"),
-        ProfileField("steps[].remove", devicesType, "-"),
-        ProfileField("steps[].add", devicesType, "-"),
-        ProfileField("steps[].wait", "duration", "-"),
-        ProfileField("steps[].waitUntil", "moment", "-"),
-    ])
+    static let schema = ProfileSchema(
+        fields: [
+            ProfileField("kind", "scenario", "required"),
+            ProfileField("title", "text", "required"),
+            ProfileField("home", "a home's name or path", "required"),
+            ProfileField("start", "moment", "required"),
+            ProfileField("seed", "number, 0 to 18446744073709551615", "1"),
+            ProfileField("timeLimit", "duration", ProfileText.duration(timeLimit)),
+            ProfileField("activationLimit", "duration", ProfileText.duration(activationLimit)),
+            ProfileField("lostNode", lostNodes, Scenario.LostNode.fail.rawValue),
+            ProfileField("dcc", "a DCC's name or path", "standard, if a step needs one"),
+            ProfileField("steps[].title", "text", "the step's action"),
+            ProfileField("steps[].within", "duration", "timeLimit; activationLimit for activate"),
+            ProfileField("steps[].join", devicesType, "-"),
+            ProfileField("steps[].deliver.image", "an image's id", "required"),
+            ProfileField("steps[].deliver.to", devicesType, "required"),
+            ProfileField("steps[].updateHub", "an image's id, or a map", "-"),
+            ProfileField("steps[].updateHub.image", "an image's id", "required"),
+            ProfileField("steps[].updateHub.by", carriers, "cs06"),
+            ProfileField("steps[].await.outcome", outcomes, "required"),
+            ProfileField("steps[].await.devices", devicesType, "required"),
+            ProfileField("steps[].await.offset", offsetType, "0"),
+            ProfileField("steps[].await.reason", "a reason", "-"),
+            ProfileField("steps[].expect.outcome", standings, "required"),
+            ProfileField("steps[].expect.devices", devicesType, "required"),
+            ProfileField("steps[].expect.reason", "a reason", "-"),
+            ProfileField("steps[].activate", devicesType + ", or a map", "-"),
+            ProfileField("steps[].activate.devices", devicesType, "required"),
+            ProfileField("steps[].activate.by", carriers, "cs06"),
+            ProfileField("steps[].activate.at", "moment", "at once"),
+            ProfileField("steps[].activate.cancel", "true or false", "false"),
+            ProfileField("steps[].activate.supplier", "number, 1 to 9", "1"),
+            ProfileField(
+                "steps[].activate.expect", answers, "activated; accepted with 'at' or 'cancel'"),
+            ProfileField("steps[].activate.reason", "a reason", "-"),
+            ProfileField("steps[].message.to", "a member", "required"),
+            ProfileField("steps[].message.hex", "hex digits", "-"),
+            ProfileField("steps[].message.file", "a file", "-"),
+            ProfileField("steps[].awaitMessage.from", "list of members", "required"),
+            ProfileField("steps[].awaitMessage.code", "number, 0 to 0xFFFF", "any"),
+            ProfileField("steps[].awaitMessage.alert", "number, 0 to 0xFFFF", "any"),
+            ProfileField("steps[].request.variant", variants, "required"),
+            ProfileField("steps[].request.for", devicesType, "required"),
+            ProfileField("steps[].request.image", "an image's id", "required but for 11.2"),
+            ProfileField("steps[].request.supplier", "number, 1 to 9", "1"),
+            ProfileField("steps[].request.at", "moment", "at once"),
+            ProfileField("steps[].request.cancel", "true or false", "false"),
+            ProfileField("steps[].request.answer", "a response code", "I99"),
+        ]
+            + ServiceStep.List.allCases.map {
+                ProfileField("steps[].request.\($0.rawValue)", devicesType, "-")
+            } + [
+                ProfileField("steps[].awaitNotice.code", "a code", "required"),
+                ProfileField("steps[].awaitNotice.of", devicesType, "required"),
+                ProfileField("steps[].changeSupplier.devices", devicesType, "required"),
+                ProfileField("steps[].changeSupplier.to", "number, 1 to 9", "required"),
+                ProfileField("steps[].readVersions", devicesType + ", or a map", "-"),
+                ProfileField("steps[].readVersions.devices", devicesType, "required"),
+                ProfileField("steps[].readVersions.version", "version", "as the attempts ended"),
+                ProfileField("steps[].query", devicesType, "-"),
+                ProfileField("steps[].queryFile.devices", devicesType, "required"),
+                ProfileField("steps[].queryFile.imageType", "number, 0 to 0xFFFE", "required"),
+                ProfileField("steps[].cancel", devicesType, "-"),
+                ProfileField("steps[].power.device", "a member", "required"),
+                ProfileField("steps[].power.on", "true or false", "required"),
+                ProfileField("steps[].power.for", "duration", "-"),
+                ProfileField("steps[].link.between", "list of two members", "required"),
+                ProfileField("steps[].link.rssi", LinkLoader.rssiType, "that of the home"),
+                ProfileField("steps[].link.loss", LinkLoader.lossType, "that of the home"),
+                ProfileField("steps[].permitJoining", "duration", "-"),
+                ProfileField("steps[].updateNetworkKey", "CH", "-"),
+                ProfileField("steps[].remove", devicesType, "-"),
+                ProfileField("steps[].add", devicesType, "-"),
+                ProfileField("steps[].wait", "duration", "-"),
+                ProfileField("steps[].waitUntil", "moment", "-"),
+            ])
 
     private static let devicesType = "list of devices, or all"
     private static var lostNodes: String {
@@ -84,6 +100,9 @@ struct ScenarioLoader {
     }
     private static var carriers: String {
         ScenarioStep.Carrier.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+    private static var variants: String {
+        ServiceStep.Variant.allCases.map(\.rawValue).joined(separator: ", ")
     }
     private static var answers: String {
         ScenarioStep.ActivationAnswer.allCases.map(\.rawValue).joined(separator: ", ")
@@ -147,6 +166,26 @@ struct ScenarioLoader {
             home: home, manifest: manifest, start: scenario.start, timeLimit: scenario.timeLimit,
             activationLimit: activationLimit ?? Self.activationLimit, folder: file.folder)
         for field in fields { scenario.steps.append(try reader.step(field)) }
+        let needsDCC = scenario.steps.contains {
+            switch $0.action {
+            case .request, .awaitNotice: true
+            default: false
+            }
+        }
+        if let reference = try map.optional("dcc") {
+            scenario.dcc = ScenarioDCC(
+                profile: try DCCLoader.load(library.open(.dcc, from: reference, of: file)),
+                products: manifest.products(for: [home]))
+        } else if needsDCC {
+            let usual: ProfileFile
+            do {
+                usual = try library.open(.dcc, "standard")
+            } catch {
+                throw steps.error("the DCC that a step needs cannot be used: \(error)")
+            }
+            scenario.dcc = ScenarioDCC(
+                profile: try DCCLoader.load(usual), products: manifest.products(for: [home]))
+        }
         return (scenario, home)
     }
 
@@ -255,6 +294,13 @@ struct ScenarioLoader {
                     try member(element)
                 }
                 return .awaitMessage(members: from, code: code, alert: alert)
+            case "request": return .request(try request(inner(field, "request")))
+            case "awaitNotice":
+                let map = try inner(field, "awaitNotice")
+                let named = try map.optional("of").map(devices) ?? []
+                let code = try word(map.required("code"))
+                _ = try map.required("of")
+                return .awaitNotice(code: code, devices: named)
             case "changeSupplier":
                 let map = try inner(field, "changeSupplier")
                 return .changeSupplier(
@@ -299,6 +345,65 @@ struct ScenarioLoader {
             default:
                 return .wait(try field.duration(within: .milliseconds(1)...timeLimit))
             }
+        }
+
+        private mutating func request(_ map: YAMLMap) throws(YAMLError) -> ServiceStep {
+            // Each by itself first, so that what is wrong in one is told before what is missing.
+            let answer = try map.optional("answer").map(word)
+            let supplier = try map.optional("supplier")?.integer(in: MessageParties.suppliers)
+            let (at, cancel) = (try map.optional("at"), try map.optional("cancel"))
+            let moment = try at?.date()
+            let isCancellation = try cancel?.boolean() ?? false
+            let named = try map.optional("for").map(devices) ?? []
+            let carried = try map.optional("image")
+            let image = try carried.map { field throws(YAMLError) in
+                try self.image(field, for: named)
+            }
+            var lists: [ServiceStep.List: [String]] = [:]
+            for list in ServiceStep.List.allCases {
+                lists[list] = try map.optional(list.rawValue).map(devices)
+            }
+            let variant = try map.required("variant").choice(ServiceStep.Variant.self)
+            _ = try map.required("for")
+            if variant == .readFirmwareVersion {
+                if let carried { throw carried.error("has no place in 11.2") }
+            } else {
+                _ = try map.required("image")
+            }
+            if let field = at ?? cancel, variant != .activateFirmware {
+                throw field.error("goes with 11.3 only")
+            }
+            if isCancellation, let at {
+                throw at.error("stands beside 'cancel: true'; give one of the two")
+            }
+            for list in ServiceStep.List.allCases where !variant.isUpdate {
+                if let field = try map.optional(list.rawValue) {
+                    throw field.error("goes with 11.1 and 11.4 only")
+                }
+            }
+            var step = ServiceStep(
+                variant: variant, image: image, devices: named,
+                answer: answer ?? ResponseCode.acknowledged.rawValue)
+            step.supplier = supplier ?? 1
+            step.at = moment
+            step.isCancellation = isCancellation
+            step.lists = lists
+            // Those that are let in are sent the image.
+            if variant.isUpdate { addressed.formUnion(named) }
+            return step
+        }
+
+        /// A code of up to eight letters and digits.
+        private func word(_ field: YAMLField) throws(YAMLError) -> String {
+            let text = try field.oneLine()
+            let isCode = text.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0)
+            }
+            guard (1...8).contains(text.utf8.count), isCode else {
+                throw field.error(
+                    "expected a code such as I99, W110401, N60 or \"8F72\", found '\(text)'")
+            }
+            return text
         }
 
         /// An `activate` that is a map: the bench's order, or a command.

@@ -17,12 +17,19 @@ public final class Simulation<N: Node> {
     private var out = Outbox()
 
     /// `make` builds a node as it is when its power comes on, with nothing but its flash. `seed` is
-    /// the air's.
-    public init(air: Air, members: Int, seed: Seed, make: @escaping (Int) -> N) {
+    /// the air's. `fill` gives a node's flash what is in it to begin with, and gets the bytes of an
+    /// erased one.
+    public init(
+        air: Air, members: Int, seed: Seed,
+        fill: (Int, UnsafeMutableRawBufferPointer) -> Void = { _, _ in },
+        make: @escaping (Int) -> N
+    ) {
         self.air = air
         self.seed = seed
         self.make = make
-        flash = (0..<members).map { FlashMemory(geometry: air.flashGeometry(of: $0)) }
+        flash = (0..<members).map { node in
+            FlashMemory(geometry: air.flashGeometry(of: node)) { fill(node, $0) }
+        }
         nodes = ContiguousArray((0..<members).map(make))
         turn = .allocate(capacity: 1)
         turn.initialize(to: Turn())
@@ -36,6 +43,15 @@ public final class Simulation<N: Node> {
     public var now: Instant { air.now }
 
     public func flashView(of node: Int) -> FlashView { flash[node].view }
+
+    /// Whether any node has written to its flash since its changes were last taken.
+    public var hasFlashChanges: Bool { flash.contains { $0.hasChanges } }
+
+    /// The pages of every node's flash that have been written to since it was last asked, as they
+    /// are now: node, number of the page, its bytes.
+    public func takeFlashChanges(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
+        for node in flash.indices { flash[node].takeChanges { body(node, $0, $1) } }
+    }
 
     /// Lets the next thing happen; false when nothing is left at or before `limit`.
     @discardableResult
@@ -56,6 +72,14 @@ public final class Simulation<N: Node> {
         let deadline = Self.give(input, to: &nodes[node], at: now, into: &out)
         carryOut(node, at: now, deadline)
         return true
+    }
+
+    /// When the next thing is due; `distantFuture` for never.
+    public var nextTime: Instant { air.hasEnded ? .distantFuture : air.nextTime }
+
+    /// Lets the clock reach `time`, or as far towards it as nothing is left to happen before it.
+    public func advance(to time: Instant) {
+        if time > now { air.advance(to: min(time, air.nextTime)) }
     }
 
     /// Has a node do something between two turns, as a test bench would.

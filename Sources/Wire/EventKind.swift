@@ -104,6 +104,8 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
     case stepFailed = 123
     case runEnded = 124
     case messageRead = 125
+    case requestAnswered = 126
+    case noticeSent = 127
 
     // The air of processes
     case nodeLost = 140
@@ -276,6 +278,16 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
                 .init("originator", .eui64), .init("recipient", .eui64),
                 .init("counter", .decimal), .init("verdict", .verdict),
             ]
+        case .requestAnswered:
+            [
+                .init("variant", .word), .init("code", .word), .init("user", .eui64),
+                .init("target", .eui64), .init("counter", .decimal),
+            ]
+        case .noticeSent:
+            [
+                .init("number", .decimal), .init("code", .word), .init("user", .eui64),
+                .init("device", .eui64),
+            ]
         case .runStarted: [.init("utc", .decimal)]
         case .stepStarted, .stepPassed, .stepFailed: [.init("step", .step)]
         case .runEnded: [.init("passed", .yesNo)]
@@ -291,7 +303,7 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
         case .dropped, .transmitFailed, .apsRetry, .otaWaiting, .indirectExpired,
             .otaQueried, .deviceAnnounced, .runStarted, .stepStarted, .stepPassed, .stepFailed,
             .runEnded, .imageNotified, .commandRefused, .routeFound, .routeLost, .clockSet,
-            .benchOrdered, .messageRead:
+            .benchOrdered, .messageRead, .requestAnswered, .noticeSent:
             false
         default: true
         }
@@ -299,6 +311,23 @@ public enum EventKind: UInt16, CaseIterable, Sendable {
 
     /// Whether only the bench, its director or the air itself can say so.
     public var isOfBench: Bool { rawValue >= Self.runStarted.rawValue }
+
+    /// The value of a field that is a word: its first eight bytes, the last in the low byte.
+    public static func word(_ text: some StringProtocol) -> UInt64 {
+        text.utf8.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// The word that such a value stands for.
+    public static func text(of word: UInt64) -> String {
+        var text = ""
+        for shift in stride(from: UInt64(56), through: 0, by: -8) {
+            let byte = UInt8(truncatingIfNeeded: word >> shift)
+            // Somebody else's node may put anything there.
+            guard (0x21...0x7E).contains(byte) else { continue }
+            text.unicodeScalars.append(Unicode.Scalar(byte))
+        }
+        return text
+    }
 }
 
 /// Why a frame, or what it carried, went no further.

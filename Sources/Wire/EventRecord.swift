@@ -52,6 +52,8 @@ public enum EventFormat: Sendable {
     case messageKind
     /// `MessageVerdict`
     case verdict
+    /// Up to eight ASCII characters, the last in the low byte; see `EventKind.word`.
+    case word
 }
 
 /// A field of an event: its name and how its value is written.

@@ -2,6 +2,7 @@ import AirBus
 import ArgumentParser
 import Foundation
 import Lab
+import Tracking
 
 /// A failure with its exit code (sysexits) and a message that names what, where and what to do.
 ///
@@ -61,6 +62,16 @@ struct Failure: Error {
         message = error.description
     }
 
+    init(_ error: StoreError) {
+        switch error.kind {
+        case .missing: code = .missing
+        case .foreign, .newer, .older, .damaged, .badRow: code = .data
+        case .inUse, .busy: code = .unavailable
+        case .isFolder, .denied, .full, .readOnly, .failed: code = .io
+        }
+        message = error.description
+    }
+
     /// With `code`, unless a setting is what is wrong.
     init(_ error: ChildError, else code: Code) {
         self.init(error.isSetting ? .setting : code, error.description)
@@ -92,6 +103,8 @@ struct Failure: Error {
             throw Failure(.unavailable, error.description)
         } catch let error as ChildError {
             throw Failure(error, else: .unavailable)
+        } catch let error as StoreError {
+            throw Failure(error)
         } catch let error as KeyFileError {
             throw Failure(.setting, error.description)
         } catch let error as CredentialError {

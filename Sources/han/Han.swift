@@ -11,6 +11,8 @@ struct Han: ParsableCommand {
             DemoCommand.self, RunCommand.self, ImageCommand.self, ProfileCommand.self,
             UpCommand.self, PsCommand.self, CtlCommand.self, DownCommand.self, SniffCommand.self,
             AirCommand.self, NodeCommand.self, KeysCommand.self, GBCSCommand.self,
+            ServeCommand.self, TrackingCommand.self,
+            DUISCommand.self,
         ])
 
     /// The parser's own `main`, but for the exit codes of `Failure`.

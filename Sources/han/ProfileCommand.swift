@@ -4,23 +4,25 @@ import Lab
 struct ProfileCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "profile",
-        abstract: "List device, hub, home and scenario files, and check them.",
+        abstract: "List device, hub, home, scenario and DCC files, and check them.",
         subcommands: [ProfileListCommand.self, ProfileValidateCommand.self])
 }
 
 struct ProfileListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "List the devices, hubs, homes and scenarios of the library.",
+        abstract: "List the devices, hubs, homes, scenarios and DCCs of the library.",
         discussion: """
             Looks at each file's kind and title only; 'han profile validate' reads it whole.
 
             --json prints a list, by kind and name, of objects with the keys kind (device, hub, \
-            home or scenario), name, path, title and, for a file that cannot be read, problem.
+            home, scenario or dcc), name, path, title and, for a file that cannot be read, problem.
             """)
 
     @Option(
-        help: "The folder with devices, hubs, homes and scenarios; the project's own if absent.")
+        help:
+            "The folder with devices, hubs, homes, scenarios and DCCs; the project's own if absent."
+    )
     var profiles: String?
 
     @Flag(help: "Print JSON.")
@@ -69,9 +71,9 @@ struct ProfileValidateCommand: ParsableCommand {
         commandName: "validate",
         abstract: "Check files, and all that they refer to.",
         discussion: """
-            The field 'kind' of a file says what it describes: a device, a hub, a home or a \
-            scenario. What it refers to is looked up beside it, then in the project's own \
-            Profiles and Firmware.
+            The field 'kind' of a file says what it describes: a device, a hub, a home, a \
+            scenario or the settings of a DCC. What it refers to is looked up beside it, then in \
+            the project's own Profiles and Firmware.
 
             Prints a line for each file that is fine. Exits 65 if one is broken, with the first \
             mistake in each on standard error, and 66 if one does not exist. A name of the \

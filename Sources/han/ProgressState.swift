@@ -77,7 +77,7 @@ struct ProgressState {
                 step = Int(event.values[0])
                 for index in rows.indices { rows[index].told = "" }
             }
-            return nil
+            return dccMilestone(event)
         }
         guard let change = change(event, node) else { return nil }
         if rows[node].isUpdated, Self.isRoutine(event.kind) {
@@ -90,6 +90,24 @@ struct ProgressState {
         guard change.isMilestone, change.words != rows[node].told else { return nil }
         rows[node].told = change.words
         return Milestone(name: rows[node].name, words: change.words, tone: change.tone)
+    }
+
+    /// What the DCC does, which is no member.
+    private func dccMilestone(_ event: EventRecord) -> Milestone? {
+        let values = event.values
+        switch event.kind {
+        case .requestAnswered:
+            let (variant, code) = (EventKind.text(of: values[0]), EventKind.text(of: values[1]))
+            return Milestone(
+                name: "DCC", words: "answers \(variant) with \(code)",
+                tone: code.hasPrefix("I") ? .plain : .warning)
+        case .noticeSent:
+            let about = names[values[3]].map { " about \($0)" } ?? ""
+            return Milestone(
+                name: "DCC", words: "tells a service user \(EventKind.text(of: values[1]))\(about)",
+                tone: .plain)
+        default: return nil
+        }
     }
 
     private struct Change {

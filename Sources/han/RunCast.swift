@@ -25,10 +25,7 @@ struct RunCast {
         var images = files
         for (name, _) in deliveries where images[name] == nil {
             guard let entry = manifest.entry(name) else { continue }
-            let image = try manifest.image(for: entry)
-            images[name] = RunImage(
-                name: name, bytes: image.encoded(), version: entry.version,
-                hash: image.manufacturerImageHash, installableFrom: entry.installableFrom.list)
+            images[name] = try manifest.runImage(for: entry)
         }
         return images
     }
@@ -39,6 +36,8 @@ struct RunCast {
             switch step.action {
             case .deliver(let image, let targets): targets.map { (image, $0) }
             case .updateHub(let image, _): [(image, home.hub.name)]
+            case .request(let service):
+                service.image.map { image in service.devices.map { (image, $0) } } ?? []
             default: []
             }
         }

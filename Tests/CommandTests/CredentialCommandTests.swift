@@ -210,7 +210,7 @@ struct ImportTests {
                     as: option),
             ]
         }
-        let listing = try ["CA Pub Key", "Device Implicit Cert", "Device Private Key"].map {
+        let listing: String = try ["CA Pub Key", "Device Implicit Cert", "Device Private Key"].map {
             let label = $0 == "CA Pub Key" ? "CA Public Key" : $0
             return "\($0):\r\n\(try lab.part(label, of: "\(made)-suite2.cbke"))\r\n"
         }.joined()

@@ -72,6 +72,7 @@ struct ProfileCommandTests {
         #expect(try han("list", "--profiles", scratch.path + "/none").code == 66)
         let empty = try han("list", "--profiles", scratch.path)
         #expect(empty.code == 66 && empty.output.isEmpty)
-        #expect(empty.errors.contains("none of the folders devices, hubs, homes and scenarios"))
+        #expect(
+            empty.errors.contains("none of the folders devices, hubs, homes, scenarios and dcc"))
     }
 }

@@ -48,7 +48,7 @@ struct TransportTests {
 
     @Test(
         "so do homes in which signed commands activate",
-        arguments: ["cs06-now", "cs06-later", "change-of-supplier"])
+        arguments: ["cs06-now", "cs06-later", "change-of-supplier", "dcc"])
     func messages(_ scenario: String) throws { try compare(scenario, seed: 2) }
 
     @Test("so does a home that loses frames", arguments: 1...3)

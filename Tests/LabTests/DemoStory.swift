@@ -130,12 +130,14 @@ enum Demo {
 
     /// Of a sample scenario.
     static func runner(
-        _ name: String = "demo", seed: UInt64? = nil, folder: String?
+        _ name: String = "demo", seed: UInt64? = nil, folder: String?,
+        change: (inout Scenario) -> Void = { _ in }
     ) throws -> Runner {
         let root = Reference.project.path(percentEncoded: false)
         let library = ProfileLibrary(
             folder: root + "/Profiles", firmware: root + "/Firmware")
-        let scenario = try library.scenario(name)
+        var scenario = try library.scenario(name)
+        change(&scenario)
         let home = try library.home(scenario.home)
         let manifest = try Manifest.load(folder: root + "/Firmware")
         var images: [String: RunImage] = [:]

@@ -1,4 +1,5 @@
 import Air
+import DCC
 import Devices
 import Foundation
 import Lab
@@ -37,7 +38,7 @@ struct ProfileFieldTests {
         "docs/profiles.md lists exactly the fields that are read, with their types and defaults",
         arguments: [
             (ProfileKind.device, "Devices"), (.hub, "Hubs"), (.home, "Homes"),
-            (.scenario, "Scenarios"),
+            (.scenario, "Scenarios"), (.dcc, "DCC"),
         ])
     func documentation(kind: ProfileKind, heading: String) throws {
         let rows = try Self.documented(under: heading)
@@ -70,6 +71,7 @@ struct ProfileFieldTests {
         let devices = ProfileLibrary.fields(of: .device).map(\.path)
         let hubs = ProfileLibrary.fields(of: .hub).map(\.path)
         let homes = ProfileLibrary.fields(of: .home).map(\.path)
+        let dccs = ProfileLibrary.fields(of: .dcc).map(\.path)
         let groups: Set = [
             "name", "firmware", "ota", "stack", "network", "keyUpdate", "flash", "flashPart",
             "sleep", "time", "power", "messages", "keyEstablishment", "requiresEstablishedKeys",
@@ -138,6 +140,38 @@ struct ProfileFieldTests {
             (
                 hubs, Self.properties(of: hub.messages, at: "messages", except: ["receiptForm"])
             ),
+            (
+                dccs,
+                Self.properties(
+                    of: DCCSettings(), at: "",
+                    except: [
+                        "users", "releases", "statuses", "gbcsRule", "regions", "defaultRegion",
+                        "codes", "alertCodes",
+                    ])
+            ),
+            (dccs, Self.properties(of: ReleaseCalendar(), at: "releases")),
+            (dccs, Self.properties(of: CSPRegion(), at: "regions[]", except: ["outages"])),
+            (dccs, Self.properties(of: CSPRegion(), at: "defaultRegion", except: ["outages"])),
+            (
+                dccs,
+                Self.properties(
+                    of: ServiceUser(id: .unknown, name: "", roles: []), at: "users[]",
+                    renamed: ["isActive": "active"])
+            ),
+            (
+                dccs,
+                Self.properties(
+                    of: GBCSVersionRule(), at: "gbcsRule",
+                    renamed: ["isEnforced": "enforced"], except: ["minimum"])
+            ),
+            (
+                dccs,
+                Self.properties(
+                    of: InventoryDevice(
+                        id: .unknown, type: .ihd, status: .pending, manufacturer: "", model: ""),
+                    at: "inventory[]", renamed: ["supplier": "supplierID"],
+                    except: ["statusBefore", "alertCounter", "isRemoved"])
+            ),
             (homes, Self.properties(of: air.phy, at: "phy")),
             (
                 homes,
@@ -165,6 +199,7 @@ struct ProfileFieldTests {
             .hub: ("hubs/homehub-2.yaml", try ProfileSamples.text("hubs/homehub-2.yaml")),
             .home: ("homes/far-meter.yaml", try ProfileSamples.text("homes/far-meter.yaml")),
             .scenario: ("scenarios/demo.yaml", try ProfileSamples.text("scenarios/demo.yaml")),
+            .dcc: ("dcc/standard.yaml", try ProfileSamples.text("dcc/standard.yaml")),
         ]
         for kind in ProfileKind.allCases {
             let base = try #require(bases[kind])
@@ -214,6 +249,8 @@ struct ProfileFieldTests {
     private static let member =
         "profile: esme, eui64: 0247420000000F01, installCode: "
         + "\"94C0 101F 1FCB D17F 97FB 93F2 23AD 3F99 1AA3\", "
+    private static let device = "id: 0247420000000F00, type: IHD, manufacturer: 1, "
+    private static let whole = device + "model: a, "
     private static let needed = [
         "hub.eui64": "profile: homehub-2, firmware: 0x01050200, ",
         "hub.firmware": "profile: homehub-2, ",
@@ -247,5 +284,31 @@ struct ProfileFieldTests {
         "message.file": "to: CH, ",
         "link.rssi": "between: [CH, ESME], ",
         "link.loss": "between: [CH, ESME], ",
+        "hub.status": "profile: homehub-2, firmware: 0x01050200, eui64: 0247420000000F00, ",
+        "devices[].status": member + "firmware: 1, supplier: supplier-test.pem, ",
+        "devices[].supplierID": member + "firmware: 1, supplier: supplier-test.pem, ",
+        "users[].name": "id: 0247420000000F00, ",
+        "users[].roles": "id: 0247420000000F00, name: a, ",
+        "users[].responseURL": "id: 0247420000000F00, name: a, roles: [IS], ",
+        "users[].active": "id: 0247420000000F00, name: a, roles: [IS], ",
+        "statuses[].devices": "variant: \"11.1\", ",
+        "regions[].delay": "name: a, ",
+        "regions[].retryInterval": "name: a, ",
+        "regions[].attempts": "name: a, ",
+        "regions[].attemptTimeout": "name: a, ",
+        "regions[].capacity": "name: a, ",
+        "regions[].outages[].from": "name: a, ",
+        "regions[].outages[].to": "name: a, ",
+        "outages[].to": "from: 2030-01-01T00:00:00Z, ",
+        "inventory[].type": "id: 0247420000000F00, ",
+        "inventory[].status": "id: 0247420000000F00, type: IHD, ",
+        "inventory[].manufacturer": "id: 0247420000000F00, type: IHD, ",
+        "inventory[].model": device, "inventory[].firmware": whole,
+        "inventory[].hardware": whole, "inventory[].gbcsVersion": whole,
+        "inventory[].hub": whole, "inventory[].supplierID": whole, "inventory[].region": whole,
+        "inventory[].specification": whole, "inventory[].esmeVariant": whole,
+        "inventory[].importMPxN": whole, "inventory[].secondaryImportMPAN": whole,
+        "inventory[].exportMPAN": whole, "inventory[].uprn": whole,
+        "inventory[].postCode": whole, "inventory[].address": whole,
     ]
 }

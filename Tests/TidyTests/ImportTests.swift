@@ -4,11 +4,13 @@ import Testing
 /// what those may, of our modules; a C library or a package only where its name stands.
 /// Arrows point up: a row names only rows above it.
 private let modules: [(name: String, imports: Set<String>)] = [
+    ("CCurl", []),
     ("COpenSSL", []),
     ("CZeroMQ", []),
     ("CUSB", []),
     ("CXML", []),
     ("CSigning", ["COpenSSL"]),
+    ("CXMLSec", ["CXML", "COpenSSL"]),
     ("Wire", []),
     ("Crypto", ["Wire", "COpenSSL", "CSigning"]),
     ("Radio", ["Wire"]),
@@ -16,11 +18,11 @@ private let modules: [(name: String, imports: Set<String>)] = [
     ("Zigbee", ["Radio", "Crypto"]),
     ("GBCS", ["Wire", "Crypto"]),
     ("Devices", ["Zigbee", "GBCS"]),
-    ("DCC", ["GBCS"]),
+    ("DCC", ["GBCS", "HeapModule"]),
     ("Simulation", ["Air"]),
     ("AirBus", ["Air", "CZeroMQ"]),
     ("RadioBridge", ["Radio", "Zigbee", "AirBus", "CUSB"]),
-    ("DUIS", ["DCC", "CXML"]),
+    ("DUIS", ["DCC", "CXML", "CXMLSec"]),
     ("Tracking", ["DCC", "GRDB"]),
     ("Evidence", ["Wire", "Radio"]),
     (
@@ -29,8 +31,16 @@ private let modules: [(name: String, imports: Set<String>)] = [
             "Devices", "DCC", "Simulation", "AirBus", "RadioBridge", "Evidence", "Yams",
         ]
     ),
-    ("Console", ["Lab", "DUIS", "Tracking", "Hummingbird", "Mustache"]),
-    ("han", ["Console", "Lab", "ArgumentParser"]),
+    ("HeadEnd", ["Lab", "DCC", "Tracking"]),
+    (
+        "Console",
+        [
+            "HeadEnd", "Lab", "DUIS", "Tracking", "CCurl", "HTTPTypes", "Hummingbird",
+            "HummingbirdCore", "Logging", "Mustache", "NIOCore", "NIOHTTPTypes",
+            "ServiceLifecycle",
+        ]
+    ),
+    ("han", ["Console", "Lab", "ArgumentParser", "Logging"]),
 ]
 
 /// Modules whose machines have no I/O: nothing of the operating system is imported there.
@@ -44,7 +54,9 @@ private let systemModules: Set = [
 
 private let names = Set(modules.map(\.name))
 
-private let libraries: Set = ["COpenSSL", "CZeroMQ", "CUSB", "CXML", "CSigning"]
+private let libraries: Set = [
+    "CCurl", "COpenSSL", "CZeroMQ", "CUSB", "CXML", "CSigning", "CXMLSec",
+]
 
 /// What `module` may import, the modules that its imports may import included.
 private func allowed(for module: String) -> Set<String>? {

@@ -29,8 +29,8 @@ home=${HOME:-}
 
 # What a bare Debian 12 lacks to build the program. The lib* without -dev are the toolchain's own.
 readonly build_packages=(
-    binutils ca-certificates git libc6-dev libcurl4 libncurses6 libsqlite3-0 libssl-dev
-    libstdc++-12-dev libxml2 libzmq3-dev
+    binutils ca-certificates git libc6-dev libcurl4-openssl-dev libncurses6 libsqlite3-dev
+    libssl-dev libstdc++-12-dev libxml2-dev libxmlsec1-dev libxmlsec1-openssl libzmq3-dev pkgconf
 )
 
 # missing_packages NAME...: sets `missing` to those that are not installed. Elsewhere than on

@@ -133,8 +133,12 @@ public struct EncodedLength: Hashable, Sendable {
 extension EUI64 {
     /// `00-DB-12-34-56-78-90-A4`, as DUIS and GBCS write it.
     public var dashed: String {
-        let digits = Array(description)
-        return stride(from: 0, to: 16, by: 2).map { String(digits[$0..<$0 + 2]) }
-            .joined(separator: "-")
+        var text = ""
+        text.reserveCapacity(23)
+        for index in 0..<8 {
+            if index > 0 { text.append("-") }
+            text += Hex.string(rawValue >> UInt64(56 - 8 * index) & 0xFF, digits: 2)
+        }
+        return text
     }
 }

@@ -49,7 +49,7 @@ extension FuzzTarget {
     /// In the order in which they run.
     static func all(_ place: Place) -> [FuzzTarget] {
         frames() + commands() + establishment() + tunnels() + images(place) + messages(place)
-            + keys(place) + texts(place) + air(place) + flash()
+            + duis(place) + keys(place) + texts(place) + air(place) + flash()
             + nodes()
     }
 }

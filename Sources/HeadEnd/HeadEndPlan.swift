@@ -1,0 +1,116 @@
+import DCC
+import Lab
+import Wire
+
+/// What a head end plays: the homes behind a DCC, and how time passes in them.
+public struct HeadEndPlan: Sendable {
+    /// Each with a name, ids and EUI-64s of its own.
+    public var homes: [Home]
+    public var settings: DCCSettings
+    /// Devices of the inventory that no home has.
+    public var inventory: [InventoryDevice]
+    /// The Central Products List, and the images that hubs can be given.
+    public var manifest: Manifest
+    public var pace = Pace.real
+    /// The date and time at which a new world begins.
+    public var start: UTCTime
+    /// What all keys and dice follow from.
+    public var seed = Seed(1)
+    /// Requests and orders that wait at most.
+    public var queueLimit = 256
+    /// How long it goes on at virtual pace after the last that anybody heard of a home, in case
+    /// something follows.
+    public var linger = Interval.hours(2)
+    /// How long an answer waits for a store that cannot be written, in seconds of wall time.
+    public var answerWait = 3.0
+
+    public init(
+        homes: [Home], settings: DCCSettings, inventory: [InventoryDevice] = [],
+        manifest: Manifest, start: UTCTime
+    ) {
+        self.homes = homes
+        self.settings = settings
+        self.inventory = inventory
+        self.manifest = manifest
+        self.start = start
+    }
+}
+
+/// How virtual time follows the clock.
+public enum Pace: Hashable, Sendable, CustomStringConvertible {
+    case real
+    /// So many times as fast as the clock, if the machine keeps up.
+    case times(Double)
+    /// As fast as it goes while anything is under way, and not at all otherwise.
+    case virtual
+
+    /// Virtual seconds in one of the clock; nil for as many as it goes.
+    var factor: Double? {
+        switch self {
+        case .real: 1
+        case .times(let factor): factor
+        case .virtual: nil
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .real: "real"
+        case .times(let factor):
+            factor == factor.rounded() && factor < 1e9 ? "x\(Int(factor))" : "x\(factor)"
+        case .virtual: "virtual"
+        }
+    }
+
+    /// `real`, `virtual`, or `x` and a number of 0.01 to 100,000: `x60`.
+    public init?(_ text: String) {
+        switch text {
+        case "real": self = .real
+        case "virtual": self = .virtual
+        default:
+            guard text.hasPrefix("x"), let factor = Double(text.dropFirst()),
+                Self.factors.contains(factor)
+            else { return nil }
+            self = .times(factor)
+        }
+    }
+
+    public static let factors = 0.01...100_000.0
+}
+
+/// Why a head end did not begin, or did not do what it was asked to.
+public enum HeadEndError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// So many requests wait already.
+    case busy(limit: Int)
+    /// It has been told to stop, or has not been started.
+    case stopped
+    /// What it does cannot be stored, so it does nothing.
+    case unavailable(String)
+    /// Two homes share what each must have for itself.
+    case conflict(String)
+    /// An order names what there is not, or what cannot be.
+    case order(String)
+
+    public var description: String {
+        switch self {
+        case .busy(let limit): "\(limit) requests wait already; send it again later"
+        case .stopped: "the head end does not run"
+        case .unavailable(let trouble): "nothing can be done for now: \(trouble)"
+        case .conflict(let words), .order(let words): words
+        }
+    }
+}
+
+/// What is asked of a head end beside service requests.
+public enum HeadEndOrder: Hashable, Sendable {
+    /// A member's power, by its name in the home.
+    case power(home: String, member: String, on: Bool)
+    /// The home's hub is sent an image of its own, by its id in the manifest, and is to run it once
+    /// it has it: by CS06 of whoever has it do that, or by the WAN's own command.
+    case updateHub(home: String, image: String, byMessage: Bool = true)
+    /// A device asks its hub for an image now.
+    case query(home: String, member: String)
+    case pace(Pace)
+    /// At virtual pace, so much time passes although nothing is under way.
+    case pass(Interval)
+}

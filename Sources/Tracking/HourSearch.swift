@@ -1,0 +1,69 @@
+import DCC
+internal import GRDB
+import Wire
+
+// What is rare is not looked for in all requests: the counts tell in which hours there is any.
+
+extension TrackingFilter {
+    private var hours: (span: Span, length: Int64) {
+        switch period {
+        case .virtual: (.hour, Span.secondsOfHour)
+        case .wall: (.wallHour, Span.secondsOfHour * 1000)
+        }
+    }
+
+    /// Must come first among the conditions: `Database.newest` gives it its values.
+    func addHours(to all: inout Conditions) {
+        guard isCounted else { return }
+        var hour = Conditions()
+        hour.add("r.\(period.column) >= ?")
+        hour.add("r.\(period.column) < ?")
+        all = hour.followed(by: all)
+    }
+
+    /// The hours with something that may be on a page of `count` rows, the last first; each of them
+    /// has a row, but for those that the period or the page's beginning cuts.
+    fileprivate func hours(
+        _ count: Int, counted: Counted?, before place: Int64?, _ database: Database
+    ) throws -> [Range<Int64>] {
+        let (span, length) = hours
+        var all = traits(of: "k")
+        if let user { all.add("k.user = ?", user.key) }
+        if let counted { all.add("k.what = ?", counted.rawValue) }
+        let bounds = period.bounds
+        if let since = bounds.since { all.add("k.bucket >= ?", floor(since, length)) }
+        if let until = bounds.until { all.add("k.bucket <= ?", floor(until, length)) }
+        if let place { all.add("k.bucket <= ?", floor(place, length)) }
+        return try database.rows(
+            """
+            SELECT DISTINCT k.bucket FROM tally k WHERE k.span = ? \(all.sql("AND"))
+            ORDER BY k.bucket DESC LIMIT ?
+            """, [span.rawValue.databaseValue] + all.values + [(count + 2).databaseValue]
+        ).map { row in
+            var cells = Cells(row, "the counts")
+            let hour = try cells.integer()
+            guard (-1 << 40..<1 << 40).contains(hour) else { throw cells.unfit("not an hour") }
+            return hour * length..<(hour + 1) * length
+        }
+    }
+}
+
+extension Database {
+    /// The first `count` rows of a query whose last place is for their number, and whose first two,
+    /// if the filter is one that counts tell about, are for an hour.
+    func newest(
+        _ count: Int, _ sql: String, _ values: [DatabaseValue], of filter: TrackingFilter,
+        counted: Counted?, from key: PageKey?
+    ) throws -> [Row] {
+        guard filter.isCounted else { return try rows(sql, values + [count.databaseValue]) }
+        var found: [Row] = []
+        for hour in try filter.hours(count, counted: counted, before: key?.places.first, self) {
+            found += try rows(
+                sql,
+                [hour.lowerBound.databaseValue, hour.upperBound.databaseValue] + values
+                    + [(count - found.count).databaseValue])
+            if found.count >= count { break }
+        }
+        return found
+    }
+}

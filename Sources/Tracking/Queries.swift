@@ -1,0 +1,161 @@
+import DCC
+internal import GRDB
+import Wire
+
+/// Conditions of a query, and what stands in their places.
+struct Conditions {
+    private var clauses: [String] = []
+    private(set) var values: [DatabaseValue] = []
+
+    mutating func add(_ clause: String, _ values: (any DatabaseValueConvertible)?...) {
+        clauses.append(clause)
+        self.values += values.map { $0?.databaseValue ?? .null }
+    }
+
+    mutating func add(_ column: String, isOneOf words: some Sequence<String>) {
+        let words = words.sorted()
+        clauses.append(
+            "\(column) IN (" + Array(repeating: "?", count: words.count).joined(separator: ", ")
+                + ")")
+        values += words.map(\.databaseValue)
+    }
+
+    /// `word` them, as `WHERE a AND b`; empty where there are none.
+    func sql(_ word: String) -> String {
+        clauses.isEmpty ? "" : "\(word) " + clauses.joined(separator: " AND ")
+    }
+
+    /// One clause that holds if all of either do.
+    static func or(_ a: Conditions, _ b: Conditions, into all: inout Conditions) {
+        func text(_ one: Conditions) -> String {
+            one.clauses.isEmpty ? "1" : "(" + one.clauses.joined(separator: " AND ") + ")"
+        }
+        all.clauses.append("(\(text(a)) OR \(text(b)))")
+        all.values += a.values + b.values
+    }
+
+    var isEmpty: Bool { clauses.isEmpty }
+
+    func followed(by others: Conditions) -> Conditions {
+        var all = self
+        all.clauses += others.clauses
+        all.values += others.values
+        return all
+    }
+
+    mutating func addExists(_ select: String, _ inner: Conditions) {
+        clauses.append("EXISTS (\(select) \(inner.sql("AND")))")
+        values += inner.values
+    }
+}
+
+extension TrackingPeriod {
+    /// The column of `request` that it is about.
+    var column: String {
+        switch self {
+        case .virtual: "time"
+        case .wall: "wall"
+        }
+    }
+
+    /// In the column's unit; from the first on and before the second.
+    var bounds: (since: Int64?, until: Int64?) {
+        switch self {
+        case .virtual(let since, let until):
+            (since.map { Int64($0.secondsSince2000) }, until.map { Int64($0.secondsSince2000) })
+        case .wall(let since, let until):
+            (since.map { milliseconds($0) }, until.map { milliseconds($0) })
+        }
+    }
+}
+
+extension TrackingFilter {
+    /// Whether it asks for single devices.
+    var isOfTargets: Bool { hub != nil || device != nil }
+
+    /// Whether the counts tell where there is something to be found.
+    var isCounted: Bool { hasTraits && !isOfTargets && request == nil }
+
+    private var hasTraits: Bool {
+        !statuses.isEmpty || !types.isEmpty || manufacturer != nil || version != nil
+    }
+
+    /// What requests must be by their own row `r`.
+    func ofRequest() -> Conditions {
+        var all = Conditions()
+        let bounds = period.bounds
+        if let since = bounds.since { all.add("r.\(period.column) >= ?", since) }
+        if let until = bounds.until { all.add("r.\(period.column) < ?", until) }
+        if let user { all.add("r.user = ?", user.key) }
+        if let request { all.add("r.id = ?", request.description) }
+        return all
+    }
+
+    /// What the columns of `table` must be, which has those of a target or of counts.
+    func traits(of table: String, version column: String = "version") -> Conditions {
+        var all = Conditions()
+        if !statuses.isEmpty { all.add("\(table).status", isOneOf: statuses.map(\.rawValue)) }
+        if !types.isEmpty { all.add("\(table).type", isOneOf: types.map(\.rawValue)) }
+        if let manufacturer { all.add("\(table).manufacturer = ?", manufacturer) }
+        if let version { all.add("\(table).\(column) = ?", Int64(version)) }
+        return all
+    }
+
+    /// What a target `t` must be.
+    func ofTarget() -> Conditions {
+        var all = traits(of: "t")
+        if let device { all.add("t.device = ?", device.key) }
+        if let hub { all.add("t.hub = ?", hub.key) }
+        return all
+    }
+
+    /// What requests `r` must be, by themselves or by one of their devices.
+    func ofRequestOrTargets() -> Conditions {
+        var all = ofRequest()
+        if isOfTargets {
+            all.addIn("r.number IN (SELECT t.request FROM target t", ofTarget())
+        } else if hasTraits {
+            var devices = Conditions()
+            devices.addExists(
+                "SELECT 1 FROM standing s WHERE s.request = r.number", traits(of: "s"))
+            Conditions.or(traits(of: "r", version: "fileVersion"), devices, into: &all)
+        }
+        return all
+    }
+
+    /// Requests `r` that have devices which may fit.
+    func ofRequestWithTargets() -> Conditions {
+        var all = ofRequest()
+        if hasTraits, !isOfTargets {
+            all.addExists("SELECT 1 FROM standing s WHERE s.request = r.number", traits(of: "s"))
+        }
+        return all
+    }
+}
+
+extension Conditions {
+    fileprivate mutating func addIn(_ select: String, _ inner: Conditions) {
+        clauses.append("\(select) \(inner.sql("WHERE")))")
+        values += inner.values
+    }
+}
+
+/// Rows of one more than a page holds tell that there is a next one.
+func page<Row>(
+    _ rows: [(row: Row, key: PageKey)], limit: Int
+) -> Page<Row> {
+    let shown = rows.prefix(limit)
+    return Page(rows: shown.map(\.row), next: rows.count > limit ? shown.last?.key : nil)
+}
+
+extension Int {
+    /// Of a page: at least one row, and not so many that they fill the memory.
+    var asLimit: Int { Swift.min(Swift.max(self, 1), 10_000) }
+}
+
+extension Database {
+    func rows(_ sql: String, _ values: [DatabaseValue]) throws -> [Row] {
+        try Row.fetchAll(
+            try cachedStatement(sql: sql), arguments: StatementArguments(values))
+    }
+}

@@ -1,0 +1,275 @@
+import ArgumentParser
+import Console
+import DCC
+import DUIS
+import Foundation
+import GBCS
+import HeadEnd
+import Lab
+import Logging
+import Tracking
+import Wire
+
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run a DCC with homes behind it: DUIS gateway, tracking screen, control API.",
+        discussion: """
+            Takes service requests at /api/v1/serviceD, serviceS and serviceT, shows where every \
+            update is at /, and answers test benches at /api/control/v1, which /api describes.
+
+            All that must outlive it is in its state folder, and the next start goes on from \
+            there. Without --keystore it makes keys for the DSP and for every service user of the \
+            DCC's file, in the folder keys of its state folder.
+
+            It listens to this machine alone unless --bind says otherwise; then the screen and the \
+            control API want a token, which is in the file token of the state folder and is \
+            printed when it is made.
+
+            Ends with 0 at Ctrl-C or SIGTERM, once what has begun is answered and stored; a second \
+            signal ends it at once.
+            """)
+
+    @Option(
+        name: .customLong("home"),
+        help: ArgumentHelp(
+            "A home behind it: a name of Profiles/homes, or a file's path; may be given several "
+                + "times. The standard home unless given.", valueName: "home"),
+        completion: .custom { _, _, prefix in Completions.homes(prefix) })
+    var homes: [String] = []
+
+    @OptionGroup var keyStore: XMLKeyStoreArgument
+
+    @Option(
+        help: ArgumentHelp(
+            "The DCC's settings: a name of Profiles/dcc, or a file's path.", valueName: "dcc"))
+    var dcc = "standard"
+
+    @Option(
+        help: ArgumentHelp(
+            "The state folder; $XDG_STATE_HOME/han/serve, or ~/.local/state/han/serve, unless "
+                + "given.", valueName: "dir"), completion: .directory)
+    var state: String?
+
+    @Option(help: "The port; 0 for any that is free.")
+    var port = 8_079
+
+    @Option(help: ArgumentHelp("The address to listen at.", valueName: "address"))
+    var bind = "127.0.0.1"
+
+    @Option(
+        name: .customLong("host"),
+        help: ArgumentHelp(
+            "A name that browsers know the server by; may be given several times.",
+            valueName: "name"))
+    var hosts: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "How time runs: real, virtual (as fast as it goes while something is under way), or "
+                + "xN for N times as fast as real.", valueName: "pace"))
+    var pace = "x3600"
+
+    @Option(
+        help: ArgumentHelp(
+            "The date and time at which a new world begins, UTC.", valueName: "time"))
+    var start = "2026-03-02T09:00:00Z"
+
+    @Option(
+        help: ArgumentHelp(
+            "Hold requests against the published schema too: its duis.xsd.", valueName: "file"),
+        completion: .file())
+    var schema: String?
+
+    func validate() throws {
+        guard (0...65_535).contains(port) else {
+            throw ValidationError("--port is a number from 0 to 65535.")
+        }
+        guard Pace(pace) != nil else {
+            throw ValidationError(
+                "--pace is real, virtual, or x and a number from 0.01 to 100000, as in x60.")
+        }
+        guard GeneralizedTime(start)?.secondsSince2000 != nil else {
+            throw ValidationError("--start is a time such as 2026-03-02T09:00:00Z.")
+        }
+        guard !bind.isEmpty, state != "" else {
+            throw ValidationError("--bind and --state want a value.")
+        }
+    }
+
+    func run() throws {
+        // A client that goes away while it is written to.
+        try Interruption.watching {
+            let place = try folder()
+            let plan = try plan()
+            let keys = try xmlKeys(of: plan, place)
+            let schema = try self.schema.map { path in
+                do {
+                    return try DUISSchema(path: path)
+                } catch {
+                    throw Failure(.data, "--schema: \(error)")
+                }
+            }
+            guard let signer = keys.dsp else {
+                throw Failure(.setting, "--keystore: no private key of the DSP can be used")
+            }
+            let store = try Self.storing {
+                try TrackingStore(path: "\(place)/\(StateFolder.store)")
+            }
+            defer { try? store.close() }
+            let headEnd = try Self.storing {
+                try HeadEnd(plan, store: store) { try DUISWriter.response($0, signedBy: signer) }
+            }
+            var logger = Logger(label: "han") { StreamLogHandler.standardError(label: $0) }
+            logger.logLevel = .info
+            var settings = ConsoleSettings()
+            (settings.bind, settings.port, settings.hosts) = (bind, port, hosts)
+            if !settings.isLoopback { settings.token = try token(place) }
+            let reader = DUISReader(
+                signatures: .demanded(keys), schema: schema, maximumSize: settings.maximumBody)
+            let server = ConsoleServer(
+                settings,
+                ConsoleParts(
+                    gateway: LiveGateway(
+                        reader: reader, signer: signer, headEnd: headEnd, logger: logger),
+                    tracking: StoredTracking(store), world: LiveWorld(headEnd),
+                    notices: StoredNotices(store, headEnd: headEnd)), logger: logger)
+            headEnd.start()
+            defer { headEnd.stop() }
+            try Self.wait(for: server) { say(plan, place, server.address) }
+        }
+    }
+
+    /// Runs the server until a signal comes.
+    private static func wait(
+        for server: ConsoleServer, started: @escaping @Sendable () -> Void
+    ) throws {
+        let (done, result) = (DispatchSemaphore(value: 0), ResultBox())
+        Task {
+            do {
+                try await server.run { _ in started() }
+            } catch {
+                result.error = error
+            }
+            done.signal()
+        }
+        var isStopping = false
+        while done.wait(timeout: .now() + .milliseconds(50)) == .timedOut {
+            if Interruption.signal != nil, !isStopping {
+                isStopping = true
+                Task { await server.stop() }
+            }
+        }
+        guard let error = result.error else { return }
+        throw Failure(.unavailable, "\(error)")
+    }
+
+    private final class ResultBox: @unchecked Sendable {
+        var error: (any Error)?
+    }
+
+    private func say(_ plan: HeadEndPlan, _ place: String, _ address: String) {
+        var lines = ["listening at \(address)", "state in \(place)"]
+        let folders = keyStore.keystore.isEmpty ? ["\(place)/keys"] : keyStore.keystore
+        lines.append("keys of \(Words.list(folders))")
+        for user in plan.settings.users.values.sorted(by: { $0.id < $1.id }) {
+            lines.append(
+                "\(user.name) (\(user.id.description)): "
+                    + (user.responseURL.map { "results go to \($0)" }
+                        ?? "results are kept, as there is no URL"))
+        }
+        try? Output.write(lines.map { "han: \($0)\n" }.joined())
+    }
+
+    // MARK: - What it is made of
+
+    private func folder() throws -> String {
+        let environment = ProcessInfo.processInfo.environment
+        guard let place = state ?? StateFolder.serve(environment: environment) else {
+            throw Failure(.setting, "neither XDG_STATE_HOME nor HOME is set; give --state")
+        }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: place, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw Failure(.io, "--state: '\(place)' cannot be made: \(error.localizedDescription)")
+        }
+        return place
+    }
+
+    private func plan() throws -> HeadEndPlan {
+        let installation = try Installation.locate()
+        let library = ProfileLibrary(installation)
+        let names = homes.isEmpty ? ["standard"] : homes
+        let all = try names.map { name in try library.reading { try $0.home(name) } }
+        let profile = try library.reading { try $0.dcc(dcc) }
+        guard let seconds = GeneralizedTime(start)?.secondsSince2000 else {
+            throw Failure(.usage, "--start: '\(start)' is no time")
+        }
+        var plan = HeadEndPlan(
+            homes: all, settings: profile.settings, inventory: profile.inventory,
+            manifest: try Manifest.load(folder: installation.firmware),
+            start: UTCTime(secondsSince2000: seconds))
+        if let pace = Pace(pace) { plan.pace = pace }
+        return plan
+    }
+
+    /// Those of the key stores, and what a test authority makes where there are none.
+    private func xmlKeys(of plan: HeadEndPlan, _ place: String) throws -> XMLKeys {
+        var keys = try keyStore.read()
+        let own = "\(place)/keys"
+        let maker = XMLKeyMaker(seed: plan.seed)
+        var wanted: [(XMLKeys.Role, EUI64)] = []
+        if keys.dsp == nil { wanted.append((.dsp, plan.settings.id)) }
+        if keyStore.keystore.isEmpty {
+            wanted += plan.settings.users.keys.sorted().map { (.user, $0) }
+        }
+        guard !wanted.isEmpty else { return keys }
+        try? FileManager.default.createDirectory(
+            atPath: own, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+        for (role, id) in wanted {
+            let entry = maker.make(role, id)
+            do {
+                try XMLKeyMaker.write(entry, to: own)
+            } catch .exists {
+                // Of an earlier start, and the same.
+            } catch {
+                throw Failure(error)
+            }
+            keys.add(entry)
+        }
+        return keys
+    }
+
+    /// The token of the state folder, made once.
+    private func token(_ place: String) throws -> String {
+        let path = "\(place)/token"
+        if let bytes = try? Files.read(path, limit: 256) {
+            let text = String(decoding: bytes, as: UTF8.self)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            guard text.count >= 16 else {
+                throw Failure(.setting, "'\(path)' holds no token of 16 characters or more")
+            }
+            return text
+        }
+        var generator = SystemRandomNumberGenerator()
+        let text = (0..<2).map { _ in Hex.string(generator.next() as UInt64, digits: 16) }
+            .joined()
+        try Files.replace(Array("\(text)\n".utf8), at: path, mode: 0o600)
+        try Output.write("han: the token for the screen and the control API: \(text)\n")
+        return text
+    }
+
+    /// Runs `body`, turning what is wrong with the store or the homes into failures.
+    private static func storing<T>(_ body: () throws -> T) throws -> T {
+        do {
+            return try body()
+        } catch let error as StoreError {
+            throw Failure(error)
+        } catch let error as HeadEndError {
+            throw Failure(.data, "\(error)")
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import Console
+import Foundation
+import Testing
+
+/// The control interface and its document.
+@Suite struct ControlTests {
+    static let root = "/api/control/v1"
+
+    static func json(_ answer: HTTPClient.Answer) throws -> Any {
+        try JSONSerialization.jsonObject(with: Data(answer.body), options: .fragmentsAllowed)
+    }
+
+    @Test("every operation of the document is served, and its answers are those it names")
+    func document() async throws {
+        try await LiveConsole.with { console in
+            let answer = try await console.client.get("/api/openapi.json")
+            let document = try #require(try Self.json(answer) as? [String: Any])
+            #expect(document["openapi"] as? String == "3.1.0")
+            let paths = try #require(document["paths"] as? [String: [String: [String: Any]]])
+            #expect(paths.count == 18)
+            let values = [
+                "{home}": "standard", "{node}": "ESME", "{number}": "1",
+                "{id}": "\(Sample.id(1_001))",
+            ]
+            _ = await console.world.startDemoForTest()
+            for (path, operations) in paths where path != "\(Self.root)/events" {
+                for (method, operation) in operations {
+                    var place = path
+                    for (name, value) in values {
+                        place = place.replacingOccurrences(of: name, with: value)
+                    }
+                    let answer = try await console.client.ask(method.uppercased(), place)
+                    let answers = try #require(operation["responses"] as? [String: Any])
+                    #expect(
+                        answers["\(answer.status)"] != nil, "\(method) \(path): \(answer.status)")
+                }
+            }
+        }
+    }
+
+    @Test("homes, nodes, images, requests, targets, time lines and notices can be asked for")
+    func reading() async throws {
+        try await LiveConsole.with { console in
+            func object(_ path: String) async throws -> [String: Any] {
+                let answer = try await console.client.get(Self.root + path)
+                return try #require(try Self.json(answer) as? [String: Any])
+            }
+            func list(_ path: String) async throws -> [[String: Any]] {
+                let answer = try await console.client.get(Self.root + path)
+                return try #require(try Self.json(answer) as? [[String: Any]])
+            }
+            let value1 = try await object("/status")["time"] as? String
+            #expect(value1 == "2026-03-02T11:01:05Z")
+            let value2 = try await list("/homes").count
+            #expect(value2 == 1)
+            let nodes = try await list("/homes/standard/nodes")
+            #expect(nodes.map { $0["name"] as? String } == ["CH", "ESME", "PPMID", "HCALCS"])
+            #expect(nodes[1]["firmware"] as? String == "0x03010407")
+            let value3 = try await list("/images").first?["id"] as? String
+            #expect(value3 == "ppmid-2")
+            let requestsPage = try await object("/requests?limit=2")
+            let requests = try #require(requestsPage["items"] as? [[String: Any]])
+            #expect(requests.map { $0["code"] as? String } == ["I0", "E110102"])
+            let next = try #require(requestsPage["next"] as? String)
+            let restPage = try await object("/requests?limit=9&after=\(next)")
+            let rest = try #require(restPage["items"] as? [[String: Any]])
+            #expect(rest.count == 3)
+            let targetsPage = try await object("/targets?status=refused")
+            let targets = try #require(targetsPage["items"] as? [[String: Any]])
+            #expect(targets.count == 2)
+            let line = try await list(
+                "/requests/\(Sample.id(1_001))/timeline?device=\(Sample.esme)")
+            #expect(line.map { $0["status"] as? String }.last == "downloading")
+            let noticesPage = try await object("/notices")
+            let notices = try #require(noticesPage["items"] as? [[String: Any]])
+            #expect(notices.map { $0["state"] as? String } == ["kept", "received"])
+            let page = try await console.client.get("/api").text
+            #expect(page.contains("/api/control/v1/runs/{number}"))
+        }
+    }
+
+    @Test("orders are carried out, and wrong ones are refused in JSON")
+    func orders() async throws {
+        try await LiveConsole.with { console in
+            let json = ["Content-Type": "application/json"]
+            func order(_ method: String, _ path: String, _ body: String, _ fields: [String: String])
+                async throws -> HTTPClient.Answer
+            {
+                try await console.client.ask(
+                    method, Self.root + path, fields, body: Array(body.utf8))
+            }
+            let power = "/homes/standard/nodes/ESME/power"
+            let value4 = try await order("PUT", power, "{\"on\":false}", json).status
+            #expect(value4 == 200)
+            let value5 = try await order("PUT", "/pace", "{\"pace\":\"x60\"}", json).status
+            #expect(value5 == 200)
+            let value6 = try await order("POST", "/runs", "", json).status
+            #expect(value6 == 201)
+            #expect(console.world.orders == ["standard/ESME off", "demo"])
+            let wrong: [(String, String, String, [String: String], Int)] = [
+                ("PUT", power, "{\"on\":1}", json, 400), ("PUT", power, "{", json, 400),
+                ("PUT", power, "{\"on\":true}", [:], 415),
+                ("PUT", "/homes/none/nodes/ESME/power", "{\"on\":true}", json, 404),
+                ("PUT", "/pace", "{\"pace\":\"odd\"}", json, 400),
+                ("POST", "/runs", "", json, 409),
+                ("PUT", power, String(repeating: " ", count: 5_000), json, 413),
+                ("GET", "/homes/none", "", [:], 404), ("GET", "/runs/9", "", [:], 404),
+                ("GET", "/requests?limit=0", "", [:], 400), ("GET", "/requests/1", "", [:], 404),
+                ("GET", "/targets?device=1", "", [:], 400), ("GET", "/nothing", "", [:], 404),
+            ]
+            for (method, path, body, fields, status) in wrong {
+                let answer = try await order(method, path, body, fields)
+                #expect(answer.status == status, "\(method) \(path)")
+                let problem = try #require(try Self.json(answer) as? [String: String])
+                #expect(Set(problem.keys) == ["error", "detail"], "\(method) \(path)")
+                #expect(problem["detail"]?.isEmpty == false)
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+import Console
+import DCC
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+import Wire
+
+/// The screen as a browser without script sees it.
+@Suite struct ScreenTests {
+    static let paths = [
+        "/", "/?period=day&status=refused&type=PPMID", "/?status=activated", "/?hub=02-47-42",
+        "/requests/\(Sample.id(1_001))", "/requests/\(Sample.id(1_004))",
+        "/requests/\(Sample.id(1_001))/devices/\(Sample.esme)", "/homes", "/notices", "/api",
+        "/nowhere",
+    ]
+
+    @Test("every page is well formed, has one heading of the first level and names all it has")
+    func accessible() async throws {
+        try await LiveConsole.with { console in
+            _ = await console.world.startDemoForTest()
+            for path in Self.paths {
+                let answer = try await console.client.get(path)
+                #expect(answer["content-type"] == "text/html; charset=utf-8", "\(path)")
+                let page = try Page(answer.text)
+                #expect(page.complaints == [], "\(path)")
+                #expect(page.count("//h1") == 1, "\(path)")
+                #expect(page.count("//main") == 1 && page.count("//header") == 1, "\(path)")
+                #expect(page.count("//html[@lang='en']") == 1, "\(path)")
+                #expect(page.count("//title[string-length(.) > 0]") == 1, "\(path)")
+                #expect(page.count("//table[not(caption)]") == 0, "\(path)")
+                #expect(page.count("//th[not(@scope)]") == 0, "\(path)")
+                let fields = "(//input[not(@type='hidden')]|//select|//textarea)"
+                #expect(page.count("\(fields)[not(@id=//label/@for)]") == 0, "\(path)")
+                #expect(page.count("//button[normalize-space(.)='']") == 0, "\(path)")
+                #expect(page.count("//a[normalize-space(.)='']") == 0, "\(path)")
+                #expect(page.count("//progress[not(@aria-label)]") == 0, "\(path)")
+                #expect(page.count("//nav[not(@aria-label)]") == 0, "\(path)")
+                #expect(page.count("//@id[. = ../preceding::*/@id]") == 0, "\(path)")
+                // Headings skip no level.
+                #expect(page.count("//h3[not(preceding::h2)]") == 0, "\(path)")
+                #expect(page.count("//*[@role='status'][@aria-live='polite']") == 1, "\(path)")
+            }
+        }
+    }
+
+    @Test("nothing is in line and nothing comes from elsewhere")
+    func strict() async throws {
+        try await LiveConsole.with { console in
+            for path in Self.paths {
+                let answer = try await console.client.get(path)
+                let policy = try #require(answer["content-security-policy"])
+                #expect(policy.contains("default-src 'none'"))
+                #expect(policy.contains("frame-ancestors 'none'"))
+                #expect(!policy.contains("unsafe") && !policy.contains("http"))
+                #expect(answer["x-content-type-options"] == "nosniff")
+                #expect(answer["referrer-policy"] == "same-origin")
+                #expect(answer["cross-origin-opener-policy"] == "same-origin")
+                #expect(answer["cache-control"] == "no-store")
+                let page = try Page(answer.text)
+                #expect(page.count("//script[not(@src)]|//style|//@style|//@onclick") == 0)
+                let places = page.values("//@src|//link/@href|//@action|//a/@href")
+                #expect(places.allSatisfy { $0.hasPrefix("/") || $0.hasPrefix("#") }, "\(path)")
+                for place in page.values("//script/@src|//link/@href") {
+                    let asset = try await console.client.get(place)
+                    #expect(asset.status == 200)
+                    #expect(asset["x-content-type-options"] == "nosniff")
+                    #expect(asset["cache-control"]?.contains("immutable") == true)
+                    #expect(!asset.text.contains("@import") && !asset.text.contains("url("))
+                }
+            }
+        }
+    }
+
+    @Test("the list tells of each request what was answered, where it stands and its devices")
+    func list() async throws {
+        try await LiveConsole.with { console in
+            let page = try Page(try await console.client.get("/").text)
+            let rows = page.values("//tbody[@id='rows']/tr/th/a/@href")
+            #expect(
+                rows == (1_001...1_005).reversed().map { "/requests/\(Sample.id(UInt64($0)))" })
+            let first = page.text("//tbody[@id='rows']/tr[1]")
+            #expect(first.contains("11.4 Update PPMID Firmware"))
+            #expect(first.contains("In progress"))
+            #expect(first.contains("31,200 done, 18,000 under way, 800 failed of 50,000"))
+            #expect(page.text("//tbody[@id='rows']/tr[2]").contains("E110102"))
+            #expect(page.text("//tbody[@id='rows']/tr[4]").contains("Done in part"))
+            let counts = page.text("//nav[@id='counts']")
+            #expect(counts.contains("Refused 2") && counts.contains("Downloading 1"))
+            #expect(page.text("//*[@id='now']") == "2026-03-02 11:01:05")
+        }
+    }
+
+    @Test("a filter keeps what fits, is shown in its fields and goes on in every link")
+    func filter() async throws {
+        try await LiveConsole.with { console in
+            let path = "/?period=all&status=refused&type=PPMID&version=0x01010204"
+            let page = try Page(try await console.client.get(path).text)
+            #expect(
+                page.values("//tbody[@id='rows']/tr/th/a/@href")
+                    == ["/requests/\(Sample.id(1_003))"])
+            #expect(
+                page.values("//option[@selected]/@value") == ["all", "refused", "PPMID", ""])
+            #expect(page.values("//input[@id='version']/@value") == ["0x01010204"])
+            let export = try #require(
+                page.values("//a[starts-with(@href,'/requests.csv')]/@href").first)
+            #expect(export.contains("status=refused") && export.contains("type=PPMID"))
+            for bad in ["status=odd", "period=year", "type=TV", "hub=1", "version=xyz"] {
+                let answer = try await console.client.get("/?\(bad)")
+                #expect(answer.status == 400, "\(bad)")
+            }
+        }
+    }
+
+    @Test("a request opens to its devices, and a device to its time line with messages explained")
+    func open() async throws {
+        var rows = Sample.rows
+        let message = try #require(Hex.bytes(ScreenTests.message))
+        rows.events.append(
+            (
+                Sample.id(1_001), Sample.esme,
+                TrackedEvent(
+                    row: 100, status: .verified, detail: "Firmware hash verified.",
+                    time: Sample.time(900), wall: 1_790_000_002, message: message)
+            ))
+        try await LiveConsole.with(rows: rows) { console in
+            let request = try Page(
+                try await console.client.get("/requests/\(Sample.id(1_001))").text)
+            #expect(request.text("//h1") == "11.1 Update Firmware")
+            #expect(request.values("//progress/@value") == ["42"])
+            let link = try #require(request.values("//tbody[@id='rows']/tr/th/a/@href").first)
+            let device = try Page(try await console.client.get(link).text)
+            #expect(device.count("//ol[@id='line']/li") == 8)
+            let told = device.text("//ol[@id='line']/li[5]")
+            #expect(told.contains("At the hub") && told.contains("notice 1"))
+            let last = device.text("//ol[@id='line']/li[8]")
+            #expect(last.contains("GBCS message"))
+            #expect(last.contains("originator counter"))
+            #expect(device.text("//ol[@id='line']/li[6]").contains("Message that cannot be read"))
+            let status1 = try await console.client.get("/requests/\(Sample.id(9))").status
+            #expect(status1 == 404)
+            let status2 = try await console.client.get("/requests/abc").status
+            #expect(status2 == 404)
+            let other = "/requests/\(Sample.id(1_001))/devices/\(Sample.ppmid)"
+            let status3 = try await console.client.get(other).status
+            #expect(status3 == 404)
+        }
+    }
+
+    /// A command's header and an empty payload: enough for its fields to be named.
+    static let message =
+        "DF09010000000000000042" + "0890B3D51F30010000" + "080247420000000101" + "00" + "020014"
+        + "00" + "00"
+
+    @Test("what users write is shown, never obeyed")
+    func escaping() async throws {
+        var rows = Sample.rows
+        let evil = "<script>alert(1)</script>\"'&"
+        rows.devices[0].detail = evil
+        rows.devices[0].manufacturer = evil
+        rows.requests[0].manufacturer = evil
+        rows.events[0].event.detail = evil
+        try await LiveConsole.with(rows: rows) { console in
+            let paths = [
+                "/", "/requests/\(Sample.id(1_001))",
+                "/requests/\(Sample.id(1_001))/devices/\(Sample.esme)",
+                "/?manufacturer=%3Cscript%3Ealert(1)%3C/script%3E%22'",
+            ]
+            for path in paths {
+                let answer = try await console.client.get(path)
+                #expect(!answer.text.contains("<script>alert"), "\(path)")
+                let page = try Page(answer.text)
+                #expect(page.count("//script") == 1, "\(path)")
+            }
+            let page = try Page(try await console.client.get(paths[2]).text)
+            #expect(page.text("//ol[@id='line']/li[1]").contains(evil))
+        }
+    }
+
+    @Test("pages follow each other without a row lost or shown twice")
+    func pages() async throws {
+        var rows = StandInTracking.Rows()
+        for counter in 1...120 {
+            rows.requests.append(
+                Sample.request(UInt64(counter), "11.1", "I0", at: UInt32(counter), [:]))
+        }
+        try await LiveConsole.with(rows: rows) { console in
+            var seen: [String] = []
+            var path: String? = "/"
+            while let here = path {
+                let page = try Page(try await console.client.get(here).text)
+                seen += page.values("//tbody[@id='rows']/tr/th/a/@href")
+                path = page.values("//a[@rel='next']/@href").first
+            }
+            #expect(seen == (1...120).reversed().map { "/requests/\(Sample.id(UInt64($0)))" })
+        }
+    }
+
+    @Test("the export has a line for each device, and no cell that a spreadsheet would calculate")
+    func export() async throws {
+        var rows = Sample.rows
+        rows.devices[0].detail = "=1+1"
+        rows.devices[1].detail = "a \"b\", c\r\nd"
+        try await LiveConsole.with(rows: rows) { console in
+            let answer = try await console.client.get("/requests.csv?period=all")
+            #expect(answer["content-type"]?.hasPrefix("text/csv") == true)
+            #expect(answer["content-disposition"]?.contains("firmware-distribution.csv") == true)
+            let lines = answer.text.components(separatedBy: "\r\n")
+            #expect(lines[0].hasPrefix("request,variant,device,type,hub"))
+            #expect(answer.text.contains(",'=1+1,"))
+            #expect(answer.text.contains(",\"a \"\"b\"\", c\r\nd\","))
+            let rows = answer.text.components(separatedBy: "90-B3-D5-1F-30-01-00-00:").count - 1
+            #expect(rows == 4)
+            let one = try await console.client.get("/requests/\(Sample.id(1_002))/devices.csv")
+            #expect(one.text.components(separatedBy: "\r\n").count == 5)
+            let status4 = try await console.client.get("/requests/\(Sample.id(9))/devices.csv")
+                .status
+            #expect(status4 == 404)
+        }
+    }
+
+    @Test("an empty store says what to do, and a trouble is a banner on every page")
+    func emptyAndTrouble() async throws {
+        let world = StandInWorld()
+        world.state.withLock { $0.status.trouble = ["The disk is full."] }
+        try await LiveConsole.with(rows: StandInTracking.Rows(), world: world) { console in
+            let page = try Page(try await console.client.get("/").text)
+            #expect(
+                page.text("//*[@class='empty']").contains(
+                    "http://127.0.0.1:\(console.port)/api/v1/serviceD"))
+            for path in ["/", "/homes", "/notices", "/api"] {
+                let page = try Page(try await console.client.get(path).text)
+                #expect(page.text("//*[@role='alert']").contains("The disk is full."))
+            }
+        }
+    }
+
+    @Test("what happens is told at once to whoever watches, and no watcher is left over")
+    func events() async throws {
+        var settings = ConsoleSettings()
+        settings.maximumWatchers = 1
+        try await LiveConsole.with(settings) { console in
+            let descriptor = try console.client.connect()
+            HTTPClient.send(
+                Array("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8), to: descriptor)
+            var got = ""
+            func read(until text: String) async throws {
+                while !got.contains(text) {
+                    let piece = try await HTTPClient.read(descriptor)
+                    guard !piece.isEmpty else { return }
+                    got += piece
+                }
+            }
+            try await read(until: "retry:")
+            #expect(got.contains("text/event-stream"))
+            let status5 = try await console.client.get("/events").status
+            #expect(status5 == 503)
+            console.world.tell(
+                .tracking(
+                    request: Sample.id(1_001), device: Sample.esme, status: .transferred,
+                    percent: nil, detail: "All of it\nis there."))
+            try await read(until: "Downloaded")
+            #expect(got.contains("event: tracking\ndata: {"))
+            #expect(got.contains("\"detail\":\"All of it\\nis there.\""))
+            #expect(got.contains("\"words\":\"Downloaded\""))
+            close(descriptor)
+            let isFree = try await eventually {
+                console.world.tell(.world("The hub restarts."))
+                let second = try console.client.connect()
+                defer { close(second) }
+                HTTPClient.send(
+                    Array("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8), to: second)
+                return try await HTTPClient.read(second).hasPrefix("HTTP/1.1 200")
+            }
+            #expect(isFree)
+        }
+    }
+}
