@@ -140,7 +140,8 @@ let package = Package(
 
         // Only `Tools/bench` builds `BenchmarkSupport` and `hanbench`.
         .target(
-            name: "BenchmarkSupport", dependencies: ["COpenSSL"], path: "Tools/benchmarks/support",
+            name: "BenchmarkSupport", dependencies: ["COpenSSL", "CXML"],
+            path: "Tools/benchmarks/support",
             linkerSettings: [.linkedLibrary("crypto")]),
         // What it prints; apart, so that a test can look at it without measuring.
         .target(
@@ -150,7 +151,7 @@ let package = Package(
             name: "hanbench",
             dependencies: [
                 "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC",
+                "DCC", "DUIS", "Tracking",
                 "Simulation", "Evidence", "Lab", "BenchmarkSupport", "BenchmarkReport",
                 argumentParser,
             ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),

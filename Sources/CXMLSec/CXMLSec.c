@@ -86,15 +86,6 @@ static xmlSecDSigCtxPtr context(void *key) {
     return made;
 }
 
-int han_xmlsec_sign(void *signature, void *key) {
-    xmlSecDSigCtxPtr made = context(key);
-    int isDone = made && xmlSecDSigCtxSign(made, signature) == 0
-        && made->status == xmlSecDSigStatusSucceeded;
-    if (made) xmlSecDSigCtxDestroy(made);
-    ERR_clear_error();
-    return isDone;
-}
-
 // MARK: Texts that the document has not got
 
 enum { maximumTexts = 8 };
@@ -166,16 +157,32 @@ static int prepare(xmlSecTransformCtxPtr context) {
     return 0;
 }
 
+// A context that puts the texts where they belong.
+static xmlSecDSigCtxPtr contextWith(void *key, Texts *texts) {
+    if (texts->count > maximumTexts) return NULL;
+    xmlSecDSigCtxPtr made = context(key);
+    if (made && texts->count > 0) {
+        made->userData = texts;
+        made->referencePreExecuteCallback = prepare;
+    }
+    return made;
+}
+
+int han_xmlsec_sign(void *signature, void *key, const han_xmlsec_text *texts, size_t count) {
+    Texts all = {texts, count};
+    xmlSecDSigCtxPtr made = contextWith(key, &all);
+    int isDone = made && xmlSecDSigCtxSign(made, signature) == 0
+        && made->status == xmlSecDSigStatusSucceeded;
+    if (made) xmlSecDSigCtxDestroy(made);
+    ERR_clear_error();
+    return isDone;
+}
+
 int han_xmlsec_verify(void *signature, void *key, const han_xmlsec_text *texts, size_t count) {
-    if (count > maximumTexts) return -1;
     Texts all = {texts, count};
     int verdict = -1;
-    xmlSecDSigCtxPtr made = context(key);
+    xmlSecDSigCtxPtr made = contextWith(key, &all);
     if (made) {
-        if (count > 0) {
-            made->userData = &all;
-            made->referencePreExecuteCallback = prepare;
-        }
         if (xmlSecDSigCtxVerify(made, signature) == 0) {
             verdict = made->status == xmlSecDSigStatusSucceeded ? 1 : made->status == xmlSecDSigStatusInvalid ? 0 : -1;
         }

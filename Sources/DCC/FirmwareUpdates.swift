@@ -31,39 +31,16 @@ extension DCC {
             return refuse(isPPMID ? .ppmidHashMismatch : .hashMismatch)
         }
 
-        var warning = FirmwareWarning()
-        var accepted: [EUI64] = []
-        accepted.reserveCapacity(update.devices.count)
-        var places: [Int] = []
-        places.reserveCapacity(update.devices.count)
         let check = UpdateCheck(
-            self, types, entries, user: request.id.originator, request.variant, release)
-        // Whoever is listed again has been looked at.
-        var listed = [Bool](repeating: false, count: devices.facets.count)
-        var strangers: Set<EUI64> = []
-        for id in update.devices {
-            guard let place = devices.place(of: id) else {
-                if strangers.insert(id).inserted { warning.invalid.append(id) }
-                continue
-            }
-            guard !listed[place] else { continue }
-            listed[place] = true
-            switch check.obstacle(to: id, devices.facets[place], self) {
-            case .none:
-                accepted.append(id)
-                places.append(place)
-            case .invalid: warning.invalid.append(id)
-            case .notCommissioned: warning.notCommissioned.append(id)
-            case .notApplicable: warning.notApplicable.append(id)
-            case .otherRequest: warning.otherRequest.append(id)
-            case .gbcsVersion: warning.gbcsVersion.append(id)
-            }
+            types, entries, user: request.id.originator,
+            statuses: settings.statuses[request.variant, default: []], settings.gbcsRule, release,
+            devices
+        ) { [numbered, targets] in Self.keepsOthersAway($0, $1, numbered, targets) }
+        let outcome = check.sort(update.devices, in: devices)
+        if !outcome.accepted.isEmpty {
+            accept(request, update, outcome, entry, hash: Hex.string(hash.bytes), at: now, &out)
         }
-        if !accepted.isEmpty {
-            accept(
-                request, update, accepted, places, entry, hash: Hex.string(hash.bytes), at: now,
-                &out)
-        }
+        let warning = outcome.warning
         guard !warning.isEmpty else { return (settings.codes[.accepted], nil) }
         return isPPMID
             ? (settings.codes[.ppmidFirmwareWarning], .updatePPMIDFirmwareWarning(warning))
@@ -73,30 +50,32 @@ extension DCC {
     /// An update that the device has not got yet keeps others away.
     func isUnderway(_ id: EUI64) -> Bool {
         guard let place = devices.place(of: id) else { return false }
-        return isUnderway(id, devices.facets[place])
+        return Self.keepsOthersAway(id, devices.facets[place].update, numbered, targets)
     }
 
-    func isUnderway(_ id: EUI64, _ facets: Inventory.Facets) -> Bool {
-        guard facets.update != 0, numbered[facets.update] != nil else { return false }
+    private static func keepsOthersAway(
+        _ id: EUI64, _ update: UInt32, _ numbered: [UInt32: RequestID],
+        _ targets: [EUI64: TargetRecord]
+    ) -> Bool {
+        guard update != 0, numbered[update] != nil else { return false }
         guard let target = targets[id] else { return true }
         return !target.isDone && target.status < .transferred
     }
 
     private mutating func accept(
-        _ request: ServiceRequest, _ update: FirmwareUpdate, _ accepted: [EUI64],
-        _ places: [Int], _ entry: ProductListEntry, hash: String, at now: UTCTime,
-        _ out: inout DCCOutbox
+        _ request: ServiceRequest, _ update: FirmwareUpdate, _ outcome: UpdateCheck.Outcome,
+        _ entry: ProductListEntry, hash: String, at now: UTCTime, _ out: inout DCCOutbox
     ) {
         let record = UpdateRecord(
             id: request.id, variant: request.variant, image: "\(request.id)",
             version: update.version, fileVersion: entry.version, hash: hash,
-            installableFrom: entry.installableFrom, devices: PackedIDs(accepted), accepted: now)
+            installableFrom: entry.installableFrom, devices: PackedIDs(outcome.accepted),
+            accepted: now)
         updates[request.id] = record
         undispatched.append(request.id)
-        let number = number(of: request.id)
-        for (id, place) in zip(accepted, places) {
-            if !targets.isEmpty, let old = targets[id] { end(old, at: now, into: &out) }
-            devices.setUpdate(number, at: place)
+        devices.setUpdate(number(of: request.id), at: outcome.places)
+        for id in outcome.formerly {
+            if let old = targets[id] { end(old, at: now, into: &out) }
         }
         out.items.append(.saveImage(record.image, update.image))
         out.items.append(.save(.update(record)))
@@ -214,82 +193,5 @@ extension DCC {
         track(
             .reported, "the service user has received notice \(notice)", request: request,
             device: device, notice: notice, at: now, into: &out)
-    }
-}
-
-/// What an update asks of each of its devices, worked out once.
-private struct UpdateCheck {
-    enum Obstacle {
-        case none, invalid, notCommissioned, notApplicable, otherRequest, gbcsVersion
-    }
-
-    /// An image of the product list, and the devices it is for.
-    private struct Product {
-        var type: InventoryType
-        var number: Int32
-        var entry: ProductListEntry
-    }
-
-    /// By the place of a type, or status, among all: to ask a set would cost as much as all else.
-    private let types: UInt64
-    private let statuses: UInt64
-    private let products: [Product]
-    private let user: EUI64
-    private let rule: GBCSVersionRule
-    private let release: Release
-
-    init(
-        _ dcc: borrowing DCC, _ types: Set<InventoryType>, _ entries: [ProductListEntry],
-        user: EUI64, _ variant: String, _ release: Release
-    ) {
-        // HCALCSs came with the release that brought tracking.
-        self.types = Self.bits(of: release < .tracking ? types.subtracting([.hcalcs]) : types)
-        products = entries.compactMap { entry in
-            dcc.devices.product(manufacturerCode: entry.manufacturerCode, model: entry.model)
-                .map { Product(type: InventoryType(entry.type), number: $0, entry: entry) }
-        }
-        self.user = user
-        statuses = Self.bits(of: dcc.settings.statuses[variant, default: []])
-        rule = dcc.settings.gbcsRule
-        self.release = release
-    }
-
-    private static func bits<Value: CaseIterable & Hashable>(of set: Set<Value>) -> UInt64 {
-        Value.allCases.enumerated().reduce(0) {
-            set.contains($1.element) ? $0 | 1 << $1.offset : $0
-        }
-    }
-
-    func obstacle(
-        to id: EUI64, _ facets: Inventory.Facets, _ dcc: borrowing DCC
-    ) -> Obstacle {
-        guard facets.supplier == user, types & facets.typeBit != 0 else { return .invalid }
-        guard statuses & facets.statusBit != 0 else { return .notCommissioned }
-        guard products.contains(where: { Self.fits($0, facets) }) else { return .notApplicable }
-        guard !dcc.isUnderway(id, facets) else { return .otherRequest }
-        guard rule.isEnforced, let minimum = rule.minimum[facets.type] else { return .none }
-        let device = dcc.devices[id]
-        let version =
-            switch rule.subject {
-            case .hub: device?.hub.flatMap { dcc.devices[$0]?.gbcsVersion }
-            case .device: device?.gbcsVersion
-            }
-        // Before that release no hub qualifies, whatever it runs.
-        guard release >= .hanDevices, GBCSVersionRule.isAtLeast(version, minimum) else {
-            return .gbcsVersion
-        }
-        return .none
-    }
-
-    /// Whether the image is for this device: its maker, model and hardware, and what it runs.
-    private static func fits(_ product: Product, _ device: Inventory.Facets) -> Bool {
-        guard product.type == device.type, product.number == device.product,
-            device.firmware != product.entry.version,
-            device.hardware.map(product.entry.hardware.contains) ?? true
-        else { return false }
-        guard !product.entry.installableFrom.isEmpty, let firmware = device.firmware else {
-            return true
-        }
-        return product.entry.installableFrom.contains(firmware)
     }
 }

@@ -12,6 +12,7 @@ public struct DUISWriteError: Error, Hashable, Sendable, CustomStringConvertible
 /// Makes a document, element by element, in libxml2's tree.
 struct XMLBuilder {
     let tree: XMLTree
+    private let heldTexts = HeldTexts()
     private let dcc: xmlNsPtr
     private let signature: xmlNsPtr
     private let root: xmlNodePtr
@@ -33,7 +34,7 @@ struct XMLBuilder {
         Self.set(root, "schemaVersion", schemaVersion)
     }
 
-    var place: Place { Place(node: root, space: dcc) }
+    var place: Place { Place(node: root, space: dcc, heldTexts: heldTexts) }
 
     private static func set(_ node: xmlNodePtr, _ name: StaticString, _ value: String) {
         guard xmlNewProp(node, name.characters, clean(value)) != nil else {
@@ -59,13 +60,14 @@ struct XMLBuilder {
     struct Place {
         fileprivate let node: xmlNodePtr
         fileprivate let space: xmlNsPtr
+        fileprivate var heldTexts: HeldTexts?
 
         @discardableResult
         func add(_ name: StaticString) -> Place {
             guard let made = xmlNewDocNode(node.pointee.doc, space, name.characters, nil),
                 xmlAddChild(node, made) != nil
             else { fatalError("memory ran out") }
-            return Place(node: made, space: space)
+            return Place(node: made, space: space, heldTexts: heldTexts)
         }
 
         /// An element of a name that is only known now.
@@ -90,18 +92,29 @@ struct XMLBuilder {
         }
 
         func add(_ name: StaticString, base64 bytes: [UInt8]) {
-            add(name, bytes: Base64Text.encode(bytes))
+            add(name, plain: Base64Text.encode(bytes))
         }
 
         func add(_ name: StaticString, list ids: [EUI64]) {
-            add(name, bytes: DeviceIDText.write(ids))
+            add(name, plain: DeviceIDText.write(ids))
         }
 
-        private func add(_ name: StaticString, bytes: [UInt8]) {
+        /// What is written as it is, without a character that XML escapes.
+        private func add(_ name: StaticString, plain bytes: [UInt8]) {
+            if let mark = heldTexts?.mark(for: bytes) {
+                heldTexts?.hold(bytes, in: add(name, bytes: mark))
+            } else {
+                add(name, bytes: bytes)
+            }
+        }
+
+        @discardableResult
+        private func add(_ name: StaticString, bytes: [UInt8]) -> xmlNodePtr {
             let element = add(name)
             guard let text = xmlNewDocTextLen(node.pointee.doc, bytes, Int32(bytes.count)),
                 xmlAddChild(element.node, text) != nil
             else { fatalError("memory ran out") }
+            return text
         }
 
         func set(_ name: StaticString, _ value: String) { XMLBuilder.set(node, name, value) }
@@ -111,8 +124,12 @@ struct XMLBuilder {
     func finish(signedBy signer: XMLSigner?) throws(DUISWriteError) -> [UInt8] {
         let unsigned = signer.map { Signing.addTemplate(for: $0, to: root, space: signature) }
         Self.indent(root, depth: 0)
-        if let signer, let unsigned { try Signing.fillIn(unsigned, by: signer) }
-        return Signing.bytes(of: tree)
+        if let signer, let unsigned {
+            try heldTexts.withPieces { pieces throws(DUISWriteError) in
+                try Signing.fillIn(unsigned, by: signer, texts: pieces)
+            }
+        }
+        return heldTexts.putBack(into: Signing.bytes(of: tree))
     }
 
     private static func indent(_ node: xmlNodePtr, depth: Int) {
@@ -157,8 +174,11 @@ enum Signing {
         return signature.node
     }
 
-    static func fillIn(_ signature: xmlNodePtr, by signer: XMLSigner) throws(DUISWriteError) {
-        guard han_xmlsec_sign(signature, signer.key.pointer) == 1 else {
+    /// `texts` are those that the document has not got at the moment.
+    static func fillIn(
+        _ signature: xmlNodePtr, by signer: XMLSigner, texts: [han_xmlsec_text] = []
+    ) throws(DUISWriteError) {
+        guard han_xmlsec_sign(signature, signer.key.pointer, texts, texts.count) == 1 else {
             throw DUISWriteError(description: "xmlsec cannot sign the document")
         }
     }

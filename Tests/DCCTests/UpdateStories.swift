@@ -206,4 +206,70 @@ struct UpdateStories {
         town.wait(3_600)
         #expect(town.deliveries.count == 100, "the region's capacity")
     }
+
+    @Test("among thousands that came, went and were renamed each device is found, or is not")
+    func comeAndGo() throws {
+        var town = try Town()
+        let model = try #require(town.dcc.inventory(of: Town.esme)).model
+        var dice = SeededStream(Seed(1).named("come and go"))
+        /// What each that is there is called.
+        var models: [EUI64: String] = [:]
+        func inventoryUpdate(_ id: EUI64, _ change: InventoryUpdate.Change) -> ServiceResponse {
+            town.submit(
+                town.request(
+                    town.id(), "8.4", 8,
+                    .updateInventory(InventoryUpdate(device: id, change: change))))
+        }
+        for _ in 0..<6_000 {
+            // Ids that follow each other, that differ at the top only, and that do anywhere.
+            let number = dice.below(400)
+            let id = [
+                EUI64(0x00DB_3000_0000_0000 + number), EUI64(number << 48 | 0xDB),
+                EUI64(number &* 0x9E37_79B9_7F4A_7C15 | 1),
+            ][Int(dice.below(3))]
+            if models[id] == nil {
+                let response = town.submit(
+                    town.request(
+                        town.id(), "12.2", 8,
+                        .devicePrenotification(
+                            DevicePrenotification(
+                                device: id, manufacturer: "fff1", model: model, type: .esme))))
+                #expect(!response.code.isError)
+                models[id] = model
+            } else if dice.below(2) == 0 {
+                #expect(!inventoryUpdate(id, .delete).code.isError)
+                models[id] = nil
+            } else {
+                let name = dice.below(2) == 0 ? model : "model \(dice.below(1_000_000))"
+                let response = inventoryUpdate(
+                    id,
+                    .details(
+                        manufacturer: nil, model: name, specification: nil, firmware: nil,
+                        esmeVariant: nil))
+                #expect(!response.code.isError)
+                models[id] = name
+            }
+            #expect(town.dcc.inventory(of: id)?.model == models[id])
+        }
+        #expect(models.count > 300)
+        let strangers = (0..<300).map { EUI64(0x00DB_4000_0000_0000 + $0) }
+        for id in strangers + Array(models.keys) {
+            #expect(town.dcc.inventory(of: id)?.model == models[id])
+        }
+        #expect(town.dcc.inventory.map(\.id) == (town.inventory.map(\.id) + models.keys).sorted())
+        // All are pending, so 11.1 names every one of them in the list of its first obstacle.
+        var list = (strangers + models.keys.sorted()) + strangers.reversed()
+        for place in stride(from: list.count - 1, to: 0, by: -1) {
+            list.swapAt(place, Int(dice.below(UInt64(place + 1))))
+        }
+        let image = try #require(town.images[Town.esme]).encoded()
+        let warning = try #require(town.update(list, with: image).warning)
+        func once(_ ids: [EUI64]) -> [EUI64] {
+            var seen: Set<EUI64> = []
+            return ids.filter { seen.insert($0).inserted }
+        }
+        #expect(warning.notCommissioned == once(list.filter { models[$0] != nil }))
+        #expect(warning.invalid == once(list.filter { models[$0] == nil }))
+        #expect(warning.count == once(list).count)
+    }
 }

@@ -129,6 +129,22 @@ struct PublishedTests {
             let signed = try DUISWriter.response(response, signedBy: dsp)
             #expect(try verify(signed, by: dsp) == 0, "\(response.body)")
         }
+        // Long texts are signed without libxml2's having seen them.
+        let image = Array(repeating: UInt8(0x5A), count: 30_000)
+        let long = Samples.request("11.1", .updateFirmware(Samples.update(1_000, image: image)))
+        #expect(try verify(try DUISWriter.request(long, signedBy: user), by: user) == 0)
+        var warning = FirmwareWarning()
+        warning.invalid = (0..<50_000).map { EUI64(0x00DB_0000_0000_0000 + $0) }
+        warning.gbcsVersion = (0..<400).map { EUI64(0x00DB_1000_0000_0000 + $0) }
+        let answer = try DUISWriter.response(
+            Samples.response(
+                .response(reference: "11.1", variant: "11.1", .updateFirmwareWarning(warning))),
+            signedBy: dsp)
+        #expect(try verify(answer, by: dsp) == 0)
+        #expect(try Published.verdicts([answer]).valid == [true])
+        let read = try Parties.lenient.response(answer).response.body
+        #expect(
+            read == .response(reference: "11.1", variant: "11.1", .updateFirmwareWarning(warning)))
         let signed = try DUISWriter.request(Samples.requests[0], signedBy: user)
         let changed = Samples.text(signed).replacing("ACDCACDC", with: "ACDCACDD")
         #expect(try verify(Array(changed.utf8), by: user) != 0)

@@ -15,10 +15,6 @@ void *han_xmlsec_private_key(const uint8_t *pkcs8, size_t count);
 void *han_xmlsec_public_key(const uint8_t *spki, size_t count);
 void han_xmlsec_key_free(void *key);
 
-/// Fills in the digest and the signature value of `signature`, the xmlNode of a ds:Signature in
-/// its document. Returns 1, or 0 if the template is not one that can be signed.
-int han_xmlsec_sign(void *signature, void *key);
-
 /// A text of the document that it has not got at the moment: one byte stands in its place, the
 /// text's index plus one, which no XML document can have. The text must need no escaping but for
 /// carriage returns.
@@ -26,6 +22,11 @@ typedef struct {
     const uint8_t *bytes;
     size_t count;
 } han_xmlsec_text;
+
+/// Fills in the digest and the signature value of `signature`, the xmlNode of a ds:Signature in
+/// its document, with `texts` (at most eight) taken for what stands in their place. Returns 1, or 0
+/// if the template is not one that can be signed.
+int han_xmlsec_sign(void *signature, void *key, const han_xmlsec_text *texts, size_t count);
 
 /// Whether `signature`, the xmlNode of a ds:Signature in its document, was made by the holder of
 /// `key`, with `texts` (at most eight) taken for what stands in their place. Returns 1 if so, 0 if

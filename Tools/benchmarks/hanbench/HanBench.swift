@@ -9,7 +9,7 @@ struct HanBench: ParsableCommand {
         commandName: "hanbench",
         abstract: "Measures han against others that do the same work; started by Tools/bench.")
 
-    enum Name: String, ExpressibleByArgument, CaseIterable { case frames, air, gbcs }
+    enum Name: String, ExpressibleByArgument, CaseIterable { case frames, air, gbcs, dcc }
 
     @Argument(help: "What to measure.")
     var name = Name.frames
@@ -74,6 +74,7 @@ struct HanBench: ParsableCommand {
                 program: han, pingPong: pairs ?? [], counting: counting, rounds: rounds
             ).measure()
         case .gbcs: rows = try Messages(rounds: rounds).measure()
+        case .dcc: rows = try Requests(rounds: rounds).measure()
         }
         print(json ? try Report.json(rows) : Report.table(rows))
     }
