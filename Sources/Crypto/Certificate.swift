@@ -17,6 +17,10 @@ public struct Certificate: Hashable, Sendable {
         public static let transitionalCoS = Role(rawValue: 0x05)
         public static let wanProvider = Role(rawValue: 0x06)
         public static let loadController = Role(rawValue: 0x08)
+        /// Signs the XML of service requests, and no GBCS message.
+        public static let serviceUser = Role(rawValue: 0x87)
+        /// Signs the XML of what service users are told.
+        public static let dsp = Role(rawValue: 0x89)
 
         public var words: String {
             switch self {
@@ -27,6 +31,8 @@ public struct Certificate: Hashable, Sendable {
             case .transitionalCoS: "transitional CoS"
             case .wanProvider: "WAN provider"
             case .loadController: "load controller"
+            case .serviceUser: "service user"
+            case .dsp: "DSP"
             default: "role " + Hex.string([rawValue])
             }
         }

@@ -114,15 +114,17 @@ public struct XMLKeyMaker: Sendable {
     }
 
     public func make(_ role: XMLKeys.Role, _ id: EUI64) -> XMLKeys.Entry {
-        let unit: UInt8 = role == .dsp ? 0x89 : 0x87
+        let unit = role == .dsp ? Certificate.Role.dsp : .serviceUser
         // What only the authority can make, so that nobody else makes the keys.
-        let root = issuer.key.sign(SHA256.digest(Array("han DUIS key \(unit)".utf8))).bytes
+        let root = issuer.key.sign(
+            SHA256.digest(Array("han DUIS key \(unit.rawValue)".utf8))
+        ).bytes
         let seed = Seed(root[..<8].reduce(0) { $0 << 8 | UInt64($1) }).indexed(id.rawValue)
         var stream = SeededStream(seed)
         let key = P256.PrivateKey.generate(from: &stream)
         do {
             let certificate = try issuer.issue(
-                to: .party(id, Certificate.Role(rawValue: unit)), for: .signing,
+                to: .party(id, unit), for: .signing,
                 key: key.publicKey, from: &stream)
             return XMLKeys.Entry(
                 certificate: certificate, key: key, name: Self.stem(role, id) + ".pem")

@@ -32,9 +32,9 @@ public struct XMLKeys: Sendable {
         public var id: EUI64? { certificate.subject }
 
         public var role: Role {
-            switch certificate.role?.rawValue {
-            case 0x89: .dsp
-            case 0x87: .user
+            switch certificate.role {
+            case .dsp: .dsp
+            case .serviceUser: .user
             default: .other
             }
         }
@@ -48,7 +48,8 @@ public struct XMLKeys: Sendable {
     public init() {}
 
     /// Certificates (`.pem`) and private keys (`.key`, PKCS#8 in DER or PEM) by the names of their
-    /// files. A key belongs to the certificate with its public half, whatever its name.
+    /// files. A key belongs to the certificate with its public half, whatever its name. Those of
+    /// GBCS, which sign no XML, are passed over.
     public init(files: [(name: String, bytes: [UInt8])]) {
         var keys: [(name: String, key: P256.PrivateKey)] = []
         var certificates: [(name: String, certificate: Certificate)] = []
@@ -65,7 +66,7 @@ public struct XMLKeys: Sendable {
         }
         let halves = Dictionary(
             keys.map { ($0.key.publicKey, $0.key) }, uniquingKeysWith: { first, _ in first })
-        for (name, certificate) in certificates {
+        for (name, certificate) in certificates where !certificate.isForMessages {
             add(
                 Entry(
                     certificate: certificate, key: halves[certificate.publicKey], name: name))
@@ -131,6 +132,17 @@ public struct XMLKeys: Sendable {
     /// Parties with a certificate for users, in order.
     public var users: [EUI64] {
         Set(entries.filter { $0.role == .user }.compactMap(\.id)).sorted()
+    }
+}
+
+extension Certificate {
+    /// It is of GBCS: a device's, or a remote party's.
+    fileprivate var isForMessages: Bool {
+        isDevice
+            || [
+                .root, .supplier, .networkOperator, .accessControlBroker, .transitionalCoS,
+                .wanProvider, .loadController,
+            ].contains(role)
     }
 }
 

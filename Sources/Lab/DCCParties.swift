@@ -13,7 +13,8 @@ extension DCCKeys {
         let common = homes.reduce(into: [:]) { all, home in
             all.merge(home.credentials) { first, _ in first }
         }
-        let parties = MessageParties(seed: seed, credentials: common)
+        let parties = MessageParties(
+            seed: seed, credentials: common, keys: homes.first?.messageKeys ?? KeyStore())
         store.add(parties.signingKey(of: broker), of: broker, for: .signing)
         store.add(parties.agreementKey(of: broker), of: broker, for: .agreement)
         store.set(.accessControlBroker, of: broker)
@@ -27,7 +28,7 @@ extension DCCKeys {
             store.set(role, of: party)
         }
         for home in homes {
-            let own = MessageParties(seed: seed, credentials: home.credentials)
+            let own = MessageParties(seed: seed, of: home)
             for entity in [home.hub.chf, home.hub.eui64] + home.devices.map(\.eui64) {
                 store.add(own.publicSigningKey(of: entity), of: entity, for: .signing)
                 store.add(own.publicAgreementKey(of: entity), of: entity, for: .agreement)

@@ -59,7 +59,7 @@ extension Director {
         guard let parties = desk?.parties else { return }
         let party = MessageParties.supplier(number)
         let anchor = parties.anchor(
-            .supplier, party, images: parties.signingKey(of: party).publicKey)
+            .supplier, party, images: parties.publicSigningKey(of: party))
         for index in devices {
             members[index].supplier = nil
             give(.changeSupplier(anchor: anchor.bytes), to: index, into: &out)

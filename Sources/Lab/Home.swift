@@ -24,6 +24,9 @@ public struct Home: Sendable {
 
     /// What members and remote parties have instead of what follows from the run's seed.
     public internal(set) var credentials: [EUI64: MemberCredentials] = [:]
+    /// And what remote parties, and members whose private keys are known, have of a key store;
+    /// `credentials` go before it.
+    public internal(set) var messageKeys = KeyStore()
 
     /// Has these members, where they are devices, stay on their install codes' link keys.
     public mutating func keepInstallCodes(of names: [String]) {

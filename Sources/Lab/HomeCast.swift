@@ -102,7 +102,7 @@ public final class HomeCast {
     ) -> MessageIdentity {
         follow(seed)
         if let made = identities[entity] { return made }
-        let made = MessageParties(seed: seed, credentials: home.credentials).identity(
+        let made = MessageParties(seed: seed, of: home).identity(
             of: entity, as: kind, images: images,
             activator: home.hub.profile.messages.activator)
         identities[entity] = made
@@ -151,7 +151,7 @@ public final class HomeCast {
                 (device.name, device.eui64, device.installCode.linkKey, device.firmware))
         }
         let desk = MessageDesk(
-            parties: MessageParties(seed: seed, credentials: home.credentials),
+            parties: MessageParties(seed: seed, of: home),
             entities: [home.hub.chf] + members.map(\.eui64))
         var director = Director(
             scenario: scenario, images: images, members: members, wanPerByte: home.air.wanPerByte,
@@ -180,7 +180,7 @@ public final class HomeCast {
                 WANEnd.Member(
                     name: $0.name, eui64: $0.eui64, entity: $0.eui64, firmware: $0.firmware)
             }
-        let parties = MessageParties(seed: seed, credentials: home.credentials)
+        let parties = MessageParties(seed: seed, of: home)
         return HomeNode(
             WANEnd(
                 members: members, wanPerByte: home.air.wanPerByte, wanChunk: home.air.wanChunk,

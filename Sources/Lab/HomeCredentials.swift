@@ -1,4 +1,5 @@
 import Crypto
+import GBCS
 import Wire
 
 extension Home {
@@ -43,6 +44,26 @@ extension Home {
             }
         }
         self.credentials = credentials
+    }
+
+    /// Has everybody use the keys of a key store. Of a supplier, a network operator or a
+    /// transitional CoS public halves are enough: they are played by service users. Members, the
+    /// Access Control Broker and the WAN provider are played here, and keep their own unless both
+    /// private keys are there. Gives those of them that are in it without.
+    @discardableResult
+    public mutating func use(_ keys: KeyStore) -> [EUI64] {
+        let played =
+            [hub.chf, hub.eui64] + devices.map(\.eui64)
+            + [MessageParties.broker, MessageParties.wanProvider]
+        let left = played.filter { id in
+            let isKnown = !keys.signingKeys(of: id).isEmpty || !keys.agreementKeys(of: id).isEmpty
+            return isKnown
+                && (keys.privateSigningKeys(of: id).isEmpty
+                    || keys.privateAgreementKeys(of: id).isEmpty)
+        }
+        messageKeys = keys
+        for id in left { messageKeys.remove(id) }
+        return left
     }
 
     private func isElsewhere(_ id: EUI64, _ absent: Set<String>) -> Bool {

@@ -8,7 +8,8 @@ import Wire
 /// A file `EUI-ds.pem` or `EUI-ka.key` says by its name whose key it holds and what for: `ds` for
 /// signing, `ka` for key agreement, `pp` for prepayment, which no message uses. What the name does
 /// not say, the certificate does. A private key without a name belongs to whoever has its public
-/// half. Certificates, public keys and private keys may be PEM or DER.
+/// half. Certificates, public keys and private keys may be PEM or DER. Those of DUIS, which sign
+/// no message, are passed over.
 public struct KeyStoreFolder: Sendable {
     public private(set) var keys = KeyStore()
     /// Files that hold no usable key, each with the reason.
@@ -37,11 +38,17 @@ public struct KeyStoreFolder: Sendable {
                 throw .unreadable(path, reason: "it has more than \(Self.maximumCount) key files")
             }
         }
+        var others: Set<P256.PublicKey> = []
         var nameless: [(name: String, key: P256.PrivateKey)] = []
         for name in names.sorted() {
             let bytes = try Files.read("\(path)/\(name)", limit: KeyFiles.maximumSize)
             let (party, use) = Self.named(name)
             if let certificate = try? Certificate(bytes) {
+                // What signs XML signs no message.
+                guard ![.serviceUser, .dsp].contains(certificate.role) else {
+                    others.insert(certificate.publicKey)
+                    continue
+                }
                 if keys.add(certificate, of: party, for: use) == nil {
                     skipped.append("\(name): neither its name nor its subject says whose it is")
                 }
@@ -76,7 +83,8 @@ public struct KeyStoreFolder: Sendable {
                 skipped.append("\(name): \(error)")
             }
         }
-        for (name, key) in nameless where !keys.add(matching: key) {
+        for (name, key) in nameless
+        where !keys.add(matching: key) && !others.contains(key.publicKey) {
             skipped.append("\(name): nobody's certificate belongs to this private key")
         }
     }

@@ -8,10 +8,18 @@ import Wire
 package struct MessageParties: Sendable {
     let seed: Seed
     let credentials: [EUI64: MemberCredentials]
+    private let keys: KeyStore
 
-    package init(seed: Seed, credentials: [EUI64: MemberCredentials] = [:]) {
+    package init(
+        seed: Seed, credentials: [EUI64: MemberCredentials] = [:], keys: KeyStore = KeyStore()
+    ) {
         self.seed = seed
         self.credentials = credentials
+        self.keys = keys
+    }
+
+    init(seed: Seed, of home: Home) {
+        self.init(seed: seed, credentials: home.credentials, keys: home.messageKeys)
     }
 
     /// The ids that the published test data has for them.
@@ -34,18 +42,24 @@ package struct MessageParties: Sendable {
         )
 
     package func signingKey(of party: EUI64) -> P256.PrivateKey {
-        credentials[party]?.signing?.key ?? key(of: party, for: "signing")
+        credentials[party]?.signing?.key ?? keys.privateSigningKeys(of: party).first
+            ?? key(of: party, for: "signing")
     }
     package func agreementKey(of party: EUI64) -> P256.PrivateKey {
-        credentials[party]?.agreement?.key ?? key(of: party, for: "agreement")
+        credentials[party]?.agreement?.key ?? keys.privateAgreementKeys(of: party).first
+            ?? key(of: party, for: "agreement")
     }
 
     /// The public halves, also of somebody whose private keys are elsewhere.
     func publicSigningKey(of party: EUI64) -> P256.PublicKey {
-        credentials[party]?.signing?.certificate.publicKey ?? signingKey(of: party).publicKey
+        credentials[party]?.signing?.certificate.publicKey
+            ?? keys.privateSigningKeys(of: party).first?.publicKey
+            ?? keys.signingKeys(of: party).first ?? signingKey(of: party).publicKey
     }
     func publicAgreementKey(of party: EUI64) -> P256.PublicKey {
-        credentials[party]?.agreement?.certificate.publicKey ?? agreementKey(of: party).publicKey
+        credentials[party]?.agreement?.certificate.publicKey
+            ?? keys.privateAgreementKeys(of: party).first?.publicKey
+            ?? keys.agreementKeys(of: party).first ?? agreementKey(of: party).publicKey
     }
 
     private func key(of party: EUI64, for use: String) -> P256.PrivateKey {
@@ -58,8 +72,8 @@ package struct MessageParties: Sendable {
         _ role: Certificate.Role, _ party: EUI64, images: P256.PublicKey? = nil
     ) -> TrustAnchor {
         TrustAnchor(
-            role: role, party: party, signing: signingKey(of: party).publicKey,
-            agreement: agreementKey(of: party).publicKey, images: images)
+            role: role, party: party, signing: publicSigningKey(of: party),
+            agreement: publicAgreementKey(of: party), images: images)
     }
 
     /// Who plays the part of whoever has a hub activate its own firmware.

@@ -19,8 +19,9 @@ struct ServeCommand: ParsableCommand {
             update is at /, and answers test benches at /api/control/v1, which /api describes.
 
             All that must outlive it is in its state folder, and the next start goes on from \
-            there. Without --keystore it makes keys for the DSP and for every service user of the \
-            DCC's file, in the folder keys of its state folder.
+            there. Keys that no --keystore has it makes, and writes what service users need of \
+            them to the folder keys of its state folder: those that sign XML, suppliers' own for \
+            GBCS messages, and everybody's certificates.
 
             It listens to this machine alone unless --bind says otherwise; then the screen and the \
             control API want a token, which is in the file token of the state folder and is \
@@ -38,7 +39,7 @@ struct ServeCommand: ParsableCommand {
         completion: .custom { _, _, prefix in Completions.homes(prefix) })
     var homes: [String] = []
 
-    @OptionGroup var keyStore: XMLKeyStoreArgument
+    @OptionGroup var keyStore: ServeKeyStoreArgument
 
     @Option(
         help: ArgumentHelp(
@@ -101,8 +102,10 @@ struct ServeCommand: ParsableCommand {
         // A client that goes away while it is written to.
         try Interruption.watching {
             let place = try folder()
-            let plan = try plan()
-            let keys = try xmlKeys(of: plan, place)
+            var plan = try plan()
+            var keys = try ServeKeys(keyStore, for: plan, own: "\(place)/keys")
+            try keys.hand(to: &plan)
+            let (served, signer, sources) = (plan, keys.signer, keys.words)
             let schema = try self.schema.map { path in
                 do {
                     return try DUISSchema(path: path)
@@ -110,15 +113,12 @@ struct ServeCommand: ParsableCommand {
                     throw Failure(.data, "--schema: \(error)")
                 }
             }
-            guard let signer = keys.dsp else {
-                throw Failure(.setting, "--keystore: no private key of the DSP can be used")
-            }
             let store = try Self.storing {
                 try TrackingStore(path: "\(place)/\(StateFolder.store)")
             }
             defer { try? store.close() }
             let headEnd = try Self.storing {
-                try HeadEnd(plan, store: store) { try DUISWriter.response($0, signedBy: signer) }
+                try HeadEnd(served, store: store) { try DUISWriter.response($0, signedBy: signer) }
             }
             var logger = Logger(label: "han") { StreamLogHandler.standardError(label: $0) }
             logger.logLevel = .info
@@ -126,7 +126,7 @@ struct ServeCommand: ParsableCommand {
             (settings.bind, settings.port, settings.hosts) = (bind, port, hosts)
             if !settings.isLoopback { settings.token = try token(place) }
             let reader = DUISReader(
-                signatures: .demanded(keys), schema: schema, maximumSize: settings.maximumBody)
+                signatures: .demanded(keys.xml), schema: schema, maximumSize: settings.maximumBody)
             let server = ConsoleServer(
                 settings,
                 ConsoleParts(
@@ -136,7 +136,7 @@ struct ServeCommand: ParsableCommand {
                     notices: StoredNotices(store, headEnd: headEnd)), logger: logger)
             headEnd.start()
             defer { headEnd.stop() }
-            try Self.wait(for: server) { say(plan, place, server.address) }
+            try Self.wait(for: server) { say(served, sources, place, server.address) }
         }
     }
 
@@ -168,10 +168,11 @@ struct ServeCommand: ParsableCommand {
         var error: (any Error)?
     }
 
-    private func say(_ plan: HeadEndPlan, _ place: String, _ address: String) {
+    private func say(
+        _ plan: HeadEndPlan, _ keys: [String], _ place: String, _ address: String
+    ) {
         var lines = ["listening at \(address)", "state in \(place)"]
-        let folders = keyStore.keystore.isEmpty ? ["\(place)/keys"] : keyStore.keystore
-        lines.append("keys of \(Words.list(folders))")
+        lines += keys.map { "keys: \($0)" }
         for user in plan.settings.users.values.sorted(by: { $0.id < $1.id }) {
             lines.append(
                 "\(user.name) (\(user.id.description)): "
@@ -213,34 +214,6 @@ struct ServeCommand: ParsableCommand {
             start: UTCTime(secondsSince2000: seconds))
         if let pace = Pace(pace) { plan.pace = pace }
         return plan
-    }
-
-    /// Those of the key stores, and what a test authority makes where there are none.
-    private func xmlKeys(of plan: HeadEndPlan, _ place: String) throws -> XMLKeys {
-        var keys = try keyStore.read()
-        let own = "\(place)/keys"
-        let maker = XMLKeyMaker(seed: plan.seed)
-        var wanted: [(XMLKeys.Role, EUI64)] = []
-        if keys.dsp == nil { wanted.append((.dsp, plan.settings.id)) }
-        if keyStore.keystore.isEmpty {
-            wanted += plan.settings.users.keys.sorted().map { (.user, $0) }
-        }
-        guard !wanted.isEmpty else { return keys }
-        try? FileManager.default.createDirectory(
-            atPath: own, withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700])
-        for (role, id) in wanted {
-            let entry = maker.make(role, id)
-            do {
-                try XMLKeyMaker.write(entry, to: own)
-            } catch .exists {
-                // Of an earlier start, and the same.
-            } catch {
-                throw Failure(error)
-            }
-            keys.add(entry)
-        }
-        return keys
     }
 
     /// The token of the state folder, made once.

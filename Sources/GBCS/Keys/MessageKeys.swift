@@ -113,6 +113,21 @@ public struct KeyStore: MessageKeys, Sendable {
         return isFound
     }
 
+    /// Adds all that another has.
+    public mutating func add(_ other: KeyStore) {
+        for (id, party) in other.parties {
+            for key in party.signing { append(key, to: \.signing, of: id) }
+            for key in party.agreement { append(key, to: \.agreement, of: id) }
+            parties[id, default: Party()].privateSigning += party.privateSigning
+            parties[id, default: Party()].privateAgreement += party.privateAgreement
+            if let role = party.role { parties[id]?.role = role }
+            if party.isDevice { parties[id]?.isDevice = true }
+        }
+    }
+
+    /// Forgets all keys of a party.
+    public mutating func remove(_ party: EUI64) { parties[party] = nil }
+
     private mutating func append(
         _ key: P256.PublicKey, to list: WritableKeyPath<Party, [P256.PublicKey]>, of party: EUI64
     ) {

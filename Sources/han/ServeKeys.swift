@@ -1,0 +1,139 @@
+import ArgumentParser
+import Crypto
+import DUIS
+import Foundation
+import GBCS
+import HeadEnd
+import Lab
+import Wire
+
+/// `--keystore` of `han serve`: folders with keys of DUIS, of GBCS, or of both.
+struct ServeKeyStoreArgument: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "A folder of keys, for XML or for GBCS messages; may be given several times.",
+            discussion: """
+                For XML: certificates (.pem) and private keys (.key, PKCS#8) whose subject is a \
+                service user (OU=87) or the DSP (OU=89). For GBCS messages: EUI-ds.pem, EUI-ka.key \
+                and so on, as of 'han gbcs'. What is missing is made.
+                """, valueName: "dir"), completion: .directory)
+    var keystore: [String] = []
+
+    func validate() throws {
+        guard !keystore.contains("") else { throw ValidationError("--keystore needs a folder.") }
+    }
+}
+
+/// The keys of a server: those of the key stores, and what a test authority makes where there are
+/// none.
+struct ServeKeys {
+    let xml: XMLKeys
+    let signer: XMLSigner
+    /// Of GBCS; has each home of a plan use them.
+    private let messages: KeyStore
+    /// For people, where they are from.
+    private(set) var words: [String] = []
+    private let folder: String
+    private var isOwnFolderUsed = false
+
+    /// `own` is the folder for those that are made.
+    init(_ argument: ServeKeyStoreArgument, for plan: HeadEndPlan, own: String) throws {
+        folder = own
+        var xml = XMLKeys()
+        var messages = KeyStore()
+        var problems: [String] = []
+        for place in argument.keystore {
+            let ofXML: XMLKeys
+            do {
+                ofXML = try XMLKeys(folders: [place])
+            } catch {
+                throw Failure(error)
+            }
+            let ofMessages = try KeyStoreFolder(path: place)
+            guard !ofXML.entries.isEmpty || !ofMessages.keys.ids.isEmpty else {
+                throw Failure(
+                    .setting,
+                    "--keystore: '\(place)' has no key; it is to have EUI-ds.pem, EUI-ka.key and "
+                        + "so on (GBCS), or certificates and keys of service users (XML)")
+            }
+            words.append("\(place): \(Self.count(ofXML, ofMessages.keys))")
+            // What one of the two cannot use, the other may.
+            problems += Set(ofXML.skipped).intersection(ofMessages.skipped).sorted()
+            xml.add(ofXML)
+            messages.add(ofMessages.keys)
+        }
+        let terminal = Terminal(descriptor: STDERR_FILENO)
+        for problem in problems.prefix(5) { terminal.write("han: left out: \(problem)\n") }
+        if problems.count > 5 { terminal.write("han: left out: \(problems.count - 5) more\n") }
+
+        let maker = XMLKeyMaker(seed: plan.seed)
+        var made: [XMLKeys.Entry] = []
+        if xml.dsp == nil { made.append(maker.make(.dsp, plan.settings.id)) }
+        if xml.users.isEmpty {
+            made += plan.settings.users.keys.sorted().map { maker.make(.user, $0) }
+        }
+        for entry in made {
+            try Self.makeFolder(own)
+            do {
+                try XMLKeyMaker.write(entry, to: own)
+            } catch .exists {
+                // Of an earlier start, and the same.
+            } catch {
+                throw Failure(error)
+            }
+            xml.add(entry)
+        }
+        isOwnFolderUsed = !made.isEmpty
+        guard let signer = xml.dsp else {
+            throw Failure(.setting, "--keystore: no private key of the DSP can be used")
+        }
+        self.xml = xml
+        self.signer = signer
+        self.messages = messages
+    }
+
+    private static func makeFolder(_ path: String) throws {
+        try? FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+    }
+
+    private static func count(_ xml: XMLKeys, _ messages: KeyStore) -> String {
+        let users = xml.users.count
+        let parts = [
+            users == 0 ? nil : "\(users) service user\(users == 1 ? "" : "s")",
+            xml.dsp == nil ? nil : "the DSP",
+            messages.ids.isEmpty ? nil : "GBCS keys of \(messages.ids.count)",
+        ]
+        return parts.compactMap(\.self).joined(separator: ", ")
+    }
+
+    /// Has everybody in the homes use the keys for messages, and writes certificates to those that
+    /// are made, which are as private as the state folder.
+    mutating func hand(to plan: inout HeadEndPlan) throws {
+        let suppliers = plan.settings.users.values
+            .filter { !$0.roles.isDisjoint(with: [.importSupplier, .gasSupplier]) }
+            .map(\.id).sorted()
+        let certificates = MessageCertificates(seed: plan.seed)
+        for index in plan.homes.indices {
+            let left = plan.homes[index].use(messages)
+            if !left.isEmpty {
+                words.append(
+                    "in '\(plan.homes[index].name)' keys are made for "
+                        + Words.list(left.map(\.description))
+                        + ", whose private keys are not in a key store")
+            }
+            for file in certificates.files(of: plan.homes[index], suppliers: suppliers) {
+                try Self.makeFolder(folder)
+                isOwnFolderUsed = true
+                let path = "\(folder)/\(file.name)"
+                // Those of another seed, or of a time when others were given, are replaced.
+                if let there = try? Files.read(path, limit: 65_536), there == file.bytes {
+                    continue
+                }
+                try Files.replace(file.bytes, at: path, mode: file.isSecret ? 0o600 : 0o644)
+            }
+        }
+        if isOwnFolderUsed { words.append("\(folder): keys that were made") }
+    }
+}
