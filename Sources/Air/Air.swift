@@ -215,6 +215,9 @@ public final class Air {
     /// When the next thing is due.
     public var nextTime: Instant { deadlines.firstTime }
 
+    /// What is on its way to a node over the WAN, in order.
+    public func wanMail(for node: Int) -> [WANMessage] { mailboxes[node].wanMail }
+
     /// The node will not answer its turn: it is gone, and is not woken any more. Nothing else is
     /// done to it.
     public func takeBack(from node: Int) {

@@ -187,6 +187,13 @@ struct Mailbox {
         return mail
     }
 
+    /// What comes to the node over the WAN, in order.
+    var wanMail: [WANMessage] {
+        letters[firstOpen...].compactMap {
+            if case .wan(let message, _, _, _) = $0.mail { message } else { nil }
+        }
+    }
+
     private mutating func forgetOpened() {
         letters.removeFirst(firstOpen)
         firstOpen = 0

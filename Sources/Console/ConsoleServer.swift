@@ -10,12 +10,12 @@ import Synchronization
 /// What a server needs of the world behind it.
 public struct ConsoleParts: Sendable {
     public var gateway: any DUISGateway
-    public var tracking: any TrackingSource
+    public var tracking: StoredTracking
     public var world: any WorldControl
     public var notices: any NoticeOutlet
 
     public init(
-        gateway: any DUISGateway, tracking: any TrackingSource, world: any WorldControl,
+        gateway: any DUISGateway, tracking: StoredTracking, world: any WorldControl,
         notices: any NoticeOutlet
     ) {
         self.gateway = gateway

@@ -27,6 +27,8 @@ public protocol WorldControl: Sendable {
     func images() async -> [ImageSummary]
     /// Switches a node on or off; what was done, in one sentence.
     func power(_ node: String, of home: String, isOn: Bool) async throws(ControlProblem) -> String
+    /// Has a home's hub be sent an image of its own, and run it.
+    func updateHub(of home: String, to image: String) async throws(ControlProblem) -> String
     /// `real`, `virtual` or `xN`; what was done, in one sentence.
     func setPace(_ pace: String) async throws(ControlProblem) -> String
     /// Starts the demo; its run.
@@ -207,7 +209,8 @@ public protocol NoticeOutlet: Sendable {
     func notice(
         for user: EUI64, isKept: Bool, after: UInt64
     ) async throws -> OutgoingNotice?
-    /// Stored, and told to the DCC, which knows it for the first time or not at all.
+    /// Stored in one step with what the DCC says of it. If it throws, it is called again; should
+    /// the server end before that, the notice is sent again.
     func received(_ notice: OutgoingNotice, attempts: Int) async throws
     /// Nobody took it in time: it waits for re-delivery.
     func kept(_ notice: OutgoingNotice, attempts: Int) async throws

@@ -1,31 +1,20 @@
 import DCC
 import Foundation
 import GBCS
+import Tracking
 import Wire
 
 /// How things are written for people.
 enum Words {
     /// `2026-03-02 14:05:10`, UTC.
     static func time(_ time: UTCTime) -> String {
-        guard let text = GeneralizedTime(secondsSince2000: time.secondsSince2000)?.description
-        else { return "\(time.secondsSince2000) s after 2000" }
-        return String(text.dropLast()).replacing("T", with: " ")
-    }
-
-    /// `2026-03-02T14:05:10Z`
-    static func stamp(_ time: UTCTime) -> String {
-        GeneralizedTime(secondsSince2000: time.secondsSince2000)?.description ?? ""
+        String(time.iso8601.dropLast()).replacing("T", with: " ")
     }
 
     /// Of seconds since 1970, to the second.
     static func wall(_ seconds: Double) -> String {
         let time = max(0, seconds - 946_684_800)
         return Self.time(UTCTime(secondsSince2000: UInt32(min(time, Double(UInt32.max)))))
-    }
-
-    /// `2026-03-02T14:05:10Z`, of seconds since 1970.
-    static func wallStamp(_ seconds: Double) -> String {
-        wall(seconds).replacing(" ", with: "T") + "Z"
     }
 
     static func version(_ version: UInt32) -> String {
@@ -82,37 +71,48 @@ enum Words {
     }
 }
 
-extension TrackingStatus {
-    /// Where a status belongs, each with a mark that does not need colour.
-    enum Group: String, CaseIterable {
-        case underWay, done, failed
+/// What stands in a coloured field: words, and a mark that does not need the colour.
+struct Badge {
+    var words: String
+    var mark: String
+    /// Of the style sheet.
+    var `class`: String
+}
 
-        var mark: String {
-            switch self {
-            case .underWay: "●"
-            case .done: "✓"
-            case .failed: "✕"
-            }
-        }
-
-        var words: String {
-            switch self {
-            case .underWay: "Under way"
-            case .done: "Done"
-            case .failed: "Failed"
-            }
-        }
-    }
-
-    var group: Group {
+extension TrackingOutcome {
+    var mark: String {
         switch self {
-        case .refused, .deliveryFailed, .transferFailed, .rejected, .activationFailed,
-            .unanswered:
-            .failed
-        case .activated, .reported, .answered: .done
-        default: .underWay
+        case .underWay: "●"
+        case .done: "✓"
+        case .failed: "✕"
+        case .refused: "⊘"
         }
     }
+
+    var words: String {
+        switch self {
+        case .underWay: "under way"
+        case .done: "done"
+        case .failed: "failed"
+        case .refused: "refused"
+        }
+    }
+}
+
+extension ProcessingStatus {
+    var badge: Badge {
+        switch self {
+        case .refused: Badge(words: "Refused", mark: "⊘", class: "refused")
+        case .inProgress: Badge(words: "In progress", mark: "●", class: "underWay")
+        case .failed: Badge(words: "Failed", mark: "✕", class: "failed")
+        case .doneInPart: Badge(words: "Done in part", mark: "◐", class: "part")
+        case .done: Badge(words: "Done", mark: "✓", class: "done")
+        }
+    }
+}
+
+extension TrackingStatus {
+    var badge: Badge { Badge(words: words, mark: outcome.mark, class: outcome.rawValue) }
 
     var words: String {
         switch self {
@@ -137,6 +137,7 @@ extension TrackingStatus {
         case .commandSent: "Command sent"
         case .answered: "Answered"
         case .unanswered: "Not answered"
+        case .carriedOut: "Carried out"
         }
     }
 
@@ -164,6 +165,7 @@ extension TrackingStatus {
         case .commandSent: "A command is on its way to the device."
         case .answered: "The device has answered the command."
         case .unanswered: "No answer came in time."
+        case .carriedOut: "The DSP has changed its inventory as it was asked to."
         }
     }
 }

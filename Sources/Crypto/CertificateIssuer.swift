@@ -141,9 +141,10 @@ public struct CertificateIssuer: Sendable {
         DERBytes.element(0x17, Array("200101000000Z".utf8)),
         DERBytes.element(0x18, Array("99991231235959Z".utf8)))
 
-    /// Sixteen bytes, the first of them 40 to 7F.
+    /// Eight bytes, the first of them 40 to 7F: libxml2's schemas know no number of more than 24
+    /// digits, and XML signatures name certificates by theirs.
     private static func serial(from stream: inout SeededStream) -> [UInt8] {
-        var bytes = stream.bytes(16)
+        var bytes = Array(stream.bytes(16)[..<8])
         bytes[0] = bytes[0] & 0x3F | 0x40
         return bytes
     }

@@ -139,8 +139,8 @@ extension DCC {
                 return refuse(.unreachable)
             }
             let answer = carry(
-                command, for: request, to: device, originator: id.originator, about: nil, at: now,
-                &out)
+                command, for: request, to: device, originator: id.originator, about: nil,
+                execution: order.isCancellation ? nil : order.executionTime?.utc, at: now, &out)
             if !answer.0.isError, !order.isCancellation {
                 advance(
                     device.id, to: .activationOrdered,
@@ -187,14 +187,15 @@ extension DCC {
 
     private mutating func carry(
         _ message: GBCSMessage, for request: ServiceRequest, to device: InventoryDevice,
-        originator: EUI64, about subject: EUI64?, at now: UTCTime, _ out: inout DCCOutbox
+        originator: EUI64, about subject: EUI64?, execution: UTCTime? = nil, at now: UTCTime,
+        _ out: inout DCCOutbox
     ) -> Answer {
         guard let hub = device.hub else { return refuse(.unreachable) }
         let record = CommandRecord(
             id: request.id, variant: request.variant, counter: message.header.counter,
             originator: originator, device: device.id,
             deadline: UTCTime(secondsSince2000: now.secondsSince2000 &+ settings.commandTimeout),
-            isPending: false, subject: subject)
+            isPending: false, execution: execution, subject: subject)
         commands[record.id] = record
         schedule(record.deadline, .command(record.id))
         out.items.append(.save(.command(record)))
@@ -222,6 +223,25 @@ extension DCC {
         }
     }
 
+    /// A device has taken an activation for later, which takes the place of the one before, or has
+    /// been told to forget that.
+    mutating func postponed(_ command: CommandRecord, into out: inout DCCOutbox) {
+        let former = commands.values.filter {
+            $0.isPending && $0.device == command.device && $0.originator == command.originator
+        }
+        for old in former.sorted(by: { $0.id < $1.id }) { done(old, into: &out) }
+        guard let execution = command.execution else { return done(command, into: &out) }
+        var command = command
+        command.isPending = true
+        // Its alert is waited for as long as any answer.
+        let (end, isBeyond) = execution.secondsSince2000.addingReportingOverflow(
+            settings.commandTimeout)
+        command.deadline = UTCTime(secondsSince2000: isBeyond ? .max : end)
+        commands[command.id] = command
+        schedule(command.deadline, .command(command.id))
+        out.items.append(.save(.command(command)))
+    }
+
     mutating func done(_ command: CommandRecord, into out: inout DCCOutbox) {
         commands[command.id] = nil
         out.items.append(.remove(DCCRecord.command(command).key))
@@ -242,6 +262,14 @@ extension DCC {
         track(
             .unanswered, "the device has not answered in time", request: id,
             device: command.device, notice: notice, at: now, into: &out)
+        // The update waits for its user, who may order it again.
+        guard command.variant == "11.3", let target = targets[command.device], !target.isDone,
+            target.status == .activationOrdered || target.status == .activationPending
+        else { return }
+        advance(
+            command.device, to: target.status,
+            "the device has not answered in time; it can be told to activate again",
+            notice: notice, at: now, into: &out)
     }
 }
 

@@ -26,6 +26,8 @@ public struct DCC: Sendable {
     var deliveries: [UInt32: DeliveryRecord] = [:]
     var regions: [String: RegionState] = [:]
     var commands: [RequestID: CommandRecord] = [:]
+    /// What the bench has seen of devices whose hubs have not said yet that they have the image.
+    var early: [EUI64: [DeviceProgress]] = [:]
     var seen: Set<SeenKey> = []
     var seenOrder: [SeenRequest] = []
     var counters = Counters()
@@ -118,6 +120,8 @@ public struct DCC: Sendable {
         case .seen(let request):
             seen.insert(SeenKey(id: request.id, commandVariant: request.commandVariant))
             seenOrder.append(request)
+        // Whoever carries the DCC's answers keeps them.
+        case .answer: break
         case .counters(let counters): self.counters = counters
         }
     }

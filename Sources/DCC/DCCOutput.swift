@@ -70,6 +70,13 @@ public enum DeviceProgress: Hashable, Sendable {
     /// Of a download, 0-100.
     case downloading(version: UInt32, percent: Int)
     case downloaded(version: UInt32)
+
+    func isOfKind(of other: DeviceProgress) -> Bool {
+        switch (self, other) {
+        case (.offered, .offered), (.downloading, .downloading), (.downloaded, .downloaded): true
+        default: false
+        }
+    }
 }
 
 /// What the tracking is told: a hop of a request's, or of one of its devices'.
@@ -136,12 +143,14 @@ public enum TrackingStatus: String, CaseIterable, Hashable, Sendable, Codable {
     case answered
     /// Not answered in time.
     case unanswered
+    /// By the DSP alone, in its inventory.
+    case carriedOut
 
     /// Nothing more happens after it by itself.
     public var isFinal: Bool {
         switch self {
         case .refused, .deliveryFailed, .transferFailed, .rejected, .activated, .activationFailed,
-            .reported, .answered, .unanswered:
+            .reported, .answered, .unanswered, .carriedOut:
             true
         default: false
         }

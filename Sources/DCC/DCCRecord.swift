@@ -9,6 +9,7 @@ public enum DCCRecord: Hashable, Sendable {
     case delivery(DeliveryRecord)
     case command(CommandRecord)
     case seen(SeenRequest)
+    case answer(AnswerRecord)
     case counters(Counters)
 
     /// What a piece is kept under: its kind and a name that is its own within the kind.
@@ -18,7 +19,7 @@ public enum DCCRecord: Hashable, Sendable {
     }
 
     public enum Kind: String, CaseIterable, Hashable, Sendable {
-        case device, update, progress, target, delivery, command, seen, counters
+        case device, update, progress, target, delivery, command, seen, answer, counters
     }
 
     public var key: Key {
@@ -30,6 +31,8 @@ public enum DCCRecord: Hashable, Sendable {
         case .delivery(let record): Key(kind: .delivery, name: "\(record.number)")
         case .command(let record): Key(kind: .command, name: "\(record.id)")
         case .seen(let record): Key(kind: .seen, name: "\(record.number)")
+        case .answer(let record):
+            Key(kind: .answer, name: "\(record.id) \(record.commandVariant)")
         case .counters: Key(kind: .counters, name: "")
         }
     }
@@ -108,6 +111,8 @@ public struct CommandRecord: Hashable, Sendable, Codable {
     public var deadline: UTCTime
     /// An activation for later: its alert is still to come.
     public var isPending: Bool
+    /// When that is to be.
+    public var execution: UTCTime?
     /// A device that is to be put in, or struck off, the hub's log.
     public var subject: EUI64?
 }

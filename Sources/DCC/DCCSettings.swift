@@ -32,6 +32,9 @@ public struct DCCSettings: Sendable {
     /// How long a device may be under an update before another request for it is let in, in
     /// seconds.
     public var updateTimeout: UInt32 = 30 * 86_400
+    /// How long after the hub's word that a transfer has failed a meter's 8F1C still belongs to the
+    /// update, in seconds.
+    public var refusalTimeout: UInt32 = 3_600
     /// What a device becomes that its hub says has joined. assumption: commissioned, because 8.1.1,
     /// which does that in the field, is not served.
     public var joinedStatus = DeviceStatus.commissioned

@@ -195,6 +195,7 @@ extension DCC {
                 advance(
                     id, to: isSuccess ? .deliveredToHub : .deliveryFailed, detail, notice: notice,
                     at: now, into: &out)
+                observeEarly(of: id, at: now, into: &out)
             }
         }
         release(delivery, at: now, into: &out)

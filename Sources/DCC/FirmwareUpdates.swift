@@ -86,17 +86,24 @@ extension DCC {
     /// A device of an update has come further, if it has.
     mutating func advance(
         _ id: EUI64, to status: TrackingStatus, _ detail: String, percent: Int? = nil,
-        message: [UInt8]? = nil, notice: UInt64? = nil, at now: UTCTime, into out: inout DCCOutbox
+        message: [UInt8]? = nil, notice: UInt64? = nil, ends: Bool = true, at now: UTCTime,
+        into out: inout DCCOutbox
     ) {
         guard var target = targets[id] else { return }
         track(
             status, detail, request: target.request, device: id, percent: percent,
             message: message, notice: notice, at: now, into: &out)
         guard !target.isDone, target.status <= status else { return }
+        if target.status == .transferFailed, status != .transferFailed {
+            // It has got there after all, and is waited for as long as any other.
+            target.deadline = UTCTime(
+                secondsSince2000: now.secondsSince2000 &+ settings.updateTimeout)
+            schedule(target.deadline, .target(id))
+        }
         target.status = status
         target.percent = percent
         targets[id] = target
-        if status.isFinal {
+        if status.isFinal, ends {
             end(target, at: now, into: &out)
         } else {
             out.items.append(.save(.target(target)))
@@ -108,6 +115,7 @@ extension DCC {
         guard !target.isDone else { return }
         var target = target
         target.isDone = true
+        early[target.device] = nil
         targets[target.device] = target
         out.items.append(.save(.target(target)))
         guard updates[target.request] != nil else { return }
@@ -147,7 +155,8 @@ extension DCC {
     mutating func expire(_ target: TargetRecord, at now: UTCTime, into out: inout DCCOutbox) {
         let user = target.request.originator
         guard target.status < .transferred else {
-            // The device has it, and its user does not want it to run.
+            // The device has it, and its user does not want it to run; or it has refused it, and
+            // has said all it has to say.
             end(target, at: now, into: &out)
             return
         }
@@ -169,6 +178,12 @@ extension DCC {
         guard let target = targets[device], !target.isDone,
             let update = updates[target.request]
         else { return }
+        guard target.status != .delivering else {
+            // The hub has the image, and its word of that is on its way: first things first.
+            early[device, default: []].removeAll { $0.isOfKind(of: progress) }
+            early[device, default: []].append(progress)
+            return
+        }
         switch progress {
         case .offered(update.fileVersion):
             advance(device, to: .offered, "its hub offers the image", at: now, into: &out)
@@ -182,6 +197,13 @@ extension DCC {
                 device, to: .transferred, "the device has the whole image", percent: 100, at: now,
                 into: &out)
         case .offered, .downloading, .downloaded: break
+        }
+    }
+
+    /// What was seen of a device before its hub's word came.
+    mutating func observeEarly(of device: EUI64, at now: UTCTime, into out: inout DCCOutbox) {
+        for progress in early.removeValue(forKey: device) ?? [] {
+            observe(progress, of: device, at: now, into: &out)
         }
     }
 

@@ -37,7 +37,7 @@ extension DCC {
         {
             hubActivated(device, outcome, at: now, into: &out)
         }
-        guard var command = command(answeredBy: message.header) else { return }
+        guard let command = command(answeredBy: message.header) else { return }
         let notice = notify(
             command.id.originator,
             ServiceResponse(
@@ -50,13 +50,16 @@ extension DCC {
             message: bytes, notice: notice, at: now, into: &out)
         switch content {
         case .activateFirmwareResponse(.accepted):
-            command.isPending = true
-            command.deadline = UTCTime(secondsSince2000: .max)
-            commands[command.id] = command
-            out.items.append(.save(.command(command)))
+            postponed(command, into: &out)
+            let isCancellation = command.execution == nil
+            guard !isCancellation || targets[device.id]?.status == .activationPending else {
+                return
+            }
             advance(
-                device.id, to: .activationPending, "the device has taken it for later",
-                message: bytes, at: now, into: &out)
+                device.id, to: .activationPending,
+                isCancellation
+                    ? "the device has forgotten what it was told for later"
+                    : "the device has taken it for later", message: bytes, at: now, into: &out)
             return
         case .activateFirmwareResponse(.executed(let outcome)):
             activated(device, outcome, bytes, notice: notice, at: now, into: &out)
@@ -294,10 +297,18 @@ extension DCC {
                 version: Hex.string(UInt64(alert.version), digits: 8), result: result), at: now,
             request: request, device: device.id, into: &out)
         guard request != nil else { return }
+        // A meter that has refused the image tells why in a moment (8F1C).
+        let hasMore = result == .failure && device.type != .ppmid
         advance(
             device.id, to: result == .success ? .transferred : .transferFailed,
             "the hub says: \(alert.result.words)", percent: result == .success ? 100 : nil,
-            message: bytes, notice: notice, at: now, into: &out)
+            message: bytes, notice: notice, ends: !hasMore, at: now, into: &out)
+        guard hasMore, targets[device.id]?.status == .transferFailed else { return }
+        let deadline = UTCTime(
+            secondsSince2000: now.secondsSince2000 &+ settings.refusalTimeout)
+        targets[device.id]?.deadline = deadline
+        schedule(deadline, .target(device.id))
+        if let target = targets[device.id] { out.items.append(.save(.target(target))) }
     }
 
     /// CS09: a PPMID says what it runs now.

@@ -3,11 +3,11 @@ import Wire
 /// The Smart Metering Inventory: devices by id, and of each what the checks of an update look at,
 /// laid out so that fifty thousand of them are checked in a millisecond or two.
 struct Inventory: Sendable {
-    /// What an update's checks look at: 32 bytes, of which two devices' fill a line of a processor's
-    /// cache.
+    /// What an update's checks look at: 32 bytes, of which two devices' fill a line of a
+    /// processor's cache.
     struct Facets: Sendable {
         var id: EUI64
-        /// A number of `kinds`.
+        /// A number of `kinds`; -1 of a device that has been removed.
         var kind: Int32
         var firmware: UInt32
         /// The update that the device is, or was last, under; 0 for none.
@@ -26,7 +26,7 @@ struct Inventory: Sendable {
     /// What many devices have in common.
     struct Kind: Hashable, Sendable {
         var type: InventoryType
-        /// In capitals, if it is four hex digits.
+        /// As four hex digits in capitals, if it is a number in hex.
         var manufacturer: String
         var model: String
         var supplier: EUI64?
@@ -99,7 +99,8 @@ struct Inventory: Sendable {
         }
     }
 
-    /// Whether ids stand in the inventory one after another, from a place on; which are then written.
+    /// Whether ids stand in the inventory one after another, from a place on; their places are then
+    /// written.
     @inline(__always)
     private func guess(
         _ ids: UnsafeBufferPointer<EUI64>, after place: Int, in facets: UnsafeBufferPointer<Facets>,
@@ -107,7 +108,9 @@ struct Inventory: Sendable {
     ) -> Bool {
         guard place + ids.count <= facets.count else { return false }
         for index in 0..<ids.count {
-            guard facets[place + index].id == ids[index] else { return false }
+            guard facets[place + index].id == ids[index], facets[place + index].kind >= 0 else {
+                return false
+            }
             guesses[index] = Int32(truncatingIfNeeded: place + index)
         }
         return true
@@ -139,7 +142,9 @@ struct Inventory: Sendable {
     /// Kinds that no device is of any more go: a user may rename a device as often as it likes.
     private mutating func forgetKinds() {
         kinds = Numbers()
-        for place in facets.indices { facets[place].kind = kinds.number(of: Kind(devices[place])) }
+        for place in facets.indices where facets[place].kind >= 0 {
+            facets[place].kind = kinds.number(of: Kind(devices[place]))
+        }
     }
 
     private mutating func place(ofHub id: EUI64) -> Int32 {
@@ -155,7 +160,9 @@ struct Inventory: Sendable {
     }
 
     mutating func remove(_ id: EUI64) {
+        guard let place = places[id] else { return }
         places.remove(id)
+        facets[place].kind = -1
         if let hub = hubs[id] { hubVersions[hub] = number(of: nil) }
     }
 

@@ -62,7 +62,7 @@ extension DCC {
 
     /// 8.4: something about a device changes. A device that is under an update stays.
     mutating func change(
-        _ update: InventoryUpdate, by user: ServiceUser, into out: inout DCCOutbox
+        _ update: InventoryUpdate, by user: ServiceUser, at now: UTCTime, into out: inout DCCOutbox
     ) -> Answer {
         guard var device = devices[update.device] else { return refuse(.unknownDevice) }
         guard device.supplier == nil || device.supplier == user.id else {
@@ -97,6 +97,8 @@ extension DCC {
             guard !isUnderway(device.id),
                 !commands.values.contains(where: { $0.device == device.id })
             else { return refuse(.inventoryInUse) }
+            // It has the image, and nothing more is heard of it.
+            if let target = targets[device.id] { end(target, at: now, into: &out) }
             device.isRemoved = true
             devices.remove(device.id)
             out.items.append(.save(.device(device)))

@@ -1,24 +1,22 @@
 import Wire
 
-/// Gives each id a place, from 0 on, and finds it again. A request lists fifty thousand ids:
-/// `Dictionary`, whose hash is made to withstand hostile keys, would take as long to find them as
-/// libxml2 takes to parse the request. Here the ids are those of devices that service users have
-/// notified, and a user that notifies ids which collide only slows down the look-ups of those.
+/// Gives each id a place, from 0 on, and finds it again. A request lists fifty thousand ids, and
+/// `Dictionary` would take as long to find them as libxml2 takes to parse the request.
+///
+/// The hash is known to everybody. Ids that are put in are those of devices that service users have
+/// notified; who notifies many whose hashes are alike has look-ups of such ids take longer.
 struct PlaceIndex: Sendable {
     /// By place; of a place that is free, what was there.
     private var ids: ContiguousArray<EUI64> = []
     private var free: [Int] = []
-    /// 0 for one that is free; otherwise half of an id's hash, the high one, and its place plus one.
-    /// A power of two, at most two thirds of them taken: an id's is the first free one from where
-    /// the other half of its hash says.
+    /// 0 for one that is free; otherwise half of an id's hash, the high one, and its place plus
+    /// one. A power of two, at most two thirds of them taken: an id's is the first free one from
+    /// where the other half of its hash says.
     private var slots: ContiguousArray<UInt64>
 
     init() { slots = ContiguousArray(repeating: 0, count: 16) }
 
     var count: Int { ids.count - free.count }
-
-    /// Places that have been given out, those that are free again among them.
-    var placeCount: Int { ids.count }
 
     /// The finalizer of MurmurHash3: ids that follow each other, or differ at either end only, are
     /// scattered.
@@ -59,7 +57,7 @@ struct PlaceIndex: Sendable {
     /// is fetched for all of them together, without waiting for what is there.
     @inline(__always)
     func guess(_ ids: UnsafeBufferPointer<EUI64>, into places: UnsafeMutableBufferPointer<Int32>) {
-        let mask = slots.count &- 1
+        let (mask) = (slots.count &- 1)
         slots.withUnsafeBufferPointer { slots in
             withUnsafeTemporaryAllocation(of: UInt64.self, capacity: ids.count) { first in
                 for index in 0..<ids.count {

@@ -8,7 +8,7 @@ extension DCC {
     public mutating func found(
         _ version: UInt32, runningOn id: EUI64, at now: UTCTime, into out: inout DCCOutbox
     ) {
-        guard let device = devices[id], device.firmware != version else { return }
+        guard let device = devices[id] else { return }
         if device.type == .chf {
             hubRuns(version, device, at: now, into: &out)
         } else if let target = targets[id], !target.isDone,

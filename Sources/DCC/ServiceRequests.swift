@@ -84,7 +84,7 @@ extension DCC {
             return prenotify(device, by: user, into: &out)
         case .updateInventory(let update):
             guard request.id.target == settings.id else { return refuse(.unknownDevice) }
-            return change(update, by: user, into: &out)
+            return change(update, by: user, at: now, into: &out)
         case .updateHANDeviceLog(let update):
             return changeLog(request, update, at: now, into: &out)
         case .other: return refuse(.notAvailable)

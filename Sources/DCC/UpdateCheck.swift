@@ -92,12 +92,12 @@ struct UpdateCheck {
         var (formerly, warning, places) = ([EUI64](), FirmwareWarning(), [Int32]())
         // Whoever is listed again has been looked at.
         var listed = [UInt64](repeating: 0, count: devices.facets.count / 64 + 1)
-        var strangers = PlaceIndex()
+        var strangers: Set<EUI64> = []
         let accepted = [EUI64](unsafeUninitializedCapacity: ids.count) { accepted, count in
             places = [Int32](unsafeUninitializedCapacity: ids.count) { places, placeCount in
                 devices.visit(ids) { id, device in
                     guard let (place, facets) = device else {
-                        if strangers.insert(id) != nil { warning.invalid.append(id) }
+                        if strangers.insert(id).inserted { warning.invalid.append(id) }
                         return
                     }
                     let bit: UInt64 = 1 << UInt64(place & 63)

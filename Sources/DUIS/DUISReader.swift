@@ -55,8 +55,12 @@ public struct DUISReader: Sendable {
     }
 
     public func kind(of bytes: [UInt8]) -> Kind? {
-        guard let root = (try? XMLParser.parse(bytes, limit: maximumSize))?.root else { return nil }
-        return root.is("Request") ? .request : root.is("Response") ? .response : nil
+        guard let tree = try? XMLParser.parse(bytes, limit: maximumSize) else { return nil }
+        // The root lives as long as its tree.
+        return withExtendedLifetime(tree) {
+            guard let root = tree.root else { return nil }
+            return root.is("Request") ? .request : root.is("Response") ? .response : nil
+        }
     }
 
     // MARK: Requests

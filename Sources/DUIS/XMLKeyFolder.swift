@@ -144,13 +144,21 @@ public struct XMLKeyMaker: Sendable {
     public static func write(
         _ entry: XMLKeys.Entry, to folder: String
     ) throws(XMLKeyError) -> [String] {
-        let stem = entry.name.dropLast(4)
-        var files = [("\(stem).pem", Array(entry.certificate.pem.utf8), mode_t(0o644))]
-        if let key = entry.key { files.insert(("\(stem).key", key.pkcs8, 0o600), at: 0) }
-        for (name, bytes, mode) in files {
-            try write(bytes, to: "\(folder)/\(name)", mode: mode)
+        let files = files(of: entry)
+        for file in files {
+            try write(
+                file.bytes, to: "\(folder)/\(file.name)", mode: file.isSecret ? 0o600 : 0o644)
         }
-        return files.map(\.0)
+        return files.map(\.name)
+    }
+
+    /// What `write` writes.
+    public static func files(
+        of entry: XMLKeys.Entry
+    ) -> [(name: String, bytes: [UInt8], isSecret: Bool)] {
+        let stem = entry.name.dropLast(4)
+        let certificate = ("\(stem).pem", Array(entry.certificate.pem.utf8), false)
+        return (entry.key.map { [("\(stem).key", $0.pkcs8, true)] } ?? []) + [certificate]
     }
 
     private static func write(

@@ -67,6 +67,8 @@ public struct CommunicationsHub: Node {
         /// Three of `MessageApplication` each.
         static let chf: UInt8 = 4
         static let gpf: UInt8 = 7
+        /// Until when devices may join, as seconds since 2000, 4 bytes, little-endian.
+        static let joining: UInt8 = 10
         /// One for each image slot, up to 0x80.
         static let firstSlot: UInt8 = 0x40
     }
@@ -99,6 +101,8 @@ public struct CommunicationsHub: Node {
     var basic = ZCLBasic(isMainsPowered: true)
     /// The network key that the evidence was told last.
     private var disclosedKey: Key128?
+    /// The end of joining as flash has it.
+    private var savedJoining = Instant.zero
     /// Memory for the stack's snapshots, which are written often.
     private var snapshot = ByteBuilder()
     /// Devices whose version the WAN has asked for and that have not answered yet.
@@ -287,6 +291,7 @@ public struct CommunicationsHub: Node {
             } != nil
         if isRestored, stack.isJoined {
             stack.resume(at: now, into: &out)
+            reopenJoining(at: now, into: &out)
             saveNetwork(&out)
         } else {
             stack.form(at: now, into: &out)
@@ -350,6 +355,31 @@ public struct CommunicationsHub: Node {
         reportDeviceLog(at: now, into: &out)
     }
 
+    /// A power cut while devices were joining does not shut them out.
+    private mutating func reopenJoining(at now: Instant, into out: inout Outbox) {
+        let until = out.reading(Record.joining, of: journal) { bytes throws(WireError) in
+            var reader = ByteReader(bytes.span)
+            return UTCTime(secondsSince2000: try reader.u32("end of joining"))
+        }
+        guard let until, until > utc(at: now) else { return }
+        let left = until.secondsSince2000 - utc(at: now).secondsSince2000
+        // Not longer than it ever is, whatever the clock did.
+        stack.permitJoining(
+            min(.seconds(Int64(left)), max(profile.permitJoining, .hours(1))), at: now, into: &out)
+        savedJoining = stack.joiningUntil
+    }
+
+    /// Notes until when joining is open, if that has changed.
+    private mutating func saveJoining(at now: Instant, into out: inout Outbox) {
+        guard stack.joiningUntil != savedJoining else { return }
+        savedJoining = stack.joiningUntil
+        var builder = ByteBuilder()
+        builder.put(UInt64(utc(at: savedJoining).secondsSince2000), 4)
+        journal.write(Record.joining, builder.bytes, &out)
+    }
+
+    private func utc(at now: Instant) -> UTCTime { identity.start.advanced(by: now - .zero) }
+
     private mutating func saveNetwork(_ out: inout Outbox) {
         guard stack.takeSaveRequest() else { return }
         stack.snapshot(into: &snapshot)
@@ -395,6 +425,7 @@ public struct CommunicationsHub: Node {
             disclosedKey = key
             out.append(.networkKey(key))
         }
+        saveJoining(at: now, into: &out)
         saveNetwork(&out)
         stack.goOn(at: now, into: &out)
     }

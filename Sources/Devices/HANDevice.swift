@@ -67,6 +67,8 @@ public struct HANDevice: Node {
     var client: OTAClient
     var phase = Phase.off
     var hasOTAClient = false
+    /// Messages that wait as soon as it runs.
+    var kept: [[UInt8]] = []
     /// Boot, discovery and image check: at most one of them is waited for.
     var timer = Instant.distantFuture
     /// When it restarts even if messages are still on their way.
@@ -158,6 +160,8 @@ public struct HANDevice: Node {
     public var eui64: EUI64 { identity.eui64 }
     /// The firmware version that runs.
     public var version: UInt32 { firmware.running }
+    /// Of an image that it has whole and has found good, and does not run yet.
+    public var heldVersion: UInt32? { firmware.held?.image.version }
 
     // MARK: - Node
 

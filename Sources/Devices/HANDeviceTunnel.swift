@@ -163,7 +163,19 @@ extension HANDevice {
         tunnel = DeviceTunnel(
             profile.tunnel, isClient: profile.type == .gsme,
             firstID: UInt16(truncatingIfNeeded: dice.next()))
+        for bytes in exchange(&kept, with: []) {
+            _ = tunnel.queue.append(
+                bytes, expires: now + profile.tunnel.deliveryTime,
+                limit: profile.tunnel.queueMessages)
+        }
     }
+
+    /// What it has to say and the hub has not got yet.
+    public var waitingMessages: [[UInt8]] { kept + tunnel.queue.entries.map(\.bytes) }
+
+    /// Has these messages wait once it has started, in a world that begins again: what waits does
+    /// not outlive a power cut otherwise.
+    public mutating func keep(_ messages: [[UInt8]]) { kept = messages }
 
     mutating func stepTunnel(at now: Instant, into out: inout Outbox) {
         while let message = messages?.takeMessage() {

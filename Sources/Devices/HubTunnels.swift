@@ -61,6 +61,13 @@ struct HubTunnels: Sendable {
 }
 
 extension CommunicationsHub {
+    /// Messages for devices that have not got them yet.
+    public var waitingMessages: [(device: EUI64, bytes: [UInt8])] {
+        tunnels.partners.flatMap { partner in
+            partner.queue.entries.map { (partner.device, $0.bytes) }
+        }
+    }
+
     // MARK: - Devices that come and go
 
     /// After a start: everybody that the network knows is there.

@@ -35,8 +35,9 @@ public final class HeadEnd: @unchecked Sendable {
 
     private enum Command: Sendable {
         case request(
-            ServiceRequest, WebService, CheckedContinuation<ServiceResponse, any Error>)
-        case acknowledge(StoredNotice, CheckedContinuation<Void, Never>)
+            ServiceRequest, WebService, UnheardAnswers.Key,
+            CheckedContinuation<ServiceResponse, any Error>)
+        case acknowledge(NoticeReceipt, CheckedContinuation<Void, any Error>)
         case perform(HeadEndOrder, CheckedContinuation<String, any Error>)
         case status(CheckedContinuation<HeadEndStatus, any Error>)
         case inventory(EUI64, CheckedContinuation<InventoryDevice?, any Error>)
@@ -46,13 +47,11 @@ public final class HeadEnd: @unchecked Sendable {
         /// nil for an answer that only waits for its turn.
         var give: (HeadEndError?) -> Void
         var since: Double
+        /// The request that it answers.
+        var request: UnheardAnswers.Key?
     }
 
-    /// Looks at the queue at least so often while there is something to do, in seconds.
-    private static let slice = 0.005
-    /// What has changed in the homes is stored at least so often, in seconds.
-    private static let commitInterval = 0.25
-    /// And the clock, while nothing else has changed.
+    /// The clock is stored at least so often while nothing else has changed, in seconds.
     private static let clockInterval = 1.0
     /// How far behind its pace the world may be, in seconds of wall time, before the pace counts
     /// anew from there.
@@ -100,20 +99,26 @@ public final class HeadEnd: @unchecked Sendable {
 
     // MARK: - Asking
 
-    /// Returns after what it says is stored.
+    /// Returns after what it says is stored. A request that comes again because nobody heard its
+    /// answer, byte for byte the same, gets that answer.
     public func submit(
         _ request: ServiceRequest, over service: WebService
     ) async throws -> ServiceResponse {
-        try await withCheckedThrowingContinuation { continuation in
-            put(.request(request, service, continuation)) { continuation.resume(throwing: $0) }
+        let key = UnheardAnswers.Key(id: request.id, digest: request.digest(over: service))
+        return try await withCheckedThrowingContinuation { continuation in
+            put(.request(request, service, key, continuation)) {
+                continuation.resume(throwing: $0)
+            }
         }
     }
 
-    /// A service user has received a notice. What cannot be taken down is not: the user has it all
-    /// the same.
-    public func acknowledge(_ notice: StoredNotice) async {
-        await withCheckedContinuation { continuation in
-            put(.acknowledge(notice, continuation)) { _ in continuation.resume() }
+    /// A service user has received a notice. Returns once it is stored, in one step, that the user
+    /// has it and what the tracking says of that; to say so again changes nothing. If it throws,
+    /// the user has it all the same, and either it is said again, or the notice is sent again, with
+    /// the same bytes, by whoever finds it in the store.
+    public func acknowledge(_ receipt: NoticeReceipt) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            put(.acknowledge(receipt, continuation)) { continuation.resume(throwing: $0) }
         }
     }
 
@@ -164,11 +169,15 @@ public final class HeadEnd: @unchecked Sendable {
                 isClosed || !answers.isEmpty || !world.output.notices.isEmpty
                 || world.output.isLarge
                 || (isDirty || !world.output.isEmpty)
-                    && now - committed.wall >= Self.commitInterval
+                    && now - committed.wall >= plan.commitInterval
                 || world.clock != committed.clock && now - committed.wall >= Self.clockInterval
             if mustCommit { commit(at: now) }
             tellStatus(at: now)
-            if isClosed, queue.count == 0 { return }
+            if isClosed, queue.count == 0 {
+                // That answers have been given.
+                if !world.output.isEmpty { commit(at: now) }
+                return
+            }
             queue.wait(until: nextLook(isDirty: isDirty || !world.output.isEmpty))
         }
     }
@@ -176,8 +185,8 @@ public final class HeadEnd: @unchecked Sendable {
     private func carryOut(_ command: Command) {
         let now = WallClock.seconds()
         switch command {
-        case .request(let request, let service, let continuation):
-            let response = world.submit(request, over: service, wall: Self.date())
+        case .request(let request, let service, let key, let continuation):
+            let response = world.submit(request, over: service, key: key, wall: Self.date())
             answers.append(
                 Answer(
                     give: {
@@ -186,11 +195,18 @@ public final class HeadEnd: @unchecked Sendable {
                         } else {
                             continuation.resume(returning: response)
                         }
+                    }, since: now, request: key))
+        case .acknowledge(let receipt, let continuation):
+            world.acknowledge(receipt)
+            answers.append(
+                Answer(
+                    give: {
+                        if let error = $0 {
+                            continuation.resume(throwing: error)
+                        } else {
+                            continuation.resume()
+                        }
                     }, since: now))
-        case .acknowledge(let notice, let continuation):
-            world.acknowledge(
-                notice: notice.number, request: notice.request, device: notice.device)
-            answers.append(Answer(give: { _ in continuation.resume() }, since: now))
         case .status(let continuation): continuation.resume(returning: status)
         case .inventory(let id, let continuation):
             continuation.resume(returning: world.inventory(of: id))
@@ -242,10 +258,10 @@ public final class HeadEnd: @unchecked Sendable {
             guard world.isBusy else { return }
             limit = nil
         }
-        world.run(until: limit) { WallClock.seconds() - began >= Self.slice }
+        world.run(until: limit) { WallClock.seconds() - began >= plan.turnLength }
         guard let factor = pace.factor, let limit else { return }
         let behind = (limit - world.now).inSeconds / factor
-        isLate = behind > Self.slice * 4
+        isLate = behind > plan.turnLength * 4
         if behind > Self.lag { anchor = (WallClock.seconds(), world.now) }
     }
 
@@ -258,13 +274,13 @@ public final class HeadEnd: @unchecked Sendable {
     /// Until when there is nothing to do, by the monotonic clock.
     private func nextLook(isDirty: Bool) -> Double {
         let now = WallClock.seconds()
-        var next = committed.wall + (isDirty ? Self.commitInterval : Self.clockInterval)
+        var next = committed.wall + (isDirty ? plan.commitInterval : Self.clockInterval)
         if let factor = pace.factor {
             let due = world.nextTime
             if due < .distantFuture {
                 let wall = anchor.wall + (due - anchor.virtual).inSeconds / factor
                 // What is due at once is done together: to wake for each frame costs more.
-                next = min(next, max(wall, now + (wall <= now ? 0 : Self.slice)))
+                next = min(next, max(wall, now + (wall <= now ? 0 : plan.turnLength)))
             }
         } else if world.isBusy {
             return now
@@ -311,11 +327,14 @@ public final class HeadEnd: @unchecked Sendable {
         committed = (WallClock.seconds(), world.clock)
         let output = world.output
         world.output = World.Output()
-        for answer in answers { answer.give(nil) }
+        for answer in answers {
+            answer.give(nil)
+            if let request = answer.request { world.heard(request) }
+        }
         answers = []
         guard isWatched else { return }
-        watchers.tell(
-            output.tracks.map { .tracking($0) } + output.events + notices.map { .notice($0) })
+        let tracks = output.receipts.flatMap(\.tracks) + output.tracks
+        watchers.tell(tracks.map { .tracking($0) } + output.events + notices.map { .notice($0) })
     }
 
     private func makeChange() throws -> (StoreChange, [StoredNotice]) {
@@ -327,6 +346,7 @@ public final class HeadEnd: @unchecked Sendable {
         change.removedImages = output.removedImages
         change.submitted = output.submitted
         change.targets = output.targets
+        change.receipts = output.receipts
         change.tracks = output.tracks
         change.notices = try output.notices.map { notice in
             StoredNotice(
@@ -335,15 +355,7 @@ public final class HeadEnd: @unchecked Sendable {
                 time: notice.response.time, wall: wall)
         }
         // From here on nothing fails: pages are handed out once.
-        for home in world.homes {
-            let names = home.cast.roster.members.map(\.name)
-            home.simulation.takeFlashChanges { node, page, bytes in
-                change.flash.append(
-                    FlashPage(
-                        home: home.home.name, member: names[node], page: page,
-                        bytes: [UInt8](bytes)))
-            }
-        }
+        for home in world.homes { change.flash += home.takeChanges() }
         // After a restart no counter that follows the clock comes twice.
         change.clock = world.clock.advanced(by: .seconds(1))
         return (change, change.notices)
@@ -361,7 +373,7 @@ public final class HeadEnd: @unchecked Sendable {
             let now = WallClock.seconds()
             answers.removeAll { answer in
                 guard now - answer.since > plan.answerWait else { return false }
-                // It is done as soon as the store can be written; its sender hears of that.
+                // It is done as soon as the store can be written; who sends it again hears of that.
                 answer.give(.unavailable(trouble ?? ""))
                 return true
             }
@@ -372,9 +384,9 @@ public final class HeadEnd: @unchecked Sendable {
     private func refuse(_ command: Command) {
         let error = HeadEndError.unavailable(trouble ?? "")
         switch command {
-        case .request(_, _, let continuation): continuation.resume(throwing: error)
+        case .request(_, _, _, let continuation): continuation.resume(throwing: error)
         case .perform(_, let continuation): continuation.resume(throwing: error)
-        case .acknowledge(_, let continuation): continuation.resume()
+        case .acknowledge(_, let continuation): continuation.resume(throwing: error)
         case .status(let continuation): continuation.resume(returning: status)
         case .inventory(let id, let continuation):
             continuation.resume(returning: world.inventory(of: id))

@@ -23,6 +23,12 @@ public struct HeadEndPlan: Sendable {
     public var linger = Interval.hours(2)
     /// How long an answer waits for a store that cannot be written, in seconds of wall time.
     public var answerWait = 3.0
+    /// What has changed in the homes is stored at least so often, in seconds of wall time; with 0
+    /// after each turn.
+    public var commitInterval = 0.25
+    /// How long the homes go on before the queue is looked at, in seconds of wall time; with 0 for
+    /// a few steps.
+    public var turnLength = 0.005
 
     public init(
         homes: [Home], settings: DCCSettings, inventory: [InventoryDevice] = [],

@@ -21,6 +21,8 @@ public struct HeadEndStatus: Hashable, Sendable {
         public var eui64: EUI64
         /// What it runs.
         public var firmware: UInt32
+        /// The version of an image that it has whole and has found good, and does not run yet.
+        public var held: UInt32?
         /// `off`, `starting` or `running`
         public var power: String
         public var isInNetwork: Bool

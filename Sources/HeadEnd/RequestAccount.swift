@@ -19,19 +19,22 @@ struct RequestAccount {
         switch asked.body {
         case .updateFirmware(let update), .updatePPMIDFirmware(let update):
             addUpdate(update, response, out, dcc, products, now)
-        case .updateInventory(let update): addDevice(update.device, response.code, dcc, now)
-        case .devicePrenotification(let device): addDevice(device.device, response.code, dcc, now)
+        case .updateInventory(let update):
+            addDevice(update.device, response.code, .carriedOut, dcc, now)
+        case .devicePrenotification(let device):
+            addDevice(device.device, response.code, .carriedOut, dcc, now)
         case .readFirmwareVersion, .activateFirmware, .signedPreCommand, .updateHANDeviceLog:
-            addDevice(asked.id.target, response.code, dcc, now)
+            addDevice(asked.id.target, response.code, .validated, dcc, now)
         case .readInventory, .other: break
         }
     }
 
+    /// `status` is where it stands unless the request is refused.
     private mutating func addDevice(
-        _ id: EUI64, _ code: ResponseCode, _ dcc: DCC, _ now: UTCTime
+        _ id: EUI64, _ code: ResponseCode, _ status: TrackingStatus, _ dcc: DCC, _ now: UTCTime
     ) {
         let target = target(
-            id, code.isError ? .refused : .validated, code.isError ? "\(code)" : nil, dcc, now)
+            id, code.isError ? .refused : status, code.isError ? "\(code)" : nil, dcc, now)
         targets.append(target)
         (request.type, request.manufacturer) = (target.type, target.manufacturer)
         request.model = target.model

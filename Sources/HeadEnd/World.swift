@@ -14,6 +14,7 @@ final class World {
     let start: UTCTime
     private(set) var now = Instant.zero
     private var dcc: DCC
+    private var unheard: UnheardAnswers
     let homes: [LiveHome]
     private let homeOfHub: [EUI64: Int]
     private let products: [ProductListEntry]
@@ -49,6 +50,7 @@ final class World {
         var removedImages: [ImageKey] = []
         var submitted: [SubmittedRequest] = []
         var targets: [SubmittedTarget] = []
+        var receipts: [NoticeReceipt] = []
         var tracks: [TrackingRecord] = []
         var notices: [Notice] = []
         var events: [HeadEndUpdate] = []
@@ -57,7 +59,8 @@ final class World {
         var isLarge: Bool { records.count + tracks.count > 20_000 || events.count > 2_000 }
         var isEmpty: Bool {
             records.isEmpty && images.isEmpty && removedImages.isEmpty && submitted.isEmpty
-                && targets.isEmpty && tracks.isEmpty && notices.isEmpty && events.isEmpty
+                && targets.isEmpty && receipts.isEmpty && tracks.isEmpty && notices.isEmpty
+                && events.isEmpty
         }
     }
 
@@ -80,6 +83,7 @@ final class World {
                     home, start: start, seed: plan.seed, pages: pages[home.name] ?? []))
         }
         self.homes = homes
+        unheard = UnheardAnswers(stored.records)
         homeOfHub = Dictionary(
             uniqueKeysWithValues: homes.enumerated().map { ($1.home.hub.chf, $0) })
         dcc = DCC(
@@ -263,25 +267,51 @@ final class World {
 
     // MARK: - What is asked of it
 
+    /// `key` is the request's own over that service.
     func submit(
-        _ request: ServiceRequest, over service: WebService, wall: Double
+        _ request: ServiceRequest, over service: WebService, key: UnheardAnswers.Key, wall: Double
     ) -> ServiceResponse {
         livelyUntil = max(livelyUntil, now + linger)
+        if let response = unheard.answer(to: key) { return response }
         var out = DCCOutbox()
         let response = dcc.submit(request, over: service, at: clock, into: &out)
         let account = RequestAccount(
             request, response, out, dcc: dcc, products: products, at: clock, wall: wall)
-        output.submitted.append(account.request)
-        output.targets += account.targets
+        // Of one that has been here before there is nothing to be taken down.
+        if response.code != dcc.settings.codes[.replayed] {
+            var submitted = account.request
+            submitted.isTaken = Self.isTaken(out)
+            output.submitted.append(submitted)
+            if submitted.isTaken { output.targets += account.targets }
+        }
+        if Self.isTaken(out), let record = AnswerRecord(response, to: request, digest: key.digest) {
+            output.records += unheard.keep(record)
+        }
         carryOut(out)
         return response
     }
 
-    func acknowledge(notice: UInt64, request: RequestID?, device: EUI64?) {
-        ask { dcc, now, out in
-            dcc.acknowledged(
-                notice: notice, request: request, device: device, at: now, into: &out)
-        }
+    /// Whether a request counts as having been here: one that is refused before that is not told so
+    /// when it comes again.
+    private static func isTaken(_ out: DCCOutbox) -> Bool {
+        out.items.contains { if case .save(.seen) = $0 { true } else { false } }
+    }
+
+    /// The answer to a request has been given.
+    func heard(_ key: UnheardAnswers.Key) {
+        if let change = unheard.heard(key) { output.records.append(change) }
+    }
+
+    /// What the DCC says of it is stored only if that is new.
+    func acknowledge(_ receipt: NoticeReceipt) {
+        var out = DCCOutbox()
+        dcc.acknowledged(
+            notice: receipt.number, request: receipt.request, device: receipt.device, at: clock,
+            into: &out)
+        var receipt = receipt
+        for case .track(let record) in out.items { receipt.tracks.append(record) }
+        receipt.position = output.tracks.count
+        output.receipts.append(receipt)
     }
 
     func perform(_ order: HeadEndOrder) throws(HeadEndError) -> String {

@@ -63,6 +63,7 @@ struct DCCLoader {
             .seconds("commandTimeout", \.commandTimeout, from: 1),
             .number("rememberedRequests", \.rememberedRequests, in: 1...10_000_000),
             .seconds("updateTimeout", \.updateTimeout, from: 1),
+            .seconds("refusalTimeout", \.refusalTimeout, from: 0),
             .choice("joinedStatus", \.joinedStatus) { $0.rawValue },
             ProfileSetting(
                 name: "gbcsVersion", type: YAMLField.gbcsVersionType, preset: { $0.gbcsVersion },

@@ -32,7 +32,7 @@ public struct MessageCertificates: Sendable {
     }
 
     /// Those of a home's members and of the Access Control Broker, without private keys, and of
-    /// suppliers with them. Whoever the home has been given keys of is left out.
+    /// suppliers with them. Keys that the home has been given are left out.
     public func files(of home: Home, suppliers: [EUI64]) -> [File] {
         let parties = MessageParties(seed: seed, of: home)
         let members = [home.hub.chf, home.hub.eui64] + home.devices.map(\.eui64)
@@ -42,12 +42,16 @@ public struct MessageCertificates: Sendable {
         })
             + [(MessageParties.broker, .party(MessageParties.broker, .accessControlBroker), false)]
             + suppliers.map({ ($0, .party($0, .supplier), true) })
-        where home.messageKeys.signingKeys(of: id).isEmpty && home.credentials[id] == nil {
-            let uses: [(CertificateIssuer.Use, String, P256.PrivateKey)] = [
-                (.signing, "ds", parties.signingKey(of: id)),
-                (.agreement, "ka", parties.agreementKey(of: id)),
+        where home.credentials[id] == nil {
+            let given = home.messageKeys
+            let uses: [(CertificateIssuer.Use, String, P256.PrivateKey, isGiven: Bool)] = [
+                (.signing, "ds", parties.signingKey(of: id), !given.signingKeys(of: id).isEmpty),
+                (
+                    .agreement, "ka", parties.agreementKey(of: id),
+                    !given.agreementKeys(of: id).isEmpty
+                ),
             ]
-            for (use, word, key) in uses {
+            for (use, word, key, isGiven) in uses where !isGiven {
                 let stem = "\(Hex.string(id.rawValue, digits: 16).lowercased())-\(word)"
                 files.append(
                     File(

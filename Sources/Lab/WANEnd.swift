@@ -8,7 +8,7 @@ import Wire
 /// devices. A machine like the others; its owner gives it things and drains it between two turns.
 ///
 /// What it is given is lost with it, but for an image of the hub's own: what is to become of that
-/// stands in its flash.
+/// stands in its flash. Its owner may keep the messages.
 public struct WANEnd: Node {
     /// What it hands out.
     public enum Output: Sendable {
@@ -138,6 +138,21 @@ public struct WANEnd: Node {
         held.append(.message(device: device, bytes: message))
         return true
     }
+
+    /// Messages for the hub that have not left yet.
+    public var waitingMessages: [(device: EUI64, bytes: [UInt8])] {
+        held.compactMap {
+            if case .message(let device, let bytes) = $0 { (device, bytes) } else { nil }
+        }
+    }
+
+    /// Messages that waited for the hub before the world began again, however many.
+    public mutating func putBack(_ messages: [(device: EUI64, bytes: [UInt8])]) {
+        held += messages.map { .message(device: $0.device, bytes: $0.bytes) }
+    }
+
+    /// A message of the hub's that came before the world began again.
+    public mutating func hear(_ message: [UInt8]) { outputs.append(.message(.message(message))) }
 
     /// The hub's own firmware: it is sent the image, and is to run it once it has stored it. By
     /// `message`, CS06 of whoever has it do that; otherwise by the WAN's own command. One that is

@@ -42,11 +42,11 @@ public struct YAMLPlace: Hashable, Sendable {
 
 /// Turns the bytes of a YAML file into fields that know where they stand.
 ///
-/// Takes any bytes. One document a file, at most 1 MiB and 64 levels deep; anchors and aliases
+/// Takes any bytes. One document a file, at most 16 MiB and 64 levels deep; anchors and aliases
 /// are refused before anything is expanded, so no file costs more than its own size justifies.
 public enum YAMLReader {
     /// The largest file read, in bytes.
-    public static let maximumSize = 1 << 20
+    public static let maximumSize = 16 << 20
     /// How deep lists and maps may nest.
     public static let maximumDepth = 64
 

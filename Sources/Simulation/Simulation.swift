@@ -111,6 +111,9 @@ public final class Simulation<N: Node> {
         return node.nextDeadline
     }
 
+    /// What is on its way to a node over the WAN, in order.
+    public func wanMail(for node: Int) -> [WANMessage] { air.wanMail(for: node) }
+
     /// Lets a carrier's owner change a node between two steps, as a test bench would.
     public func change(_ node: Int, _ body: (inout N) -> Void) { body(&nodes[node]) }
 

@@ -85,6 +85,13 @@ struct Cells {
         return Int(value)
     }
 
+    /// 0 or 1.
+    mutating func flag() throws -> Bool {
+        let value = try integer()
+        guard value == 0 || value == 1 else { throw unfit("\(value) is neither 0 nor 1") }
+        return value == 1
+    }
+
     mutating func optionalCount() throws -> Int? {
         if (row[next] as DatabaseValue).isNull {
             next += 1

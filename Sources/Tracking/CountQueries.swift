@@ -63,10 +63,12 @@ extension TrackingCounts {
             var cells = Cells(row, "the counts")
             let isOfDevices = try cells.integer() == Counted.devices.rawValue
             let status: TrackingStatus = try cells.word()
+            let isReported = try cells.flag()
             let count = try cells.count()
             guard count > 0 else { continue }
             if isOfDevices {
                 devices[status, default: 0] += count
+                if isReported { reported[status, default: 0] += count }
             } else {
                 requests[status, default: 0] += count
             }
@@ -79,7 +81,7 @@ extension TrackingCounts {
         try add(
             try database.rows(
                 """
-                SELECT \(Counted.requests.rawValue), r.status, count(*) FROM request r
+                SELECT \(Counted.requests.rawValue), r.status, 0, count(*) FROM request r
                 \(all.sql("WHERE")) GROUP BY r.status
                 """, all.values))
         let request = filter.ofRequest()
@@ -88,19 +90,12 @@ extension TrackingCounts {
             try add(
                 try database.rows(
                     """
-                    SELECT \(Counted.devices.rawValue), t.status, count(*)
+                    SELECT \(Counted.devices.rawValue), t.status, t.reported IS NOT NULL, count(*)
                     FROM target t CROSS JOIN request r ON r.number = t.request
-                    \(target.sql("WHERE")) \(request.sql("AND")) GROUP BY t.status
+                    \(target.sql("WHERE")) \(request.sql("AND")) GROUP BY 2, 3
                     """, target.values + request.values))
         } else {
-            let traits = filter.traits(of: "s")
-            try add(
-                try database.rows(
-                    """
-                    SELECT \(Counted.devices.rawValue), s.status, sum(s.count)
-                    FROM request r CROSS JOIN standing s ON s.request = r.number
-                    \(request.sql("WHERE")) \(traits.sql("AND")) GROUP BY s.status
-                    """, request.values + traits.values))
+            try addStanding(filter, of: request, database)
         }
     }
 
@@ -112,14 +107,14 @@ extension TrackingCounts {
         for stretch in Stretch.all(of: filter.period) {
             switch stretch {
             case .kept(let span, let buckets):
-                var all = filter.traits(of: "k")
+                var all = filter.traits(of: .counts("k"))
                 if let user = filter.user { all.add("k.user = ?", user.key) }
                 try add(
                     try database.rows(
                         """
-                        SELECT k.what, k.status, sum(k.count) FROM tally k
+                        SELECT k.what, k.status, k.reported, sum(k.count) FROM tally k
                         WHERE k.span = ? AND k.bucket >= ? AND k.bucket < ? \(all.sql("AND"))
-                        GROUP BY k.what, k.status
+                        GROUP BY 1, 2, 3
                         """,
                         [
                             span.rawValue.databaseValue, buckets.lowerBound.databaseValue,
@@ -138,21 +133,28 @@ extension TrackingCounts {
         within.add("r.\(filter.period.column) >= ?", range.lowerBound)
         within.add("r.\(filter.period.column) < ?", range.upperBound)
         if let user = filter.user { within.add("r.user = ?", user.key) }
-        let own = filter.traits(of: "r", version: "fileVersion")
+        let own = filter.traits(of: .requests)
         try add(
             try database.rows(
                 """
-                SELECT \(Counted.requests.rawValue), r.status, count(*) FROM request r
+                SELECT \(Counted.requests.rawValue), r.status, 0, count(*) FROM request r
                 \(within.sql("WHERE")) \(own.sql("AND")) GROUP BY r.status
                 """, within.values + own.values))
-        let traits = filter.traits(of: "s")
+        try addStanding(filter, of: within, database)
+    }
+
+    /// The devices of requests, as these count them.
+    private mutating func addStanding(
+        _ filter: TrackingFilter, of requests: Conditions, _ database: Database
+    ) throws {
+        let traits = filter.traits(of: .counts("s"))
         try add(
             try database.rows(
                 """
-                SELECT \(Counted.devices.rawValue), s.status, sum(s.count)
+                SELECT \(Counted.devices.rawValue), s.status, s.reported, sum(s.count)
                 FROM request r CROSS JOIN standing s ON s.request = r.number
-                \(within.sql("WHERE")) \(traits.sql("AND")) GROUP BY s.status
-                """, within.values + traits.values))
+                \(requests.sql("WHERE")) \(traits.sql("AND")) GROUP BY 2, 3
+                """, requests.values + traits.values))
     }
 }
 
@@ -162,38 +164,28 @@ enum Stretch: Equatable {
     /// In the unit of the period's clock.
     case single(Range<Int64>)
 
-    /// The pieces that a period is put together from, each moment in one of them: days, hours at
-    /// its ends, and less than two hours in all that are gone through request by request.
+    /// The pieces that a period is put together from, each moment in one of them: days, hours and
+    /// minutes at its ends, and less than two minutes in all that are gone through request by
+    /// request.
     static func all(of period: TrackingPeriod) -> [Stretch] {
         let (since, until) = period.bounds
         if since == nil, until == nil { return [.kept(.always, 0..<1)] }
-        let (day, hour, unit): (Span, Span, Int64) =
-            switch period {
-            case .virtual: (.day, .hour, 1)
-            case .wall: (.wallDay, .wallHour, 1000)
-            }
-        // Far beyond any time and small enough to be multiplied.
-        let far: Int64 = 1 << 53
+        let spans: [Span] =
+            period.isWall ? [.wallDay, .wallHour, .wallMinute] : [.day, .hour, .minute]
+        // Far beyond any time, small enough to be multiplied, and where a day ends.
+        let far: Int64 = 86_400_000 << 30
         let (start, end) = (since ?? -far, until ?? far)
-        guard start < end else { return [] }
-        var stretches: [Stretch] = []
-        func add(_ range: (Int64, Int64), _ make: (Range<Int64>) -> Stretch) {
-            if range.0 < range.1 { stretches.append(make(range.0..<range.1)) }
-        }
-        func ceiling(_ value: Int64, _ unit: Int64) -> Int64 { -floor(-value, unit) }
-        let hours = Span.secondsOfHour * unit
-        let (firstHour, lastHour) = (ceiling(start, hours), floor(end, hours))
-        guard firstHour < lastHour else { return [.single(start..<end)] }
-        add((start, firstHour * hours)) { .single($0) }
-        let (firstDay, lastDay) = (ceiling(firstHour, 24), floor(lastHour, 24))
-        if firstDay < lastDay {
-            add((firstHour, firstDay * 24)) { .kept(hour, $0) }
-            add((firstDay, lastDay)) { .kept(day, $0) }
-            add((lastDay * 24, lastHour)) { .kept(hour, $0) }
-        } else {
-            add((firstHour, lastHour)) { .kept(hour, $0) }
-        }
-        add((lastHour * hours, end)) { .single($0) }
-        return stretches
+        return start < end ? pieces(of: start..<end, spans[...]) : []
+    }
+
+    private static func pieces(of range: Range<Int64>, _ spans: ArraySlice<Span>) -> [Stretch] {
+        guard !range.isEmpty else { return [] }
+        guard let span = spans.first, let length = span.length else { return [.single(range)] }
+        let finer = spans.dropFirst()
+        let first = -floor(-range.lowerBound, length)
+        let last = floor(range.upperBound, length)
+        guard first < last else { return pieces(of: range, finer) }
+        return pieces(of: range.lowerBound..<first * length, finer) + [.kept(span, first..<last)]
+            + pieces(of: last * length..<range.upperBound, finer)
     }
 }

@@ -5,13 +5,6 @@ import Wire
 // What is rare is not looked for in all requests: the counts tell in which hours there is any.
 
 extension TrackingFilter {
-    private var hours: (span: Span, length: Int64) {
-        switch period {
-        case .virtual: (.hour, Span.secondsOfHour)
-        case .wall: (.wallHour, Span.secondsOfHour * 1000)
-        }
-    }
-
     /// Must come first among the conditions: `Database.newest` gives it its values.
     func addHours(to all: inout Conditions) {
         guard isCounted else { return }
@@ -26,8 +19,9 @@ extension TrackingFilter {
     fileprivate func hours(
         _ count: Int, counted: Counted?, before place: Int64?, _ database: Database
     ) throws -> [Range<Int64>] {
-        let (span, length) = hours
-        var all = traits(of: "k")
+        let span = period.isWall ? Span.wallHour : .hour
+        guard let length = span.length else { return [] }
+        var all = traits(of: .counts("k"))
         if let user { all.add("k.user = ?", user.key) }
         if let counted { all.add("k.what = ?", counted.rawValue) }
         let bounds = period.bounds

@@ -49,14 +49,34 @@ struct Conditions {
     }
 }
 
-extension TrackingPeriod {
-    /// The column of `request` that it is about.
-    var column: String {
+/// What has type, manufacturer, version and status, and by which name.
+enum TraitTable {
+    case requests
+    case targets
+    /// `standing` or `tally`.
+    case counts(String)
+
+    var name: String {
         switch self {
-        case .virtual: "time"
-        case .wall: "wall"
+        case .requests: "r"
+        case .targets: "t"
+        case .counts(let name): name
         }
     }
+
+    var version: String { if case .requests = self { "r.fileVersion" } else { "\(name).version" } }
+
+    func condition(isReported: Bool) -> String {
+        if case .counts = self { return "\(name).reported = \(isReported ? 1 : 0)" }
+        return "\(name).reported IS \(isReported ? "NOT " : "")NULL"
+    }
+}
+
+extension TrackingPeriod {
+    var isWall: Bool { if case .wall = self { true } else { false } }
+
+    /// The column of `request` that it is about.
+    var column: String { isWall ? "wall" : "time" }
 
     /// In the column's unit; from the first on and before the second.
     var bounds: (since: Int64?, until: Int64?) {
@@ -77,7 +97,8 @@ extension TrackingFilter {
     var isCounted: Bool { hasTraits && !isOfTargets && request == nil }
 
     private var hasTraits: Bool {
-        !statuses.isEmpty || !types.isEmpty || manufacturer != nil || version != nil
+        !statuses.isEmpty || isReported != nil || !types.isEmpty || manufacturer != nil
+            || version != nil
     }
 
     /// What requests must be by their own row `r`.
@@ -91,19 +112,21 @@ extension TrackingFilter {
         return all
     }
 
-    /// What the columns of `table` must be, which has those of a target or of counts.
-    func traits(of table: String, version column: String = "version") -> Conditions {
+    /// What the columns of `table` must be.
+    func traits(of table: TraitTable) -> Conditions {
         var all = Conditions()
-        if !statuses.isEmpty { all.add("\(table).status", isOneOf: statuses.map(\.rawValue)) }
-        if !types.isEmpty { all.add("\(table).type", isOneOf: types.map(\.rawValue)) }
-        if let manufacturer { all.add("\(table).manufacturer = ?", manufacturer) }
-        if let version { all.add("\(table).\(column) = ?", Int64(version)) }
+        let name = table.name
+        if !statuses.isEmpty { all.add("\(name).status", isOneOf: statuses.map(\.rawValue)) }
+        if let isReported { all.add(table.condition(isReported: isReported)) }
+        if !types.isEmpty { all.add("\(name).type", isOneOf: types.map(\.rawValue)) }
+        if let manufacturer { all.add("\(name).manufacturer = ?", manufacturer) }
+        if let version { all.add("\(table.version) = ?", Int64(version)) }
         return all
     }
 
     /// What a target `t` must be.
     func ofTarget() -> Conditions {
-        var all = traits(of: "t")
+        var all = traits(of: .targets)
         if let device { all.add("t.device = ?", device.key) }
         if let hub { all.add("t.hub = ?", hub.key) }
         return all
@@ -117,8 +140,8 @@ extension TrackingFilter {
         } else if hasTraits {
             var devices = Conditions()
             devices.addExists(
-                "SELECT 1 FROM standing s WHERE s.request = r.number", traits(of: "s"))
-            Conditions.or(traits(of: "r", version: "fileVersion"), devices, into: &all)
+                "SELECT 1 FROM standing s WHERE s.request = r.number", traits(of: .counts("s")))
+            Conditions.or(traits(of: .requests), devices, into: &all)
         }
         return all
     }
@@ -127,7 +150,8 @@ extension TrackingFilter {
     func ofRequestWithTargets() -> Conditions {
         var all = ofRequest()
         if hasTraits, !isOfTargets {
-            all.addExists("SELECT 1 FROM standing s WHERE s.request = r.number", traits(of: "s"))
+            all.addExists(
+                "SELECT 1 FROM standing s WHERE s.request = r.number", traits(of: .counts("s")))
         }
         return all
     }

@@ -21,6 +21,7 @@ extension DCCRecord {
             case .delivery(let record): try encoder.encode(record)
             case .command(let record): try encoder.encode(record)
             case .seen(let record): try encoder.encode(record)
+            case .answer(let record): try encoder.encode(record)
             case .counters(let record): try encoder.encode(record)
             }
         return String(decoding: data, as: UTF8.self)
@@ -39,6 +40,7 @@ extension DCCRecord {
             case .delivery: .delivery(try value())
             case .command: .command(try value())
             case .seen: .seen(try value())
+            case .answer: .answer(try value())
             case .counters: .counters(try value())
             }
     }

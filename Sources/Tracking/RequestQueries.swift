@@ -120,11 +120,40 @@ extension TrackingStore {
             }
             let sql =
                 parts.joined(separator: " UNION ALL ") + " ORDER BY 1 LIMIT \(limit + 1)"
-            return page(
+            var all = page(
                 try database.rows(sql, values).map { row in
                     let hop = try HopRow(row, request: request)
                     return (hop, PageKey(hop.number))
                 }, limit: limit)
+            if let request, let device, key == nil,
+                let refusal = try database.refusal(of: device, in: request)
+            {
+                // Behind what was said of the request itself then.
+                let place = all.rows.prefix {
+                    $0.device == nil && [.submitted, .validated].contains($0.status)
+                }.count
+                all.rows.insert(refusal, at: place)
+            }
+            return all
+        }
+    }
+}
+
+extension Database {
+    /// That the DSP has left a device out of a request. It stands with the device alone: there may
+    /// be fifty thousand of them.
+    fileprivate func refusal(of device: EUI64, in request: RequestID) throws -> HopRow? {
+        let found = try rows(
+            """
+            SELECT t.detail, r.time, r.wall FROM target t JOIN request r ON r.number = t.request
+            WHERE r.id = ? AND t.device = ? AND t.status = 'refused' AND t.detail <> ''
+            """, [request.description.databaseValue, device.key.databaseValue])
+        return try found.first.map { row in
+            var cells = Cells(row, "a device of request '\(request)'")
+            return HopRow(
+                number: 0, request: request, device: device, status: .refused,
+                detail: "the DSP leaves it out: \(try cells.text())", time: try cells.time(),
+                wall: try cells.wall())
         }
     }
 }
@@ -133,7 +162,7 @@ extension RequestRow {
     fileprivate static let columns = """
         r.number, r.id, r.user, r.variant, r.version, r.fileVersion, r.image, r.manufacturer,
         r.model, r.type, r.code, r.accepted, r.refused, r.status, r.time, r.wall, r.updated,
-        r.updatedWall
+        r.updatedWall, r.reported, r.reportedWall
         """
 
     fileprivate static func read(
@@ -150,13 +179,17 @@ extension RequestRow {
             code: ResponseCode(rawValue: try cells.text()), accepted: try cells.count(),
             refused: try cells.count(), status: try cells.word(), received: try cells.time(),
             receivedWall: try cells.wall(), updated: try cells.time(),
-            updatedWall: try cells.wall(), counts: [:])
+            updatedWall: try cells.wall(), reported: try cells.optionalTime(),
+            reportedWall: try cells.optionalWall(), counts: [:], reportedDevices: 0)
         let counts = try database.rows(
-            "SELECT status, sum(count) FROM standing WHERE request = ? GROUP BY status",
+            "SELECT status, reported, sum(count) FROM standing WHERE request = ? GROUP BY 1, 2",
             [number.databaseValue])
         for row in counts {
             var cells = Cells(row, "the counts of \(name)")
-            request.counts[try cells.word()] = try cells.count()
+            let (status, isReported) = (try cells.word() as TrackingStatus, try cells.flag())
+            let count = try cells.count()
+            request.counts[status, default: 0] += count
+            if isReported { request.reportedDevices += count }
         }
         return (number, request)
     }
@@ -165,8 +198,8 @@ extension RequestRow {
 extension TargetRow {
     fileprivate static let columns = """
         r.id, r.variant, r.user, t.position, t.device, t.hub, t.type, t.manufacturer, t.model,
-        t.fromVersion, t.version, t.status, t.outcome, t.percent, t.detail, t.updated,
-        t.updatedWall
+        t.fromVersion, t.version, t.status, t.percent, t.detail, t.updated, t.updatedWall,
+        t.reported, t.reportedWall
         """
 
     fileprivate init(_ cells: inout Cells) throws {
@@ -175,9 +208,10 @@ extension TargetRow {
             position: try cells.count(), device: try cells.id(), hub: try cells.optionalID(),
             type: try cells.optionalWord(), manufacturer: try cells.textOrNone(),
             model: try cells.optionalText(), fromVersion: try cells.version(),
-            toVersion: try cells.version(), status: try cells.word(), outcome: try cells.word(),
+            toVersion: try cells.version(), status: try cells.word(),
             percent: try cells.optionalInteger().map { Int($0) }, detail: try cells.text(),
-            updated: try cells.time(), updatedWall: try cells.wall())
+            updated: try cells.time(), updatedWall: try cells.wall(),
+            reported: try cells.optionalTime(), reportedWall: try cells.optionalWall())
     }
 }
 

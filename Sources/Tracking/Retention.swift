@@ -22,7 +22,7 @@ extension TrackingStore {
     public func prune(now wall: Double, limit: Int = 20_000) throws(StoreError) -> Pruned {
         guard let days = settings.retentionDays else { return Pruned() }
         let before =
-            milliseconds(wall) - Int64(min(max(days, 0), 1_000_000)) * Span.secondsOfDay * 1000
+            milliseconds(wall) - Int64(min(max(days, 0), 1_000_000)) * 86_400_000
         return try write { try Pruning($0, before: before, limit: max(1, limit)).run() }
     }
 }
@@ -56,8 +56,9 @@ private final class Pruning {
             let row = try Row.fetchOne(
                 database,
                 sql: """
-                    SELECT number, id, user, time, wall, type, manufacturer, fileVersion, status
-                    FROM request r WHERE updatedWall < ? AND (status IN (\(ends)) OR NOT EXISTS (
+                    SELECT number, id, user, time, wall, type, manufacturer, fileVersion, status,
+                    reported IS NOT NULL FROM request r
+                    WHERE updatedWall < ? AND (status IN (\(ends)) OR NOT EXISTS (
                     SELECT 1 FROM standing s WHERE s.request = r.number AND s.status <> 'refused'))
                     ORDER BY number LIMIT 1
                     """, arguments: [before])
@@ -81,9 +82,7 @@ private final class Pruning {
         let number = try cells.integer()
         _ = try cells.text()
         let (user, time, wall) = (try cells.integer(), try cells.integer(), try cells.integer())
-        let own = CountKey(
-            type: try cells.text(), manufacturer: try cells.text(), version: try cells.integer(),
-            status: try cells.word())
+        let own = try CountKey(&cells)
         try database.execute(
             sql: """
                 DELETE FROM hop WHERE number IN (SELECT number FROM hop WHERE request = ? LIMIT ?)
@@ -93,13 +92,11 @@ private final class Pruning {
         let standing = try Row.fetchAll(
             database,
             sql: """
-                SELECT type, manufacturer, version, status, count FROM standing WHERE request = ?
+                SELECT \(CountKey.columns), count FROM standing WHERE request = ?
                 """, arguments: [number])
         for row in standing {
             var cells = Cells(row, "the counts of request \(number)")
-            let key = CountKey(
-                type: try cells.text(), manufacturer: try cells.text(),
-                version: try cells.integer(), status: try cells.word())
+            let key = try CountKey(&cells)
             tally.add(
                 -Int64(try cells.count()), .devices, key, user: user, time: time, wall: wall)
         }

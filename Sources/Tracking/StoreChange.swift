@@ -11,6 +11,8 @@ public struct StoreChange: Sendable {
     public var submitted: [SubmittedRequest] = []
     /// The devices of requests, before `tracks`.
     public var targets: [SubmittedTarget] = []
+    /// Notices that their users have received, before `tracks`.
+    public var receipts: [NoticeReceipt] = []
     /// In the order of their happening.
     public var tracks: [TrackingRecord] = []
     public var notices: [StoredNotice] = []
@@ -35,8 +37,8 @@ public struct StoreChange: Sendable {
     /// Nothing but the time of it.
     public var isEmpty: Bool {
         records.isEmpty && images.isEmpty && removedImages.isEmpty && submitted.isEmpty
-            && targets.isEmpty && tracks.isEmpty && notices.isEmpty && marks.isEmpty
-            && flash.isEmpty && clock == nil
+            && targets.isEmpty && receipts.isEmpty && tracks.isEmpty && notices.isEmpty
+            && marks.isEmpty && flash.isEmpty && clock == nil
     }
 }
 
@@ -69,6 +71,9 @@ public struct SubmittedRequest: Hashable, Sendable {
     public var received: UTCTime
     /// Seconds since 1970.
     public var receivedWall: Double
+    /// Its id is used by it. One that is refused before that may come again, and this tells nothing
+    /// of what came under its id before.
+    public var isTaken = true
 
     public init(
         id: RequestID, user: EUI64, variant: String, version: String? = nil,
@@ -194,11 +199,33 @@ public struct NoticeMark: Hashable, Sendable {
     }
 }
 
+/// A notice that its user has received: the notice's new state and what the tracking says of it are
+/// stored together or not at all, and once, however often it is said.
+public struct NoticeReceipt: Hashable, Sendable {
+    public var number: UInt64
+    /// What it told of, as the notice has it.
+    public var request: RequestID?
+    public var device: EUI64?
+    /// How often it was sent, in all.
+    public var attempts: Int
+    /// What the tracking is told, unless the notice had been received before.
+    public var tracks: [TrackingRecord] = []
+    /// How many of the change's own tracks came before it.
+    public var position = 0
+
+    public init(number: UInt64, request: RequestID?, device: EUI64?, attempts: Int) {
+        self.number = number
+        self.request = request
+        self.device = device
+        self.attempts = attempts
+    }
+}
+
 /// A page of a node's flash memory.
 public struct FlashPage: Hashable, Sendable {
     public var home: String
     public var member: String
-    /// From 0 on.
+    /// From 0 on; of far higher numbers is what a head end keeps beside the flash.
     public var page: Int
     public var bytes: [UInt8]
 

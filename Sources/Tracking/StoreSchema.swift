@@ -1,3 +1,4 @@
+import DCC
 internal import GRDB
 
 /// The tables, and how they came about.
@@ -28,6 +29,21 @@ enum StoreSchema {
         migrator.registerMigration("1") { database in
             try database.execute(sql: "PRAGMA application_id = \(application)")
             try database.execute(sql: first)
+        }
+        migrator.registerMigration("2") { database in
+            try database.execute(sql: second)
+            try standAnew(database)
+            try database.execute(sql: reportedRequests)
+            for (minute, coarser) in [
+                (Span.minute, [Span.hour, .day, .always]), (.wallMinute, [.wallHour, .wallDay]),
+            ] {
+                try database.execute(sql: minute.counting)
+                var finer = minute
+                for span in coarser {
+                    try database.execute(sql: span.counting(from: finer))
+                    finer = span
+                }
+            }
         }
         return migrator
     }
@@ -93,4 +109,112 @@ enum StoreSchema {
             PRIMARY KEY (span, bucket, what, user, type, manufacturer, version, status)
             ) WITHOUT ROWID;
         """
+
+    /// That a user has acknowledged what became of a device stands beside that, no longer in its
+    /// place; counts know both, and minutes.
+    private static let second = """
+        ALTER TABLE target ADD COLUMN reported INTEGER;
+        ALTER TABLE target ADD COLUMN reportedWall INTEGER;
+        UPDATE target SET reported = updated, reportedWall = updatedWall,
+            status = CASE outcome WHEN 'reported' THEN 'submitted' ELSE outcome END
+            WHERE status = 'reported';
+        ALTER TABLE target DROP COLUMN outcome;
+
+        ALTER TABLE request ADD COLUMN reported INTEGER;
+        ALTER TABLE request ADD COLUMN reportedWall INTEGER;
+        UPDATE request SET reported = updated, reportedWall = updatedWall
+            WHERE said = 'reported'
+            AND NOT EXISTS (SELECT 1 FROM target t WHERE t.request = request.number);
+        UPDATE request SET said = coalesce(
+            (SELECT h.status FROM hop h WHERE h.request = request.number AND h.device IS NULL
+            AND h.status <> 'reported' ORDER BY h.number DESC LIMIT 1), 'submitted')
+            WHERE said = 'reported';
+
+        DROP TABLE standing;
+        CREATE TABLE standing (
+            request INTEGER NOT NULL, type TEXT NOT NULL,
+            manufacturer TEXT NOT NULL COLLATE NOCASE, version INTEGER NOT NULL,
+            status TEXT NOT NULL, reported INTEGER NOT NULL, count INTEGER NOT NULL,
+            PRIMARY KEY (request, type, manufacturer, version, status, reported)) WITHOUT ROWID;
+        INSERT INTO standing
+            SELECT request, type, manufacturer, version, status, reported IS NOT NULL, count(*)
+            FROM target GROUP BY 1, 2, 3, 4, 5, 6;
+
+        DROP TABLE tally;
+        CREATE TABLE tally (
+            span INTEGER NOT NULL, bucket INTEGER NOT NULL, what INTEGER NOT NULL,
+            user INTEGER NOT NULL, type TEXT NOT NULL, manufacturer TEXT NOT NULL COLLATE NOCASE,
+            version INTEGER NOT NULL, status TEXT NOT NULL, reported INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (span, bucket, what, user, type, manufacturer, version, status, reported)
+            ) WITHOUT ROWID;
+        """
+
+    private static let reportedRequests = """
+        UPDATE request SET
+            reported = (SELECT max(t.reported) FROM target t WHERE t.request = number),
+            reportedWall = (SELECT max(t.reportedWall) FROM target t WHERE t.request = number)
+            WHERE EXISTS (SELECT 1 FROM standing s WHERE s.request = number AND s.reported = 1)
+            AND NOT EXISTS (SELECT 1 FROM standing s WHERE s.request = number AND s.reported = 0
+            AND s.status <> 'refused')
+        """
+
+    /// Requests stand where their devices do.
+    private static func standAnew(_ database: Database) throws {
+        let rows = try Row.fetchAll(
+            database, sql: "SELECT number, said FROM request WHERE status = 'reported'")
+        for row in rows {
+            var cells = Cells(row, "request number \(Cells.quoted(row, 0))")
+            let number = try cells.integer()
+            let said: TrackingStatus = try cells.word()
+            var counts: [TrackingStatus: Int] = [:]
+            let standing = try database.rows(
+                "SELECT status, sum(count) FROM standing WHERE request = ? GROUP BY status",
+                [number.databaseValue])
+            for row in standing {
+                var cells = Cells(row, "the counts of request number \(number)")
+                counts[try cells.word()] = try cells.count()
+            }
+            try database.execute(
+                sql: "UPDATE request SET status = ? WHERE number = ?",
+                arguments: [(TrackingStatus.ofRequest(counts) ?? said).rawValue, number])
+        }
+    }
+}
+
+extension Span {
+    /// `value / unit` in whole numbers, rounded down also below zero.
+    private static func floor(_ value: String, _ unit: Int64) -> String {
+        "(\(value) - CASE WHEN \(value) < 0 THEN \(unit - 1) ELSE 0 END) / \(unit)"
+    }
+
+    /// Counts all that there is, from the rows.
+    fileprivate var counting: String {
+        let bucket = length.map { Self.floor(isWall ? "r.wall" : "r.time", $0) } ?? "0"
+        return """
+            INSERT INTO tally
+                SELECT \(rawValue), \(bucket), \(Counted.requests.rawValue), r.user, r.type,
+                r.manufacturer, r.fileVersion, r.status, r.reported IS NOT NULL, count(*)
+                FROM request r GROUP BY 2, 4, 5, 6, 7, 8, 9;
+            INSERT INTO tally
+                SELECT \(rawValue), \(bucket), \(Counted.devices.rawValue), r.user, s.type,
+                s.manufacturer, s.version, s.status, s.reported, sum(s.count)
+                FROM standing s JOIN request r ON r.number = s.request
+                GROUP BY 2, 4, 5, 6, 7, 8, 9;
+            """
+    }
+
+    /// The same from the counts of a span that makes up this one.
+    fileprivate func counting(from finer: Span) -> String {
+        let bucket =
+            if let length, let piece = finer.length {
+                Self.floor("k.bucket", length / piece)
+            } else { "0" }
+        return """
+            INSERT INTO tally
+                SELECT \(rawValue), \(bucket), k.what, k.user, k.type, k.manufacturer, k.version,
+                k.status, k.reported, sum(k.count)
+                FROM tally k WHERE k.span = \(finer.rawValue) GROUP BY 2, 3, 4, 5, 6, 7, 8, 9
+            """
+    }
 }

@@ -36,7 +36,14 @@ final class StoreWriter {
         }
         for request in change.submitted { try insert(request) }
         for target in change.targets { try insert(target) }
-        for track in change.tracks { try apply(track) }
+        var told = 0
+        for receipt in change.receipts {
+            let before = max(told, min(receipt.position, change.tracks.count))
+            for track in change.tracks[told..<before] { try apply(track) }
+            told = before
+            try apply(receipt)
+        }
+        for track in change.tracks[told...] { try apply(track) }
         for notice in change.notices { try insert(notice) }
         for mark in change.marks { try apply(mark) }
         try execute(
@@ -81,10 +88,20 @@ final class StoreWriter {
 }
 
 extension StoreWriter {
+    /// One that was received stays so.
     func apply(_ mark: NoticeMark) throws {
         try execute(
-            "UPDATE notice SET state = ?, attempts = ?, tried = ? WHERE number = ?",
-            mark.state.rawValue, mark.attempts, wall, Int64(bitPattern: mark.number))
+            """
+            UPDATE notice SET state = ?, attempts = ?, tried = ?
+            WHERE number = ? AND state <> 'received'
+            """, mark.state.rawValue, mark.attempts, wall, Int64(bitPattern: mark.number))
+    }
+
+    func apply(_ receipt: NoticeReceipt) throws {
+        try apply(
+            NoticeMark(number: receipt.number, state: .received, attempts: receipt.attempts))
+        guard database.changesCount > 0 else { return }
+        for track in receipt.tracks { try apply(track) }
     }
 }
 
@@ -101,7 +118,9 @@ private final class OpenRequest {
     /// What was said of the request itself.
     var said: TrackingStatus
     /// As in its row.
-    var shown: TrackingStatus
+    let shown: (status: TrackingStatus, isReported: Bool)
+    /// Its user has acknowledged what was said of the request itself.
+    var isTold: Bool
     /// How many devices stand how, and how that differs from what is written.
     var standing: [CountKey: Int64] = [:]
     var changed: [CountKey: Int64] = [:]
@@ -119,7 +138,8 @@ private final class OpenRequest {
         self.wall = wall
         self.key = key
         self.said = said
-        shown = key.status
+        shown = (key.status, key.isReported)
+        isTold = key.isReported
     }
 
     /// What `count` was last told, in one go: the devices of a request are much alike.
@@ -142,18 +162,36 @@ private final class OpenRequest {
         run = nil
     }
 
-    var counts: [TrackingStatus: Int] {
+    /// Where the request stands, and whether its user has acknowledged all of it.
+    func sum() -> (status: TrackingStatus, isReported: Bool) {
         var counts: [TrackingStatus: Int] = [:]
-        for (key, count) in standing { counts[key.status, default: 0] += Int(count) }
-        return counts
+        var (isReported, isAll) = (false, true)
+        for (key, count) in standing where count > 0 {
+            counts[key.status, default: 0] += Int(count)
+            if key.isReported { isReported = true } else if key.status != .refused { isAll = false }
+        }
+        guard let status = TrackingStatus.ofRequest(counts) else { return (said, isTold) }
+        return (status, isReported && isAll)
     }
 }
 
 extension StoreWriter {
     private func insert(_ request: SubmittedRequest) throws {
         if let known = try open(request.id) {
+            // What comes under an id that is known belongs to it: a signed pre-command.
             known.heard = Int64(request.received.secondsSince2000)
-            guard !request.code.isError else { return }
+            let answer = Self.answer(to: request)
+            guard !request.code.isError else {
+                if request.isTaken {
+                    try apply(answer)
+                } else {
+                    try insert(answer, request: known.number)
+                }
+                return
+            }
+            // What was refused before its id was used counts no more.
+            if known.said == .refused { known.said = .submitted }
+            try apply(answer)
             try execute(
                 """
                 UPDATE request SET code = ?, accepted = max(accepted, ?), refused = max(refused, ?)
@@ -161,7 +199,30 @@ extension StoreWriter {
                 """, request.code.rawValue, request.accepted, request.refused, known.number)
             return
         }
-        try make(request, status: .submitted)
+        let answer = Self.answer(to: request)
+        try make(request, status: answer.status)
+        let number = database.lastInsertedRowID
+        try insert(
+            TrackingRecord(
+                request: request.id, status: .submitted,
+                detail: "\(request.variant) from \(request.user.dashed)",
+                time: request.received), request: number)
+        try insert(answer, request: number)
+    }
+
+    /// The DSP's own word of a request.
+    private static func answer(to request: SubmittedRequest) -> TrackingRecord {
+        let count = request.accepted + request.refused
+        let words =
+            request.code.isError
+            ? "the DSP refuses it"
+            : count == 0
+                ? "the DSP takes it"
+                : "the DSP lets in \(request.accepted) of \(count) "
+                    + "device\(count == 1 ? "" : "s")"
+        return TrackingRecord(
+            request: request.id, status: request.code.isError ? .refused : .validated,
+            detail: "\(words): \(request.code)", time: request.received)
     }
 
     private func make(_ request: SubmittedRequest, status: TrackingStatus) throws {
@@ -172,7 +233,8 @@ extension StoreWriter {
             version: request.fileVersion.map { Int64($0) } ?? -1, status: status)
         try execute(
             """
-            INSERT INTO request VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO request VALUES
+            (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)
             """, request.id.description, request.user.key, request.variant, request.version,
             key.version, request.image, key.manufacturer, request.model, key.type,
             request.code.rawValue, request.accepted, request.refused, status.rawValue,
@@ -189,8 +251,8 @@ extension StoreWriter {
         let name = "request '\(id)'"
         let statement = try database.cachedStatement(
             sql: """
-                SELECT number, user, time, wall, type, manufacturer, fileVersion, said, status
-                FROM request WHERE id = ?
+                SELECT number, user, time, wall, type, manufacturer, fileVersion, status,
+                reported IS NOT NULL, said FROM request WHERE id = ?
                 """)
         guard let row = try Row.fetchOne(statement, arguments: [id.description]) else {
             return nil
@@ -198,23 +260,14 @@ extension StoreWriter {
         var cells = Cells(row, name)
         let (number, user) = (try cells.integer(), try cells.integer())
         let (time, wall) = (try cells.integer(), try cells.integer())
-        let (type, manufacturer) = (try cells.text(), try cells.text())
-        let version = try cells.integer()
-        let (said, shown): (TrackingStatus, TrackingStatus) = (try cells.word(), try cells.word())
         let request = OpenRequest(
-            number: number, user: user, time: time, wall: wall,
-            key: CountKey(
-                type: type, manufacturer: manufacturer, version: version, status: shown),
-            said: said)
+            number: number, user: user, time: time, wall: wall, key: try CountKey(&cells),
+            said: try cells.word())
         let standing = try database.cachedStatement(
-            sql: """
-                SELECT type, manufacturer, version, status, count FROM standing WHERE request = ?
-                """)
+            sql: "SELECT \(CountKey.columns), count FROM standing WHERE request = ?")
         for row in try Row.fetchAll(standing, arguments: [number]) {
             var cells = Cells(row, "the counts of \(name)")
-            let key = CountKey(
-                type: try cells.text(), manufacturer: try cells.text(),
-                version: try cells.integer(), status: try cells.word())
+            let key = try CountKey(&cells)
             request.standing[key] = Int64(try cells.count())
         }
         let last = try database.cachedStatement(
@@ -246,7 +299,8 @@ extension StoreWriter {
         if let targetInsertion { return targetInsertion }
         let statement = try database.cachedStatement(
             sql: """
-                INSERT INTO target VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO target VALUES
+                (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)
                 ON CONFLICT DO NOTHING
                 """)
         targetInsertion = statement
@@ -259,11 +313,10 @@ extension StoreWriter {
             type: target.type?.rawValue ?? "", manufacturer: target.manufacturer ?? "",
             version: target.toVersion.map { Int64($0) } ?? -1, status: target.status)
         let time = Int64(target.time.secondsSince2000)
-        let status = key.status.rawValue
         try insertTarget().execute(arguments: [
             request.number, request.position, target.device.key, target.hub?.key, key.type,
             key.manufacturer, target.model, target.fromVersion.map { Int64($0) }, key.version,
-            status, status, nil, target.reason ?? "", time, wall,
+            key.status.rawValue, target.reason ?? "", time, wall,
         ])
         guard database.changesCount > 0 else { return }
         request.position += 1
@@ -279,30 +332,36 @@ extension StoreWriter {
                 tally.add(count, .devices, key, user: user, time: time, wall: request.wall)
                 try execute(
                     """
-                    INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?)
+                    INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)
                     ON CONFLICT DO UPDATE SET count = count + excluded.count
                     """, request.number, key.type, key.manufacturer, key.version,
-                    key.status.rawValue, count)
+                    key.status.rawValue, key.isReported, count)
                 guard count < 0 else { continue }
                 try execute(
                     """
                     DELETE FROM standing WHERE request = ? AND type = ? AND manufacturer = ?
-                    AND version = ? AND status = ? AND count = 0
+                    AND version = ? AND status = ? AND reported = ? AND count = 0
                     """, request.number, key.type, key.manufacturer, key.version,
-                    key.status.rawValue)
+                    key.status.rawValue, key.isReported)
             }
-            let status = TrackingStatus.ofRequest(request.counts) ?? request.said
-            guard status != request.shown || request.heard != nil else { continue }
-            if status != request.shown {
+            let sum = request.sum()
+            guard sum != request.shown || request.heard != nil else { continue }
+            if sum != request.shown {
                 tally.add(-1, .requests, request.key, user: user, time: time, wall: request.wall)
-                request.key.status = status
+                (request.key.status, request.key.isReported) = sum
                 tally.add(1, .requests, request.key, user: user, time: time, wall: request.wall)
             }
             try execute(
                 """
                 UPDATE request SET said = ?, status = ?, updated = coalesce(?, updated),
                 updatedWall = ? WHERE number = ?
-                """, request.said.rawValue, status.rawValue, request.heard, wall, request.number)
+                """, request.said.rawValue, sum.status.rawValue, request.heard, wall,
+                request.number)
+            guard sum.isReported != request.shown.isReported else { continue }
+            try execute(
+                "UPDATE request SET reported = ?, reportedWall = ? WHERE number = ?",
+                sum.isReported ? request.heard ?? time : nil, sum.isReported ? wall : nil,
+                request.number)
         }
         requests = [:]
         try tally.write(to: database)
@@ -325,8 +384,20 @@ extension StoreWriter {
             }
             return
         }
-        if track.status.follows(request.said) { request.said = track.status }
-        try advanceAll(of: request, by: track)
+        if track.status == .reported {
+            request.isTold = request.said.isFinal
+            if let notice = track.notice {
+                try report(notice, of: request, id, by: track)
+            } else {
+                try reportAll(of: request, by: track)
+            }
+        } else {
+            if track.status.follows(request.said) {
+                if track.status != request.said { request.isTold = false }
+                request.said = track.status
+            }
+            try advanceAll(of: request, by: track)
+        }
         try insert(track, request: request.number)
     }
 
@@ -341,67 +412,159 @@ extension StoreWriter {
     private func advance(
         _ device: EUI64, of request: OpenRequest, _ id: RequestID, by track: TrackingRecord
     ) throws -> Bool {
-        let find = try database.cachedStatement(
-            sql: """
-                SELECT position, type, manufacturer, version, status, outcome, percent FROM target
-                WHERE device = ? AND request = ?
-                """)
-        guard let row = try Row.fetchOne(find, arguments: [device.key, request.number]) else {
+        guard let target = try find(device, of: request, id) else {
             try insert(
                 SubmittedTarget(
-                    request: id, device: device, status: track.status, reason: track.detail,
-                    time: track.time), into: request)
+                    request: id, device: device,
+                    status: track.status == .reported ? .submitted : track.status,
+                    reason: track.detail, time: track.time), into: request)
             return true
         }
-        var cells = Cells(row, "device \(device) of request '\(id)'")
-        let position = try cells.integer()
-        var key = CountKey(
-            type: try cells.text(), manufacturer: try cells.text(), version: try cells.integer(),
-            status: try cells.word())
-        let outcome: TrackingStatus = try cells.word()
-        let percent = try cells.optionalInteger()
+        if track.status == .reported {
+            try report(target, device, of: request, by: track)
+            return true
+        }
+        var key = target.key
         guard track.status.follows(key.status) else { return true }
         let isStep =
             track.status != .downloading || key.status != .downloading || track.message != nil
             || track.notice != nil
-            || (track.percent ?? 0) / Self.step != (percent ?? 0) / Int64(Self.step)
-        if key.status != track.status {
+            || (track.percent ?? 0) / Self.step != (target.percent ?? 0) / Int64(Self.step)
+        let isNew = key.status != track.status
+        if isNew {
             request.count(key, -1)
-            key.status = track.status
+            (key.status, key.isReported) = (track.status, false)
             request.count(key, 1)
         }
         try execute(
             """
-            UPDATE target SET status = ?, outcome = ?, percent = coalesce(?, percent), detail = ?,
-            updated = ?, updatedWall = ? WHERE request = ? AND position = ?
+            UPDATE target SET status = ?, percent = coalesce(?, percent), detail = ?, updated = ?,
+            updatedWall = ?, reported = iif(?, NULL, reported),
+            reportedWall = iif(?, NULL, reportedWall) WHERE request = ? AND position = ?
             """, track.status.rawValue,
-            (track.status == .reported ? outcome : track.status).rawValue,
             track.percent ?? (track.status == .downloading ? 0 : nil), track.detail,
-            Int64(track.time.secondsSince2000), wall, request.number, position)
+            Int64(track.time.secondsSince2000), wall, isNew, isNew, request.number,
+            target.position)
         return isStep
+    }
+
+    private func find(
+        _ device: EUI64, of request: OpenRequest, _ id: RequestID
+    ) throws -> (position: Int64, key: CountKey, percent: Int64?)? {
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT position, type, manufacturer, version, status, reported IS NOT NULL, percent
+                FROM target WHERE device = ? AND request = ?
+                """)
+        guard let row = try Row.fetchOne(statement, arguments: [device.key, request.number]) else {
+            return nil
+        }
+        var cells = Cells(row, "device \(device) of request '\(id)'")
+        return (try cells.integer(), try CountKey(&cells), try cells.optionalInteger())
+    }
+
+    /// A user has acknowledged a notice about a device: if that told of where the device stands
+    /// now, and it is at an end, that has been reported.
+    private func report(
+        _ target: (position: Int64, key: CountKey, percent: Int64?), _ device: EUI64,
+        of request: OpenRequest, by track: TrackingRecord
+    ) throws {
+        guard target.key.status.isFinal, !target.key.isReported else { return }
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT status FROM hop WHERE request = ? AND device = ? AND notice = ?
+                AND status <> 'reported' ORDER BY number DESC LIMIT 1
+                """)
+        let told = try String.fetchOne(
+            statement,
+            arguments: [
+                request.number, device.key, track.notice.map { Int64(bitPattern: $0) },
+            ])
+        guard told == nil || told == target.key.status.rawValue else { return }
+        var key = target.key
+        request.count(key, -1)
+        key.isReported = true
+        request.count(key, 1)
+        try execute(
+            """
+            UPDATE target SET reported = ?, reportedWall = ? WHERE request = ? AND position = ?
+            """, Int64(track.time.secondsSince2000), wall, request.number, target.position)
+    }
+
+    /// A user has acknowledged a notice about several devices.
+    private func report(
+        _ notice: UInt64, of request: OpenRequest, _ id: RequestID, by track: TrackingRecord
+    ) throws {
+        let told = try Int64.fetchAll(
+            database,
+            sql: """
+                SELECT DISTINCT device FROM hop WHERE request = ? AND notice = ?
+                AND device IS NOT NULL
+                """, arguments: [request.number, Int64(bitPattern: notice)])
+        for key in told {
+            let device = EUI64(UInt64(bitPattern: key))
+            if let target = try find(device, of: request, id) {
+                try report(target, device, of: request, by: track)
+            }
+        }
+    }
+
+    /// A user has acknowledged a notice about a request: so it has for all devices that are at an
+    /// end.
+    private func reportAll(of request: OpenRequest, by track: TrackingRecord) throws {
+        try moveAll(of: request, where: { $0.isFinal && !$1 }) { key in
+            key.isReported = true
+            return (
+                "reported = ?, reportedWall = ?",
+                [Int64(track.time.secondsSince2000).databaseValue, wall.databaseValue]
+            )
+        }
     }
 
     /// What is said of a request is said of all its devices that were let in.
     private func advanceAll(of request: OpenRequest, by track: TrackingRecord) throws {
-        request.settle()
-        let statuses = Set(request.standing.filter { $0.value > 0 }.map(\.key.status))
-        for old in statuses where old != track.status && track.status.follows(old) {
-            try execute(
+        let new = track.status
+        try moveAll(of: request, where: { old, _ in old != new && new.follows(old) }) { key in
+            (key.status, key.isReported) = (new, false)
+            return (
                 """
-                UPDATE target SET status = ?,
-                outcome = CASE WHEN ? = 'reported' THEN outcome ELSE ? END, detail = ?,
-                updated = ?, updatedWall = ? WHERE request = ? AND status = ?
-                """, track.status.rawValue, track.status.rawValue, track.status.rawValue,
-                track.detail, Int64(track.time.secondsSince2000), wall, request.number,
-                old.rawValue)
-            request.settle()
-            let moved = request.standing.filter { $0.key.status == old && $0.value > 0 }
-            for (key, count) in moved {
-                request.count(key, -count)
-                var key = key
-                key.status = track.status
-                request.count(key, count)
-            }
+                status = ?, detail = ?, updated = ?, updatedWall = ?, reported = NULL,
+                reportedWall = NULL
+                """,
+                [
+                    new.rawValue.databaseValue, track.detail.databaseValue,
+                    Int64(track.time.secondsSince2000).databaseValue, wall.databaseValue,
+                ]
+            )
         }
+    }
+
+    /// Changes the devices that stand so, and what is counted of them, in the same way; `change`
+    /// says how their columns change.
+    private func moveAll(
+        of request: OpenRequest, where stands: (TrackingStatus, _ isReported: Bool) -> Bool,
+        _ change: (inout CountKey) -> (columns: String, values: [DatabaseValue])
+    ) throws {
+        request.settle()
+        let moved = request.standing.filter {
+            $0.value > 0 && stands($0.key.status, $0.key.isReported)
+        }
+        var done: Set<[DatabaseValue]> = []
+        for (old, count) in moved {
+            var key = old
+            let (columns, values) = change(&key)
+            request.count(old, -count)
+            request.count(key, count)
+            let of = [old.status.rawValue.databaseValue, old.isReported.databaseValue]
+            guard done.insert(of).inserted else { continue }
+            try database.cachedStatement(
+                sql: """
+                    UPDATE target SET \(columns) WHERE request = ? AND status = ?
+                    AND (reported IS NOT NULL) = ?
+                    """
+            ).execute(
+                arguments: StatementArguments(values + [request.number.databaseValue] + of))
+        }
+        request.settle()
     }
 }

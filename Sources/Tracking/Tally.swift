@@ -9,6 +9,35 @@ struct CountKey: Hashable {
     var manufacturer: String
     var version: Int64
     var status: TrackingStatus
+    /// Its user has acknowledged that.
+    var isReported = false
+
+    /// Of the tables that count by it, `request` or time before and `count` behind.
+    static let columns = "type, manufacturer, version, status, reported"
+
+    init(type: String, manufacturer: String, version: Int64, status: TrackingStatus) {
+        self.type = type
+        self.manufacturer = manufacturer
+        self.version = version
+        self.status = status
+    }
+
+    /// From `columns`.
+    init(_ cells: inout Cells) throws {
+        type = try cells.text()
+        manufacturer = try cells.text()
+        version = try cells.integer()
+        status = try cells.word()
+        isReported = try cells.flag()
+    }
+
+    /// For `columns`.
+    var values: [DatabaseValue] {
+        [
+            type.databaseValue, manufacturer.databaseValue, version.databaseValue,
+            status.rawValue.databaseValue, isReported.databaseValue,
+        ]
+    }
 }
 
 /// The stretches of time that counts are kept for, by when the request was received.
@@ -18,21 +47,29 @@ enum Span: Int64, CaseIterable {
     case hour
     case wallDay
     case wallHour
+    case minute
+    case wallMinute
 
-    static let secondsOfHour: Int64 = 3_600
-    static let secondsOfDay: Int64 = 86_400
+    /// By the clock on the wall, in milliseconds; the others by the virtual one, in seconds.
+    var isWall: Bool { self == .wallDay || self == .wallHour || self == .wallMinute }
 
-    /// Which one a request belongs to; `time` in seconds since 2000, `wall` in milliseconds.
-    func bucket(time: Int64, wall: Int64) -> Int64 {
+    /// In the unit of its clock; nil for the one without end.
+    var length: Int64? {
         switch self {
-        case .always: 0
-        case .day: floor(time, Self.secondsOfDay)
-        case .hour: floor(time, Self.secondsOfHour)
-        case .wallDay: floor(wall, Self.secondsOfDay * 1000)
-        case .wallHour: floor(wall, Self.secondsOfHour * 1000)
+        case .always: nil
+        case .day: 86_400
+        case .hour: 3_600
+        case .minute: 60
+        case .wallDay: 86_400_000
+        case .wallHour: 3_600_000
+        case .wallMinute: 60_000
         }
     }
 
+    /// Which one a request belongs to; `time` in seconds since 2000, `wall` in milliseconds.
+    func bucket(time: Int64, wall: Int64) -> Int64 {
+        length.map { floor(isWall ? wall : time, $0) } ?? 0
+    }
 }
 
 /// `value / unit`, rounded down also below zero.
@@ -72,21 +109,21 @@ struct TallyChanges {
     func write(to database: Database) throws {
         let add = try database.cachedStatement(
             sql: """
-                INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT DO UPDATE SET count = count + excluded.count
                 """)
         let remove = try database.cachedStatement(
             sql: """
                 DELETE FROM tally WHERE span = ? AND bucket = ? AND what = ? AND user = ?
-                AND type = ? AND manufacturer = ? AND version = ? AND status = ? AND count = 0
+                AND type = ? AND manufacturer = ? AND version = ? AND status = ?
+                AND reported = ? AND count = 0
                 """)
         for (key, count) in changes where count != 0 {
-            let names: [DatabaseValue] = [
-                key.span.rawValue.databaseValue, key.bucket.databaseValue,
-                key.what.rawValue.databaseValue, key.user.databaseValue,
-                key.key.type.databaseValue, key.key.manufacturer.databaseValue,
-                key.key.version.databaseValue, key.key.status.rawValue.databaseValue,
-            ]
+            let names =
+                [
+                    key.span.rawValue.databaseValue, key.bucket.databaseValue,
+                    key.what.rawValue.databaseValue, key.user.databaseValue,
+                ] + key.key.values
             try add.execute(arguments: StatementArguments(names + [count.databaseValue]))
             if count < 0 { try remove.execute(arguments: StatementArguments(names)) }
         }

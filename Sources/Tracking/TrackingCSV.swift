@@ -8,19 +8,24 @@ import Wire
 public enum TrackingCSV {
     /// The first line of requests.
     public static let requestHead = line([
-        "request", "user", "variant", "version", "type", "manufacturer", "model", "status", "code",
-        "accepted", "refused", "devices", "received", "receivedWall", "updated", "updatedWall",
-        "image",
+        "request", "user", "variant", "version", "type", "manufacturer", "model", "status",
+        "processing", "code", "accepted", "refused", "done", "underWay", "failed",
+        "reportedDevices", "devices", "received", "receivedWall", "updated", "updatedWall",
+        "reported", "reportedWall", "image",
     ])
 
     public static func line(_ row: RequestRow) -> String {
-        line([
+        let outcomes = row.counts.outcomes
+        return line([
             row.id.description, row.user.description, row.variant,
             row.fileVersion.map(version) ?? row.version ?? "", row.type?.rawValue ?? "",
-            row.manufacturer ?? "", row.model ?? "", row.status.rawValue, row.code.rawValue,
-            "\(row.accepted)", "\(row.refused)", words(row.counts), row.received.iso8601,
-            iso8601(wall: row.receivedWall), row.updated.iso8601, iso8601(wall: row.updatedWall),
-            row.image ?? "",
+            row.manufacturer ?? "", row.model ?? "", row.status.rawValue,
+            row.processing.rawValue, row.code.rawValue, "\(row.accepted)", "\(row.refused)",
+            "\(outcomes[.done] ?? 0)", "\(outcomes[.underWay] ?? 0)",
+            "\(outcomes[.failed] ?? 0)", "\(row.reportedDevices)", words(row.counts),
+            row.received.iso8601, iso8601(wall: row.receivedWall), row.updated.iso8601,
+            iso8601(wall: row.updatedWall), row.reported?.iso8601 ?? "",
+            row.reportedWall.map { iso8601(wall: $0) } ?? "", row.image ?? "",
         ])
     }
 
@@ -28,7 +33,7 @@ public enum TrackingCSV {
     public static let targetHead = line([
         "request", "user", "variant", "device", "hub", "type", "manufacturer", "model",
         "fromVersion", "toVersion", "status", "outcome", "percent", "detail", "updated",
-        "updatedWall",
+        "updatedWall", "reported", "reportedWall",
     ])
 
     public static func line(_ row: TargetRow) -> String {
@@ -36,9 +41,10 @@ public enum TrackingCSV {
             row.request.description, row.user.description, row.variant, row.device.description,
             row.hub?.description ?? "", row.type?.rawValue ?? "", row.manufacturer ?? "",
             row.model ?? "", row.fromVersion.map(version) ?? "",
-            row.toVersion.map(version) ?? "", row.status.rawValue, row.outcome.rawValue,
+            row.toVersion.map(version) ?? "", row.status.rawValue, row.status.outcome.rawValue,
             row.percent.map { "\($0)" } ?? "", row.detail, row.updated.iso8601,
-            iso8601(wall: row.updatedWall),
+            iso8601(wall: row.updatedWall), row.reported?.iso8601 ?? "",
+            row.reportedWall.map { iso8601(wall: $0) } ?? "",
         ])
     }
 

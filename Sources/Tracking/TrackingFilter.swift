@@ -9,6 +9,8 @@ public struct TrackingFilter: Hashable, Sendable {
     public var period = TrackingPeriod.always
     /// None for any, and so for the others.
     public var statuses: Set<TrackingStatus> = []
+    /// Whether its user has acknowledged what became of it; nil for either.
+    public var isReported: Bool?
     public var types: Set<InventoryType> = []
     public var hub: EUI64?
     public var device: EUI64?

@@ -7,7 +7,8 @@ import Wire
 extension RequestRow: Encodable {
     private enum Key: String, CodingKey {
         case request, user, variant, version, image, manufacturer, model, type, code, accepted
-        case refused, status, received, receivedWall, updated, updatedWall, devices
+        case refused, status, processing, done, underWay, failed, received, receivedWall, updated
+        case updatedWall, reported, reportedWall, reportedDevices, devices
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -25,10 +26,18 @@ extension RequestRow: Encodable {
         try fields.encode(accepted, forKey: .accepted)
         try fields.encode(refused, forKey: .refused)
         try fields.encode(status, forKey: .status)
+        try fields.encode(processing, forKey: .processing)
+        let outcomes = counts.outcomes
+        try fields.encode(outcomes[.done] ?? 0, forKey: .done)
+        try fields.encode(outcomes[.underWay] ?? 0, forKey: .underWay)
+        try fields.encode(outcomes[.failed] ?? 0, forKey: .failed)
         try fields.encode(received.iso8601, forKey: .received)
         try fields.encode(iso8601(wall: receivedWall), forKey: .receivedWall)
         try fields.encode(updated.iso8601, forKey: .updated)
         try fields.encode(iso8601(wall: updatedWall), forKey: .updatedWall)
+        try fields.encodeIfPresent(reported?.iso8601, forKey: .reported)
+        try fields.encodeIfPresent(reportedWall.map { iso8601(wall: $0) }, forKey: .reportedWall)
+        try fields.encode(reportedDevices, forKey: .reportedDevices)
         try fields.encode(counts.named, forKey: .devices)
     }
 }
@@ -36,7 +45,7 @@ extension RequestRow: Encodable {
 extension TargetRow: Encodable {
     private enum Key: String, CodingKey {
         case request, user, variant, device, hub, type, manufacturer, model, fromVersion, toVersion
-        case status, outcome, percent, detail, updated, updatedWall
+        case status, outcome, percent, detail, updated, updatedWall, reported, reportedWall
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -52,11 +61,13 @@ extension TargetRow: Encodable {
         try fields.encodeIfPresent(fromVersion.map(TrackingCSV.version), forKey: .fromVersion)
         try fields.encodeIfPresent(toVersion.map(TrackingCSV.version), forKey: .toVersion)
         try fields.encode(status, forKey: .status)
-        try fields.encode(outcome, forKey: .outcome)
+        try fields.encode(status.outcome, forKey: .outcome)
         try fields.encodeIfPresent(percent, forKey: .percent)
         try fields.encode(detail, forKey: .detail)
         try fields.encode(updated.iso8601, forKey: .updated)
         try fields.encode(iso8601(wall: updatedWall), forKey: .updatedWall)
+        try fields.encodeIfPresent(reported?.iso8601, forKey: .reported)
+        try fields.encodeIfPresent(reportedWall.map { iso8601(wall: $0) }, forKey: .reportedWall)
     }
 }
 
@@ -80,12 +91,13 @@ extension HopRow: Encodable {
 }
 
 extension TrackingCounts: Encodable {
-    private enum Key: String, CodingKey { case requests, devices }
+    private enum Key: String, CodingKey { case requests, devices, reported }
 
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: Key.self)
         try fields.encode(requests.named, forKey: .requests)
         try fields.encode(devices.named, forKey: .devices)
+        try fields.encode(reported.named, forKey: .reported)
     }
 }
 

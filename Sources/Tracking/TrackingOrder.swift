@@ -7,7 +7,7 @@ extension TrackingStatus {
         case .submitted: 0
         case .validated, .refused: 1
         case .atCSP, .commandSent: 2
-        case .answered, .unanswered: 3
+        case .answered, .unanswered, .carriedOut: 3
         case .delivering: 4
         case .deliveredToHub, .deliveryFailed: 5
         case .offered: 6
@@ -24,26 +24,20 @@ extension TrackingStatus {
     /// Whether who stands at `old` comes to stand here when it is told so.
     ///
     /// Word of a stage that lies behind comes late and changes nothing, unless a failure lies
-    /// between: then it is another attempt. An acknowledgement only ends what is at an end.
+    /// between: then it is another attempt. That a user has acknowledged it is no place to stand.
     func follows(_ old: TrackingStatus) -> Bool {
         if self == old { return true }
         switch self {
-        case .refused: return old == .submitted
-        case .reported: return old.isFinal
+        case .refused: return old == .submitted || old == .validated
+        case .reported: return false
         default: break
         }
         switch old {
-        case .refused: return false
+        case .refused, .reported: return false
         case .unanswered where self == .commandSent: return true
         case .deliveryFailed, .transferFailed, .rejected:
             if self == .delivering || self == .downloading { return true }
         case .activationFailed where self == .activationOrdered: return true
-        // The user has been told of what went before.
-        case .reported:
-            return [
-                .delivering, .downloading, .activationOrdered, .activationPending, .activated,
-                .activationFailed,
-            ].contains(self)
         default: break
         }
         return stage >= old.stage
@@ -61,12 +55,5 @@ extension TrackingStatus {
             ?? (counts[.refused, default: 0] > 0 ? .refused : nil)
     }
 
-    /// It is not what was wanted.
-    public var isFailure: Bool {
-        switch self {
-        case .refused, .deliveryFailed, .transferFailed, .rejected, .activationFailed, .unanswered:
-            true
-        default: false
-        }
-    }
+    fileprivate var isFailure: Bool { outcome == .failed || outcome == .refused }
 }

@@ -26,8 +26,14 @@ public struct RequestRow: Hashable, Sendable {
     /// Of the last that was heard of it.
     public var updated: UTCTime
     public var updatedWall: Double
+    /// When its user had acknowledged what became of all its devices that were let in; without
+    /// devices, what became of the request itself.
+    public var reported: UTCTime?
+    public var reportedWall: Double?
     /// How many of its devices, those left out included, have come how far.
     public var counts: [TrackingStatus: Int]
+    /// Of how many of them its user has acknowledged what became.
+    public var reportedDevices: Int
 }
 
 /// A device of a request and how far it has come.
@@ -44,9 +50,8 @@ public struct TargetRow: Hashable, Sendable {
     public var model: String?
     public var fromVersion: UInt32?
     public var toVersion: UInt32?
+    /// Never `reported`.
     public var status: TrackingStatus
-    /// What came of it before its user acknowledged that; `status` unless that is `reported`.
-    public var outcome: TrackingStatus
     /// 0-100 of a download.
     public var percent: Int?
     /// Why it was refused, or what was last said of it.
@@ -54,6 +59,10 @@ public struct TargetRow: Hashable, Sendable {
     public var updated: UTCTime
     /// Seconds since 1970.
     public var updatedWall: Double
+    /// When its user acknowledged what became of it.
+    public var reported: UTCTime?
+    /// Seconds since 1970.
+    public var reportedWall: Double?
 }
 
 /// Something that was said of a request or of a device.
@@ -63,6 +72,7 @@ public struct HopRow: Hashable, Sendable {
     public var request: RequestID?
     /// nil for the request as a whole.
     public var device: EUI64?
+    /// `reported` for an acknowledgement.
     public var status: TrackingStatus
     public var percent: Int?
     public var detail: String
@@ -78,6 +88,8 @@ public struct HopRow: Hashable, Sendable {
 public struct TrackingCounts: Hashable, Sendable {
     public var requests: [TrackingStatus: Int] = [:]
     public var devices: [TrackingStatus: Int] = [:]
+    /// Those of `devices` of which their users have acknowledged what became.
+    public var reported: [TrackingStatus: Int] = [:]
 
     public init() {}
 }

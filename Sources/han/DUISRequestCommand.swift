@@ -26,7 +26,8 @@ enum RequestVariant: String, CaseIterable, ExpressibleByArgument {
         switch self {
         case .updateFirmware, .updatePPMIDFirmware: return (["image", "device"], ["version"])
         case .readFirmwareVersion: return (["device"], ["at", "cancel"])
-        case .activateFirmware: return (["device"], ["hash", "image", "at", "cancel"])
+        case .activateFirmware:
+            return ([], ["device", "hash", "image", "at", "cancel", "pre-command"])
         case .readInventory: return ([], ["device", "mpxn", "uprn", "post-code", "address"])
         case .updateInventory:
             return (
@@ -71,7 +72,8 @@ struct DUISRequestCommand: ParsableCommand {
 
               11.1, 11.4   --image --device [--version]
               11.2         --device [--at or --cancel]
-              11.3         --device --hash or --image [--at or --cancel], to be transformed
+              11.3         --device --hash or --image [--at or --cancel], to be transformed;
+                           --pre-command with what was made of it, to be sent
               8.2          --device, --mpxn, --uprn, or --post-code with --address
               8.4          --device, and one of --status --hub-status --delete --mpxn \
             --secondary-mpan --export-mpan, or details: --manufacturer --model --specification \
@@ -116,6 +118,12 @@ struct DUISRequestCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("The manufacturer image hash.", valueName: "hex"))
     var hash: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The pre-command that its user has signed: hex, or a file with hex or the message.",
+            valueName: "message"), completion: .file())
+    var preCommand: String?
 
     @Option(help: ArgumentHelp("When to do it; else at once.", valueName: "time"))
     var at: GeneralizedTime?
@@ -188,7 +196,8 @@ struct DUISRequestCommand: ParsableCommand {
     private var given: [String] {
         let all: [(String, Bool)] = [
             ("device", !device.isEmpty), ("image", image != nil), ("version", version != nil),
-            ("hash", hash != nil), ("at", at != nil), ("cancel", cancel), ("hub", hub != nil),
+            ("hash", hash != nil), ("pre-command", preCommand != nil), ("at", at != nil),
+            ("cancel", cancel), ("hub", hub != nil),
             ("install-code", installCode != nil), ("join-time", joinTime != nil),
             ("remove", remove), ("mpxn", mpxn != nil), ("secondary-mpan", secondaryMpan != nil),
             ("export-mpan", exportMpan != nil), ("uprn", uprn != nil),
@@ -243,7 +252,17 @@ struct DUISRequestCommand: ParsableCommand {
             }
         }
         switch variant {
-        case .activateFirmware: try one(of: ["hash", "image"])
+        case .activateFirmware:
+            try one(of: ["hash", "image", "pre-command"])
+            guard preCommand == nil ? given.contains("device") : given == ["pre-command"] else {
+                throw ValidationError(
+                    preCommand == nil
+                        ? "11.3 needs --device."
+                        : "With --pre-command, which says all of it, 11.3 takes nothing else.")
+            }
+            guard preCommand == nil || counter == nil else {
+                throw ValidationError("--pre-command has its request's counter in it.")
+            }
         case .readInventory:
             try one(of: ["device", "mpxn", "uprn", "post-code"])
             guard (postCode == nil) == (address == nil) else {
@@ -276,11 +295,47 @@ struct DUISRequestCommand: ParsableCommand {
         let about = device.first ?? dccID(keys)
         let target =
             variant.isForDCC ? dccID(keys) : variant == .updateHANDeviceLog ? hub ?? about : about
+        if let preCommand {
+            return try write(try Self.request(sending: preCommand, from: user), own)
+        }
         let now = UInt64(max(0, Date().timeIntervalSince1970 - 946_684_800) * 1_000)
         let request = ServiceRequest(
             id: RequestID(originator: user, target: target, counter: counter?.value ?? now),
             commandVariant: variant.commandVariant, reference: variant.rawValue,
             variant: variant.rawValue, body: try body(about))
+        try write(request, own)
+    }
+
+    /// The request that sends a signed pre-command, under the id that it was made for.
+    private static func request(
+        sending argument: String, from user: EUI64
+    ) throws -> ServiceRequest {
+        let bytes = try MessageArgument.read(argument)
+        let message: GBCSMessage
+        do {
+            message = try GBCSMessage(parsing: bytes)
+        } catch {
+            throw Failure(.data, "--pre-command: \(error)")
+        }
+        guard message.header.originator == user else {
+            throw Failure(
+                .data,
+                "--pre-command: it is from \(message.header.originator.dashed), and the request "
+                    + "from \(user.dashed)")
+        }
+        guard case .signature = message.signature else {
+            throw Failure(.data, "--pre-command: it is not signed; 'han gbcs sign' does that")
+        }
+        let variant = RequestVariant.activateFirmware.rawValue
+        return ServiceRequest(
+            id: RequestID(
+                originator: user, target: message.header.recipient,
+                counter: message.header.counter),
+            commandVariant: 5, reference: variant, variant: variant,
+            body: .signedPreCommand(payload: bytes))
+    }
+
+    private func write(_ request: ServiceRequest, _ own: XMLSigner?) throws {
         do {
             let bytes = try DUISWriter.request(request, signedBy: own)
             try Output.write(String(decoding: bytes, as: UTF8.self))

@@ -24,21 +24,56 @@ struct DUISShowCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @Flag(help: "Print the GBCS message in it, in hex, and nothing else.")
+    var payload = false
+
+    func validate() throws {
+        guard !json || !payload else {
+            throw ValidationError("Give --json or --payload, not both.")
+        }
+    }
+
     func run() throws {
         let bytes = try DUISCommand.read(file)
         let reader = DUISReader(signatures: .ignored, maximumSize: DUISCommand.maximumSize)
         let report: DUISReport
+        let message: [UInt8]?
         do throws(DUISRefusal) {
-            report =
-                reader.kind(of: bytes) == .response
-                ? DUISReport(try reader.response(bytes)) : DUISReport(try reader.request(bytes))
+            if reader.kind(of: bytes) == .response {
+                let received = try reader.response(bytes)
+                (report, message) = (DUISReport(received), received.response.body.message)
+            } else {
+                let received = try reader.request(bytes)
+                (report, message) = (DUISReport(received), received.request.body.message)
+            }
         } catch {
             throw Failure(.data, "\(file): \(error)")
+        }
+        if payload {
+            guard let message else { throw Failure(.data, "\(file): it has no GBCS message in it") }
+            return try Output.write(Hex.string(message).uppercased() + "\n")
         }
         if json { return try Output.json(report) }
         try Output.write(
             "\(report.kind), schema \(report.schemaVersion)\n"
                 + Output.columns(report.fields.map { ["  " + $0.name, $0.value] }))
+    }
+}
+
+extension ServiceRequest.Body {
+    fileprivate var message: [UInt8]? {
+        if case .signedPreCommand(let payload) = self { payload } else { nil }
+    }
+}
+
+extension ServiceResponse.Body {
+    fileprivate var message: [UInt8]? {
+        switch self {
+        case .response(_, _, .gbcs(let bytes)), .response(_, _, .preCommand(_, let bytes)),
+            .response(_, _, .futureDatedAlert(_, let bytes, _, _)), .deviceAlert(_, let bytes):
+            bytes
+        case .response, .dccAlert: nil
+        }
     }
 }
 

@@ -73,8 +73,11 @@ struct ServeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The date and time at which a new world begins, UTC.", valueName: "time"))
-    var start = "2026-03-02T09:00:00Z"
+            "The date and time at which a new world begins, UTC; \(usualStart) unless given.",
+            valueName: "time"))
+    var start: String?
+
+    private static let usualStart = "2026-03-02T09:00:00Z"
 
     @Option(
         help: ArgumentHelp(
@@ -90,7 +93,7 @@ struct ServeCommand: ParsableCommand {
             throw ValidationError(
                 "--pace is real, virtual, or x and a number from 0.01 to 100000, as in x60.")
         }
-        guard GeneralizedTime(start)?.secondsSince2000 != nil else {
+        guard GeneralizedTime(start ?? Self.usualStart)?.secondsSince2000 != nil else {
             throw ValidationError("--start is a time such as 2026-03-02T09:00:00Z.")
         }
         guard !bind.isEmpty, state != "" else {
@@ -105,8 +108,12 @@ struct ServeCommand: ParsableCommand {
             var plan = try plan()
             var keys = try ServeKeys(keyStore, for: plan, own: "\(place)/keys")
             try keys.hand(to: &plan)
-            let (served, signer, sources) = (plan, keys.signer, keys.words)
+            let (served, signer) = (plan, keys.signer)
+            var words = keys.words.map { "keys: \($0)" }
             let schema = try self.schema.map { path in
+                guard FileManager.default.fileExists(atPath: path) else {
+                    throw Failure(FileError.missing(path))
+                }
                 do {
                     return try DUISSchema(path: path)
                 } catch {
@@ -120,6 +127,12 @@ struct ServeCommand: ParsableCommand {
             let headEnd = try Self.storing {
                 try HeadEnd(served, store: store) { try DUISWriter.response($0, signedBy: signer) }
             }
+            if let start, let clock = try Self.storing({ try store.load() }).clock {
+                words.append(
+                    "the world of this state folder goes on at \(Self.text(clock)); "
+                        + "--start \(start) is for one that begins, in a --state of its own")
+            }
+            let notes = words
             var logger = Logger(label: "han") { StreamLogHandler.standardError(label: $0) }
             logger.logLevel = .info
             var settings = ConsoleSettings()
@@ -136,7 +149,7 @@ struct ServeCommand: ParsableCommand {
                     notices: StoredNotices(store, headEnd: headEnd)), logger: logger)
             headEnd.start()
             defer { headEnd.stop() }
-            try Self.wait(for: server) { say(served, sources, place, server.address) }
+            try Self.wait(for: server) { say(served, notes, place, server.address) }
         }
     }
 
@@ -169,10 +182,10 @@ struct ServeCommand: ParsableCommand {
     }
 
     private func say(
-        _ plan: HeadEndPlan, _ keys: [String], _ place: String, _ address: String
+        _ plan: HeadEndPlan, _ notes: [String], _ place: String, _ address: String
     ) {
         var lines = ["listening at \(address)", "state in \(place)"]
-        lines += keys.map { "keys: \($0)" }
+        lines += notes
         for user in plan.settings.users.values.sorted(by: { $0.id < $1.id }) {
             lines.append(
                 "\(user.name) (\(user.id.description)): "
@@ -180,6 +193,10 @@ struct ServeCommand: ParsableCommand {
                         ?? "results are kept, as there is no URL"))
         }
         try? Output.write(lines.map { "han: \($0)\n" }.joined())
+    }
+
+    private static func text(_ time: UTCTime) -> String {
+        GeneralizedTime(secondsSince2000: time.secondsSince2000)?.description ?? "its own time"
     }
 
     // MARK: - What it is made of
@@ -205,6 +222,7 @@ struct ServeCommand: ParsableCommand {
         let names = homes.isEmpty ? ["standard"] : homes
         let all = try names.map { name in try library.reading { try $0.home(name) } }
         let profile = try library.reading { try $0.dcc(dcc) }
+        let start = start ?? Self.usualStart
         guard let seconds = GeneralizedTime(start)?.secondsSince2000 else {
             throw Failure(.usage, "--start: '\(start)' is no time")
         }

@@ -58,7 +58,8 @@ struct ServeKeys {
             }
             words.append("\(place): \(Self.count(ofXML, ofMessages.keys))")
             // What one of the two cannot use, the other may.
-            problems += Set(ofXML.skipped).intersection(ofMessages.skipped).sorted()
+            let others = Set(ofMessages.skipped.map(Self.file))
+            problems += ofXML.skipped.filter { others.contains(Self.file($0)) }
             xml.add(ofXML)
             messages.add(ofMessages.keys)
         }
@@ -69,17 +70,13 @@ struct ServeKeys {
         let maker = XMLKeyMaker(seed: plan.seed)
         var made: [XMLKeys.Entry] = []
         if xml.dsp == nil { made.append(maker.make(.dsp, plan.settings.id)) }
-        if xml.users.isEmpty {
-            made += plan.settings.users.keys.sorted().map { maker.make(.user, $0) }
+        let known = Set(xml.users)
+        made += plan.settings.users.keys.filter { !known.contains($0) }.sorted().map {
+            maker.make(.user, $0)
         }
         for entry in made {
-            try Self.makeFolder(own)
-            do {
-                try XMLKeyMaker.write(entry, to: own)
-            } catch .exists {
-                // Of an earlier start, and the same.
-            } catch {
-                throw Failure(error)
+            for file in XMLKeyMaker.files(of: entry) {
+                try Self.write(file.bytes, to: own, as: file.name, isSecret: file.isSecret)
             }
             xml.add(entry)
         }
@@ -92,10 +89,31 @@ struct ServeKeys {
         self.messages = messages
     }
 
-    private static func makeFolder(_ path: String) throws {
+    /// The name of the file that a problem is about.
+    private static func file(_ problem: String) -> String {
+        String(problem.prefix { $0 != ":" })
+    }
+
+    /// Writes a key that is made, unless it is there from an earlier start. What somebody else has
+    /// put there is not written over.
+    private static func write(
+        _ bytes: [UInt8], to folder: String, as name: String, isSecret: Bool
+    ) throws {
         try? FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true,
+            atPath: folder, withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o700])
+        let path = "\(folder)/\(name)"
+        guard let there = try? Files.read(path, limit: 65_536) else {
+            try Files.replace(bytes, at: path, mode: isSecret ? 0o600 : 0o644)
+            return
+        }
+        guard there == bytes else {
+            throw Failure(
+                .setting,
+                "'\(path)' is not the file that is made there; move it away, and if it is a key of "
+                    + "your own, name its folder by --keystore")
+        }
+        if isSecret { chmod(path, 0o600) }
     }
 
     private static func count(_ xml: XMLKeys, _ messages: KeyStore) -> String {
@@ -121,17 +139,12 @@ struct ServeKeys {
                 words.append(
                     "in '\(plan.homes[index].name)' keys are made for "
                         + Words.list(left.map(\.description))
-                        + ", whose private keys are not in a key store")
+                        + ", of whom a key store has not both private keys")
             }
             for file in certificates.files(of: plan.homes[index], suppliers: suppliers) {
-                try Self.makeFolder(folder)
                 isOwnFolderUsed = true
-                let path = "\(folder)/\(file.name)"
-                // Those of another seed, or of a time when others were given, are replaced.
-                if let there = try? Files.read(path, limit: 65_536), there == file.bytes {
-                    continue
-                }
-                try Files.replace(file.bytes, at: path, mode: file.isSecret ? 0o600 : 0o644)
+                try Self.write(
+                    file.bytes, to: folder, as: file.name, isSecret: file.isSecret)
             }
         }
         if isOwnFolderUsed { words.append("\(folder): keys that were made") }

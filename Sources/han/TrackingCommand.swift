@@ -97,11 +97,16 @@ struct TrackingListCommand: ParsableCommand {
             --until are about when it was received, by the clock on the wall, or with --virtual \
             by that of the emulated world, where a duration counts back from where that is now.
 
+            A device keeps the status that it has come to; that its user has acknowledged what \
+            became of it ('reported') is told beside that.
+
             --json prints a list of objects with the keys request, user, variant, code, accepted, \
-            refused, status, received, receivedWall, updated, updatedWall, devices (an object: how \
-            many stand at which status), and where known version, image, manufacturer, model, \
-            type. --csv prints the same as RFC 4180 has it; a field that a spreadsheet would take \
-            for a formula has a ' before it.
+            refused, status (of the slowest device), processing (refused, inProgress, failed, \
+            doneInPart or done), done, underWay and failed (so many devices), reportedDevices, \
+            devices (an object: how many stand at which status), received, receivedWall, updated, \
+            updatedWall, and where known version, image, manufacturer, model, type, reported and \
+            reportedWall (when all of it was). --csv prints the same as RFC 4180 has it; a field \
+            that a spreadsheet would take for a formula has a ' before it.
             """)
 
     @OptionGroup var from: StoreArguments
@@ -120,8 +125,16 @@ struct TrackingListCommand: ParsableCommand {
     @Flag(help: "--since and --until are virtual times.")
     var virtual = false
 
-    @Option(help: ArgumentHelp("At this status; may be given several times.", valueName: "status"))
+    @Option(
+        help: ArgumentHelp(
+            "At this status; may be given several times. 'reported' is the same as --reported.",
+            valueName: "status"))
     var status: [TrackingStatus] = []
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Only what users have acknowledged, or only what they have not.")
+    var reported: Bool?
 
     @Option(
         help: ArgumentHelp(
@@ -140,8 +153,14 @@ struct TrackingListCommand: ParsableCommand {
 
     @Option(
         name: .customLong("version"), parsing: .unconditional,
-        help: ArgumentHelp("To this firmware version, as in 0x01050200.", valueName: "version"),
-        transform: CodeArgument<UInt32>.read)
+        help: ArgumentHelp(
+            "To this firmware version, as in 0x01050200 or, as DUIS has it, 01050200.",
+            valueName: "version"),
+        transform: {
+            // Eight digits are hex, whatever they look like.
+            let isDUIS = $0.utf8.count == 8 && Hex.bytes($0) != nil
+            return try CodeArgument<UInt32>.read(isDUIS ? "0x\($0)" : $0)
+        })
     var firmware: CodeArgument<UInt32>?
 
     @Option(
@@ -159,6 +178,9 @@ struct TrackingListCommand: ParsableCommand {
         guard !json || !csv else {
             throw ValidationError("--json and --csv both say how; give one of them.")
         }
+        guard reported != false || !status.contains(.reported) else {
+            throw ValidationError("--status reported and --no-reported exclude each other.")
+        }
     }
 
     func run() throws {
@@ -175,7 +197,8 @@ struct TrackingListCommand: ParsableCommand {
 
     private func filter(_ store: TrackingStore) throws -> TrackingFilter {
         var filter = TrackingFilter()
-        filter.statuses = Set(status)
+        filter.statuses = Set(status).subtracting([.reported])
+        filter.isReported = status.contains(.reported) ? true : reported
         filter.types = Set(type)
         filter.hub = hub
         filter.device = device
@@ -232,36 +255,63 @@ struct TrackingListCommand: ParsableCommand {
         ]
         var tones: [Tone] = [.strong]
         let cells = rows.map { row in
-            tones.append(row.status.tone)
+            tones.append(row.processing.tone)
             return [
                 row.received.iso8601, row.variant, row.type?.rawValue ?? "",
                 row.manufacturer ?? "", row.fileVersion.map(Words.version) ?? row.version ?? "",
-                row.status.rawValue, Self.words(row.counts), row.id.description,
+                row.processing.words, Self.words(row.counts, reported: row.reportedDevices),
+                row.id.description,
             ].map(Output.harmless)
         }
         let lines = Output.columns([head] + cells).split(separator: "\n")
         var text = ""
         for (line, tone) in zip(lines, tones) { text += style.paint(String(line), tone) + "\n" }
         if isCut { text += "and more; --limit shows them\n" }
-        text += "devices in all: \(Self.words(counts.devices, none: "none"))\n"
+        let reported = counts.reported.values.reduce(0, +)
+        text +=
+            "devices in all: \(Self.words(counts.devices, reported: reported, none: "none"))\n"
         try Output.write(text)
     }
 
-    /// `3 activated, 1 rejected`
-    static func words(_ counts: [TrackingStatus: Int], none: String = "") -> String {
+    /// `3 activated, 1 rejected (2 reported)`
+    static func words(
+        _ counts: [TrackingStatus: Int], reported: Int, none: String = ""
+    ) -> String {
         let words = TrackingStatus.allCases.reversed().compactMap { status in
             counts[status].map { "\(Words.count(UInt64($0))) \(status.rawValue)" }
         }
-        return words.isEmpty ? none : words.joined(separator: ", ")
+        guard !words.isEmpty else { return none }
+        return words.joined(separator: ", ")
+            + (reported > 0 ? " (\(Words.count(UInt64(reported))) reported)" : "")
     }
 }
 
-extension TrackingStatus {
+extension TrackingOutcome {
     var tone: Tone {
         switch self {
-        case _ where isFailure: .bad
-        case .activated, .reported, .answered: .good
-        default: .plain
+        case .done: .good
+        case .underWay: .plain
+        case .failed, .refused: .bad
+        }
+    }
+}
+
+extension ProcessingStatus {
+    var tone: Tone {
+        switch self {
+        case .done: .good
+        case .inProgress: .plain
+        case .refused, .failed, .doneInPart: .bad
+        }
+    }
+
+    var words: String {
+        switch self {
+        case .refused: "refused"
+        case .inProgress: "in progress"
+        case .failed: "failed"
+        case .doneInPart: "done in part"
+        case .done: "done"
         }
     }
 }

@@ -15,9 +15,10 @@ struct TrackingShowCommand: ParsableCommand {
             devices too; of a request with one device it is told of that.
 
             --json prints an object with the keys request (as in 'han tracking list'), devices (a \
-            list of objects with the keys request, user, variant, device, status, outcome (before \
-            its user acknowledged it), detail, updated, updatedWall, and where known hub, type, \
-            manufacturer, model, fromVersion, toVersion, percent) and timeline, a list of objects \
+            list of objects with the keys request, user, variant, device, status, outcome (done, \
+            underWay, failed or refused), detail, updated, updatedWall, and where known hub, \
+            type, manufacturer, model, fromVersion, toVersion, percent, reported and reportedWall \
+            (when its user acknowledged what became of it)) and timeline, a list of objects \
             with status, detail, time, wall, and where there is one device, percent, notice, \
             message (in hex) and explanation {useCase, kind, fields [{name, hex, meaning}]}.
             """)
@@ -96,8 +97,12 @@ private struct Story: Encodable {
         add("for", [request.manufacturer, request.model].compactMap(\.self).joined(separator: " "))
         add("received", "\(request.received.iso8601), at \(iso8601(wall: request.receivedWall))")
         add("answered", request.code.rawValue)
-        add("status", request.status.rawValue)
-        add("devices", TrackingListCommand.words(request.counts, none: "none"))
+        add("status", "\(request.processing.words) (\(request.status.rawValue))")
+        add(
+            "devices",
+            TrackingListCommand.words(
+                request.counts, reported: request.reportedDevices, none: "none"))
+        add("reported", request.reported?.iso8601)
         var text = Output.columns(facts.filter { !$0[1].isEmpty })
         if !devices.isEmpty { text += "\n" + table(style) }
         text += "\n"
@@ -106,17 +111,16 @@ private struct Story: Encodable {
     }
 
     private func table(_ style: Terminal.Style) -> String {
-        let head = ["DEVICE", "TYPE", "HUB", "FROM", "TO", "STATUS", "SINCE", ""]
+        let head = ["DEVICE", "TYPE", "HUB", "FROM", "TO", "STATUS", "SINCE", "REPORTED", ""]
         var tones: [Tone] = [.strong]
         let cells = devices.map { row in
-            tones.append(row.outcome.tone)
+            tones.append(row.status.outcome.tone)
             var status = row.status.rawValue
             if row.status == .downloading, let percent = row.percent { status += " \(percent) %" }
-            if row.outcome != row.status { status += " (\(row.outcome.rawValue))" }
             return [
                 row.device.description, row.type?.rawValue ?? "", row.hub?.description ?? "",
                 row.fromVersion.map(Words.version) ?? "", row.toVersion.map(Words.version) ?? "",
-                status, row.updated.iso8601, row.detail,
+                status, row.updated.iso8601, row.reported?.iso8601 ?? "-", row.detail,
             ].map(Output.harmless)
         }
         let lines = Output.columns([head] + cells).split(separator: "\n")
@@ -164,7 +168,8 @@ private struct Event: Encodable {
     private static let lineLength = 16
 
     func text(_ style: Terminal.Style) -> String {
-        var line = "\(hop.time.iso8601)  \(style.paint(hop.status.rawValue, hop.status.tone))"
+        var line =
+            "\(hop.time.iso8601)  \(style.paint(hop.status.rawValue, hop.status.outcome.tone))"
         if let percent = hop.percent { line += " \(percent) %" }
         if !hop.detail.isEmpty { line += ": \(Output.harmless(hop.detail))" }
         if let notice = hop.notice { line += " (notice \(notice))" }

@@ -85,7 +85,8 @@ struct BenchScriptTests {
             decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         #expect(process.terminationStatus == 64)
-        #expect(message == "han: there is no benchmark 'frame'; there are: frames, air, gbcs\n")
+        #expect(
+            message == "han: there is no benchmark 'frame'; there are: frames, air, gbcs, dcc\n")
         #expect(try output.fileHandleForReading.readToEnd() == nil)
     }
 }

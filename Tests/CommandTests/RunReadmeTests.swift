@@ -80,7 +80,9 @@ struct RunReadmeTests {
         for call in Self.calls where call.first != "serve" {
             let result = try RunHan.han(
                 call, in: folder.path,
-                environment: ["HAN_HOME": RunHan.root].merging(homes.environment) { $1 })
+                environment: [
+                    "HAN_HOME": RunHan.root, "XDG_STATE_HOME": folder.path + "/state",
+                ].merging(homes.environment) { $1 })
             // Here nobody waits until the device has what it is to activate.
             let isEarly =
                 call.starts(with: ["ctl", "activate"]) && result.errors.contains("ESME refuses:")

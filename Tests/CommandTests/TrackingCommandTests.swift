@@ -112,6 +112,34 @@ struct TrackingCommandTests {
         #expect(show.output.contains("verified: The image is right. (notice 3)"))
     }
 
+    @Test("that a user knows of a failure is told beside it and hides it nowhere")
+    func reported() throws {
+        let server = try Server()
+        let id = try #require(RequestID(Server.id))
+        var change = StoreChange(wall: Server.wall)
+        change.tracks = [(TrackingStatus.rejected, 4), (.reported, 4)].map { status, notice in
+            TrackingRecord(
+                request: id, device: Server.display, status: status, detail: "", time: Server.time,
+                notice: notice)
+        }
+        try server.store.commit(change)
+        #expect(try server.counters("--status", "rejected") == [1000])
+        #expect(try server.counters("--reported") == [1000])
+        #expect(try server.counters("--status", "reported") == [1000])
+        #expect(try server.counters("--no-reported") == [1001])
+        #expect(try server.counters("--status", "rejected", "--no-reported") == [])
+        let lines = try server.list().output.split(separator: "\n")
+        #expect(lines[2].contains("failed") && lines[2].contains("1 rejected (1 reported)"))
+        #expect(
+            lines[3] == "devices in all: 1 rejected, 1 validated, 1 refused (1 reported)")
+        let show = try server.tracking("show", Server.id, "--state", server.folder.path)
+        #expect(show.output.contains("failed (rejected)"))
+        let csv = try server.list("--csv").output.split(separator: "\r\n")
+        #expect(csv[2].contains(",rejected,failed,"))
+        let both = try server.list("--status", "reported", "--no-reported")
+        #expect(both.code == 64 && both.errors.contains("exclude each other"))
+    }
+
     @Test("each filter narrows the list")
     func filters() throws {
         let server = try Server()
@@ -155,10 +183,12 @@ struct TrackingCommandTests {
         #expect(devices.map { $0["device"] as? String } == ["\(Server.display)"])
         #expect(devices[0]["status"] as? String == "verified")
         let hops = try #require(story["timeline"] as? [[String: Any]])
-        #expect(hops.map { $0["status"] as? String } == ["atCSP", "verified"])
-        #expect(hops[1]["message"] as? String == Hex.string(try Server.alert()))
-        #expect(hops[1]["notice"] as? Int == 3)
-        let explanation = try #require(hops[1]["explanation"] as? [String: Any])
+        #expect(
+            hops.map { $0["status"] as? String }
+                == ["submitted", "validated", "atCSP", "verified"])
+        #expect(hops[3]["message"] as? String == Hex.string(try Server.alert()))
+        #expect(hops[3]["notice"] as? Int == 3)
+        let explanation = try #require(hops[3]["explanation"] as? [String: Any])
         #expect(explanation["kind"] as? String == "alert")
         let fields = try #require(explanation["fields"] as? [[String: Any]])
         #expect(explanation["useCase"] as? String == "CS09")

@@ -17,7 +17,7 @@ import Testing
             let document = try #require(try Self.json(answer) as? [String: Any])
             #expect(document["openapi"] as? String == "3.1.0")
             let paths = try #require(document["paths"] as? [String: [String: [String: Any]]])
-            #expect(paths.count == 18)
+            #expect(paths.count == 20)
             let values = [
                 "{home}": "standard", "{node}": "ESME", "{number}": "1",
                 "{id}": "\(Sample.id(1_001))",
@@ -31,9 +31,57 @@ import Testing
                     }
                     let answer = try await console.client.ask(method.uppercased(), place)
                     let answers = try #require(operation["responses"] as? [String: Any])
-                    #expect(
-                        answers["\(answer.status)"] != nil, "\(method) \(path): \(answer.status)")
+                    let named = try #require(
+                        answers["\(answer.status)"] as? [String: Any],
+                        "\(method) \(path): \(answer.status)")
+                    guard let content = named["content"] as? [String: [String: Any]],
+                        let schema = content["application/json"]?["schema"]
+                    else { continue }
+                    let shapes = Shapes(document)
+                    let wrong = shapes.faults(try Self.json(answer), schema, at: path)
+                    #expect(wrong == [])
                 }
+            }
+        }
+    }
+
+    /// The part of JSON Schema that the document uses.
+    private struct Shapes {
+        let named: [String: Any]
+
+        init(_ document: [String: Any]) {
+            let components = document["components"] as? [String: Any]
+            named = components?["schemas"] as? [String: Any] ?? [:]
+        }
+
+        /// Where `value` is not as `schema` has it.
+        func faults(_ value: Any, _ schema: Any, at place: String) -> [String] {
+            guard let schema = schema as? [String: Any] else { return ["\(place): no schema"] }
+            if let name = (schema["$ref"] as? String)?.split(separator: "/").last {
+                return faults(value, named[String(name)] ?? "", at: place)
+            }
+            if let words = schema["enum"] as? [String] {
+                return words.contains(value as? String ?? "?") ? [] : ["\(place): \(value)"]
+            }
+            switch schema["type"] as? String {
+            case "string": return value is String ? [] : ["\(place): no text"]
+            case "integer": return value is Int ? [] : ["\(place): no number"]
+            case "boolean": return value is Bool ? [] : ["\(place): neither true nor false"]
+            case "array":
+                guard let list = value as? [Any] else { return ["\(place): no list"] }
+                return list.flatMap { faults($0, schema["items"] ?? "", at: place + "[]") }
+            case "object":
+                guard let object = value as? [String: Any] else { return ["\(place): no object"] }
+                let known = schema["properties"] as? [String: Any] ?? [:]
+                let missing = (schema["required"] as? [String] ?? []).filter { object[$0] == nil }
+                return missing.map { "\(place): lacks \($0)" }
+                    + object.sorted { $0.key < $1.key }.flatMap { key, value in
+                        guard let of = known[key] ?? schema["additionalProperties"] else {
+                            return ["\(place): \(key) is not described"]
+                        }
+                        return faults(value, of, at: "\(place).\(key)")
+                    }
+            default: return ["\(place): no type"]
             }
         }
     }
@@ -68,8 +116,18 @@ import Testing
             let targetsPage = try await object("/targets?status=refused")
             let targets = try #require(targetsPage["items"] as? [[String: Any]])
             #expect(targets.count == 2)
-            let line = try await list(
+            let failedPage = try await object("/targets?reported=yes&status=deliveryFailed")
+            let failed = try #require(failedPage["items"] as? [[String: Any]])
+            #expect(failed.map { $0["outcome"] as? String } == ["failed"])
+            #expect(failed.first?["reported"] as? String == "2026-03-02T09:23:20Z")
+            let counts = try await object("/counts?request=\(Sample.id(1_005))")
+            #expect(
+                counts["devices"] as? [String: Int]
+                    == ["activated": 31, "atCSP": 18, "deliveryFailed": 1])
+            #expect(counts["reported"] as? [String: Int] == ["activated": 10, "deliveryFailed": 1])
+            let linePage = try await object(
                 "/requests/\(Sample.id(1_001))/timeline?device=\(Sample.esme)")
+            let line = try #require(linePage["items"] as? [[String: Any]])
             #expect(line.map { $0["status"] as? String }.last == "downloading")
             let noticesPage = try await object("/notices")
             let notices = try #require(noticesPage["items"] as? [[String: Any]])
@@ -96,12 +154,17 @@ import Testing
             #expect(value5 == 200)
             let value6 = try await order("POST", "/runs", "", json).status
             #expect(value6 == 201)
-            #expect(console.world.orders == ["standard/ESME off", "demo"])
+            let firmware = "/homes/standard/hub/firmware"
+            let value7 = try await order("PUT", firmware, "{\"image\":\"ch-2\"}", json).status
+            #expect(value7 == 200)
+            #expect(console.world.orders == ["standard/ESME off", "demo", "standard ch-2"])
             let wrong: [(String, String, String, [String: String], Int)] = [
                 ("PUT", power, "{\"on\":1}", json, 400), ("PUT", power, "{", json, 400),
                 ("PUT", power, "{\"on\":true}", [:], 415),
                 ("PUT", "/homes/none/nodes/ESME/power", "{\"on\":true}", json, 404),
                 ("PUT", "/pace", "{\"pace\":\"odd\"}", json, 400),
+                ("PUT", firmware, "{\"version\":1}", json, 400),
+                ("PUT", "/homes/none/hub/firmware", "{\"image\":\"ch-2\"}", json, 404),
                 ("POST", "/runs", "", json, 409),
                 ("PUT", power, String(repeating: " ", count: 5_000), json, 413),
                 ("GET", "/homes/none", "", [:], 404), ("GET", "/runs/9", "", [:], 404),

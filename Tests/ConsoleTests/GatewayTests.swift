@@ -243,7 +243,7 @@ import Testing
             let second = ConsoleServer(
                 settings,
                 ConsoleParts(
-                    gateway: StandInGateway(), tracking: StandInTracking(),
+                    gateway: StandInGateway(), tracking: try Archive().tracking,
                     world: StandInWorld(), notices: StandInOutlet()), logger: .quiet)
             await #expect(
                 throws: ConsoleError.portInUse(address: "127.0.0.1", port: console.port)

@@ -19,7 +19,7 @@ struct HTTPClient: Sendable {
 
     var port: Int
     /// Of what is read; longer is a failure.
-    var patience = 20.0
+    var patience = 300.0
 
     func connect() throws -> Int32 {
         let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue

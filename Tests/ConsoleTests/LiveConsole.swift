@@ -1,10 +1,11 @@
 import Console
 import Logging
+import Tracking
 
 /// A server that listens on a port of its own, with stand-ins behind it, until it is stopped.
 final class LiveConsole: Sendable {
     let gateway: StandInGateway
-    let tracking: StandInTracking
+    let archive: Archive
     let world: StandInWorld
     let outlet: StandInOutlet
     let server: ConsoleServer
@@ -12,11 +13,11 @@ final class LiveConsole: Sendable {
     private let running: Task<Void, any Error>
 
     init(
-        _ settings: ConsoleSettings = ConsoleSettings(), rows: StandInTracking.Rows = Sample.rows,
+        _ settings: ConsoleSettings = ConsoleSettings(), stored: StoreChange = Sample.stored,
         world: StandInWorld = StandInWorld(), outlet: StandInOutlet = StandInOutlet()
     ) async throws {
         gateway = StandInGateway()
-        tracking = StandInTracking(rows)
+        archive = try Archive(stored)
         self.world = world
         self.outlet = outlet
         var settings = settings
@@ -26,7 +27,7 @@ final class LiveConsole: Sendable {
         let server = ConsoleServer(
             settings,
             ConsoleParts(
-                gateway: gateway, tracking: tracking, world: world, notices: outlet),
+                gateway: gateway, tracking: archive.tracking, world: world, notices: outlet),
             logger: logger)
         self.server = server
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
@@ -55,11 +56,11 @@ final class LiveConsole: Sendable {
 
     /// Runs `body` with a server that has gone afterwards, whatever happens.
     static func with(
-        _ settings: ConsoleSettings = ConsoleSettings(), rows: StandInTracking.Rows = Sample.rows,
+        _ settings: ConsoleSettings = ConsoleSettings(), stored: StoreChange = Sample.stored,
         world: StandInWorld = StandInWorld(), outlet: StandInOutlet = StandInOutlet(),
         _ body: @Sendable (LiveConsole) async throws -> Void
     ) async throws {
-        let console = try await LiveConsole(settings, rows: rows, world: world, outlet: outlet)
+        let console = try await LiveConsole(settings, stored: stored, world: world, outlet: outlet)
         do {
             try await body(console)
         } catch {

@@ -174,6 +174,32 @@ import Wire
         #expect(receiver.bodies == ["<notice number=\"2\"/>", "<notice number=\"3\"/>"])
     }
 
+    @Test("a receipt that cannot be stored is stored later, and only a restart sends again")
+    func unstored() async throws {
+        let receiver = try Receiver()
+        defer { receiver.stop() }
+        let outlet = StandInOutlet([NoticeRecipient(user: Sample.user, url: receiver.url)])
+        outlet.add(Self.notice(1))
+        outlet.add(Self.notice(2))
+        outlet.fail(3)
+        try await LiveConsole.with(Self.settings(), outlet: outlet) { _ in
+            #expect(await eventually { outlet.marks().values.allSatisfy { $0 == .received } })
+        }
+        #expect(receiver.bodies == [1, 2].map { "<notice number=\"\($0)\"/>" })
+
+        outlet.add(Self.notice(3))
+        outlet.fail(.max)
+        try await LiveConsole.with(Self.settings(), outlet: outlet) { _ in
+            #expect(await eventually { receiver.bodies.count == 3 })
+        }
+        #expect(outlet.marks()[3] == .pending)
+        outlet.fail(0)
+        try await LiveConsole.with(Self.settings(), outlet: outlet) { _ in
+            #expect(await eventually { outlet.marks()[3] == .received })
+        }
+        #expect(receiver.bodies == [1, 2, 3, 3].map { "<notice number=\"\($0)\"/>" })
+    }
+
     @Test("a user whose server is away holds up nobody else")
     func apart() async throws {
         let other = EUI64(0x90B3_D51F_3002_0000)

@@ -1,5 +1,6 @@
 import Console
 import DCC
+import Tracking
 import Wire
 
 /// A town that is in the middle of things.
@@ -54,88 +55,87 @@ enum Sample {
         DemoRunState.Step(title: "The PPMID runs the new firmware"),
     ]
 
-    static func device(
-        _ counter: UInt64, _ device: EUI64, _ type: InventoryType, _ status: TrackingStatus,
-        percent: Int? = nil, detail: String, at seconds: UInt32
-    ) -> TrackedDevice {
-        TrackedDevice(
-            request: id(counter), variant: type == .ppmid ? "11.4" : "11.1", device: device,
-            hub: hub, type: type, manufacturer: type == .ppmid ? "1A2B" : "1001",
-            model: type == .ppmid ? "P1" : "E3", from: 0x0100_0309, to: 0x0101_0204,
-            status: status, percent: percent, detail: detail, time: time(seconds),
-            wall: 1_790_000_000 + Double(seconds) / 3_600)
-    }
+    static let wall = 1_790_000_000.0
 
     static func request(
-        _ counter: UInt64, _ variant: String, _ code: String, at seconds: UInt32,
-        _ counts: [TrackingStatus: Int]
-    ) -> TrackedRequest {
-        TrackedRequest(
+        _ counter: UInt64, _ variant: String, _ code: String = "I0", at seconds: UInt32
+    ) -> SubmittedRequest {
+        SubmittedRequest(
             id: id(counter), user: user, variant: variant, version: "01010204",
-            model: variant == "11.4" ? "P1" : "E3",
-            manufacturer: variant == "11.4" ? "1A2B" : "1001",
-            code: ResponseCode(rawValue: code), received: time(seconds),
-            wall: 1_790_000_000 + Double(seconds) / 3_600, changed: time(seconds + 60),
-            counts: counts)
+            fileVersion: 0x0101_0204, manufacturer: variant == "11.4" ? "1A2B" : "1001",
+            model: variant == "11.4" ? "P1" : "E3", type: variant == "11.4" ? .ppmid : .esme,
+            code: ResponseCode(rawValue: code), received: time(seconds), receivedWall: wall)
     }
 
-    static var rows: StandInTracking.Rows {
-        var rows = StandInTracking.Rows()
-        rows.requests = [
-            request(1_001, "11.1", "I0", at: 10, [.downloading: 1]),
-            request(1_002, "11.1", "W110101", at: 400, [.activated: 1, .refused: 1]),
-            request(1_003, "11.4", "W110401", at: 900, [.refused: 1]),
-            request(1_004, "11.1", "E110102", at: 1_200, [:]),
-            request(
-                1_005, "11.4", "I0", at: 1_300,
-                [
-                    .reported: 31_200, .atCSP: 18_000,
-                    .deliveryFailed: 800,
-                ]),
+    static func target(
+        _ counter: UInt64, _ device: EUI64, _ type: InventoryType, _ status: TrackingStatus,
+        _ reason: String, at seconds: UInt32
+    ) -> SubmittedTarget {
+        SubmittedTarget(
+            request: id(counter), device: device, hub: hub, type: type,
+            manufacturer: type == .ppmid ? "1A2B" : "1001", model: type == .ppmid ? "P1" : "E3",
+            fromVersion: 0x0100_0309, toVersion: 0x0101_0204, status: status, reason: reason,
+            time: time(seconds))
+    }
+
+    static func track(
+        _ counter: UInt64, _ device: EUI64?, _ status: TrackingStatus, percent: Int? = nil,
+        _ detail: String, at seconds: UInt32, message: [UInt8]? = nil, notice: UInt64? = nil
+    ) -> TrackingRecord {
+        TrackingRecord(
+            request: id(counter), device: device, status: status, percent: percent, detail: detail,
+            time: time(seconds), message: message, notice: notice)
+    }
+
+    /// Five requests; of the last one's fifty PPMIDs 31 are updated and one is not, and their user
+    /// knows of ten of those and of the failure.
+    static var stored: StoreChange {
+        var change = StoreChange(wall: wall)
+        change.submitted = [
+            request(1_001, "11.1", at: 10), request(1_002, "11.1", "W110101", at: 400),
+            request(1_003, "11.4", "W110401", at: 900),
+            request(1_004, "11.1", "E110102", at: 1_200), request(1_005, "11.4", at: 1_300),
         ]
-        rows.devices = [
-            device(
-                1_001, esme, .esme, .downloading, percent: 42,
-                detail: "The ESME has 42 % of 0x01010204.", at: 300),
-            device(
-                1_002, esme, .esme, .activated, detail: "It runs 0x01010204.", at: 800),
-            device(
-                1_002, hcalcs, .hcalcs, .refused,
-                detail: "The hub's GBCS version 3.2 is older than 4.0.", at: 400),
-            device(
-                1_003, ppmid, .ppmid, .refused,
-                detail: "The hub's GBCS version 3.2 is older than 4.0.", at: 900),
+        let old = "The hub's GBCS version 3.2 is older than 4.0."
+        change.targets = [
+            target(1_001, esme, .esme, .validated, "", at: 10),
+            target(1_002, esme, .esme, .activated, "It runs 0x01010204.", at: 800),
+            target(1_002, hcalcs, .hcalcs, .refused, old, at: 400),
+            target(1_003, ppmid, .ppmid, .refused, old, at: 900),
         ]
-        let steps: [(TrackingStatus, Int?, String, UInt32)] = [
-            (.submitted, nil, "11.1 from 90-B3-D5-1F-30-01-00-00.", 10),
-            (.validated, nil, "1 of 1 devices are let in: I0.", 10),
-            (.atCSP, nil, "Region north, first attempt in 60 s.", 11),
-            (.delivering, nil, "Attempt 1 of 3.", 71),
-            (.deliveredToHub, nil, "The hub holds the image.", 95),
-            (.offered, nil, "The ESME was offered 0x01010204.", 110),
-            (.downloading, 42, "The ESME has 42 %.", 300),
-        ]
-        for (index, (status, percent, detail, seconds)) in steps.enumerated() {
-            let isWhole = index < 2
-            rows.events.append(
-                (
-                    id(1_001), isWhole ? nil : esme,
-                    TrackedEvent(
-                        row: Int64(index + 1), status: status, percent: percent, detail: detail,
-                        time: time(seconds), wall: 1_790_000_000 + Double(seconds) / 3_600,
-                        message: index == 5 ? Array("no message".utf8) : nil,
-                        notice: index == 4 ? 1 : nil)
-                ))
+        for number in 0..<50 as Range<UInt64> {
+            let status: TrackingStatus =
+                number < 31 ? .activated : number < 49 ? .atCSP : .deliveryFailed
+            change.targets.append(
+                target(
+                    1_005, EUI64(ppmid.rawValue + 0x100 + number), .ppmid, status, "", at: 1_300))
+            if number < 10 || number == 49 {
+                change.tracks.append(
+                    track(
+                        1_005, EUI64(ppmid.rawValue + 0x100 + number), .reported,
+                        "Its user has it.", at: 1_400))
+            }
         }
-        rows.notices = [
-            TrackedNotice(
-                number: 2, user: user, summary: "N61: not delivered", request: id(1_002),
-                device: hcalcs, time: time(800), wall: 1_790_000_001, state: "kept", attempts: 61),
-            TrackedNotice(
-                number: 1, user: user, summary: "N60: delivered to the hub", request: id(1_001),
-                device: esme, time: time(95), wall: 1_790_000_000, state: "received",
-                attempts: 1),
+        change.tracks += [
+            track(1_001, esme, .atCSP, "Region north, first attempt in 60 s.", at: 11),
+            track(1_001, esme, .delivering, "Attempt 1 of 3.", at: 71),
+            track(1_001, esme, .deliveredToHub, "The hub holds the image.", at: 95, notice: 1),
+            track(
+                1_001, esme, .offered, "The ESME was offered 0x01010204.", at: 110,
+                message: Array("no message".utf8)),
+            track(1_001, esme, .downloading, percent: 42, "The ESME has 42 %.", at: 300),
         ]
-        return rows
+        change.notices = [
+            StoredNotice(
+                number: 1, user: user, bytes: [1], summary: "N60: delivered to the hub",
+                request: id(1_001), device: esme, time: time(95), wall: wall, state: .received,
+                attempts: 1),
+            StoredNotice(
+                number: 2, user: user, bytes: [2], summary: "N61: not delivered",
+                request: id(1_002), device: hcalcs, time: time(800), wall: wall + 1, state: .kept,
+                attempts: 61),
+        ]
+        change.clock = status.time
+        return change
     }
 }

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import TestSupport
 import Testing
+import Tracking
 import Wire
 
 /// The screen as a browser without script sees it.
@@ -82,11 +83,12 @@ import Wire
             let first = page.text("//tbody[@id='rows']/tr[1]")
             #expect(first.contains("11.4 Update PPMID Firmware"))
             #expect(first.contains("In progress"))
-            #expect(first.contains("31,200 done, 18,000 under way, 800 failed of 50,000"))
+            #expect(first.contains("31 done, 18 under way, 1 failed of 50; 11 reported"))
             #expect(page.text("//tbody[@id='rows']/tr[2]").contains("E110102"))
             #expect(page.text("//tbody[@id='rows']/tr[4]").contains("Done in part"))
             let counts = page.text("//nav[@id='counts']")
             #expect(counts.contains("Refused 2") && counts.contains("Downloading 1"))
+            #expect(counts.contains("All 54") && counts.contains("Reported 11"))
             #expect(page.text("//*[@id='now']") == "2026-03-02 11:01:05")
         }
     }
@@ -100,30 +102,78 @@ import Wire
                 page.values("//tbody[@id='rows']/tr/th/a/@href")
                     == ["/requests/\(Sample.id(1_003))"])
             #expect(
-                page.values("//option[@selected]/@value") == ["all", "refused", "PPMID", ""])
+                page.values("//option[@selected]/@value") == ["all", "refused", "", "PPMID", ""])
             #expect(page.values("//input[@id='version']/@value") == ["0x01010204"])
             let export = try #require(
                 page.values("//a[starts-with(@href,'/requests.csv')]/@href").first)
             #expect(export.contains("status=refused") && export.contains("type=PPMID"))
-            for bad in ["status=odd", "period=year", "type=TV", "hub=1", "version=xyz"] {
+            for bad in [
+                "status=odd", "reported=1", "period=year", "type=TV", "hub=1", "version=xyz",
+            ] {
                 let answer = try await console.client.get("/?\(bad)")
                 #expect(answer.status == 400, "\(bad)")
             }
         }
     }
 
+    @Test("that its user knows of a failure is a further fact, and the failure stays in sight")
+    func reported() async throws {
+        try await LiveConsole.with { console in
+            let path = "/requests/\(Sample.id(1_005))"
+            for query in ["?reported=yes", "?status=reported"] {
+                let page = try Page(try await console.client.get(path + query).text)
+                #expect(page.count("//tbody[@id='rows']/tr") == 11)
+                let last = page.text("//tbody[@id='rows']/tr[11]/td[@data-label='Status']")
+                #expect(last == "✕ Not delivered ✉ Reported")
+                let counts = page.text("//nav[@id='counts']")
+                #expect(counts.contains("Activated 10") && counts.contains("Not delivered 1"))
+                #expect(counts.contains("Reported 11"))
+            }
+            let open = try Page(
+                try await console.client.get(path + "?reported=no&status=activated").text)
+            #expect(open.count("//tbody[@id='rows']/tr") == 21)
+            let device = try #require(
+                try Page(try await console.client.get(path + "?status=deliveryFailed").text)
+                    .values("//tbody[@id='rows']/tr/th/a/@href").first)
+            let page = try Page(try await console.client.get(device).text)
+            let facts = page.text("//dl[@id='facts']")
+            #expect(facts.contains("Not delivered") && facts.contains("2026-03-02 09:23:20"))
+            #expect(page.text("//ol[@id='line']/li[3]").contains("Reported"))
+        }
+    }
+
+    @Test("of a download's steps the first and the last are shown, and what messages tell of")
+    func steps() async throws {
+        var stored = Sample.stored
+        stored.tracks += (9...18).map { step in
+            Sample.track(
+                1_001, Sample.esme, .downloading, percent: step * 5, "Step \(step).", at: 500,
+                notice: step == 14 ? 7 : nil)
+        }
+        stored.tracks.append(Sample.track(1_001, Sample.esme, .transferred, "All of it.", at: 600))
+        try await LiveConsole.with(stored: stored) { console in
+            let path = "/requests/\(Sample.id(1_001))/devices/\(Sample.esme)"
+            let page = try Page(try await console.client.get(path).text)
+            let line = (6...page.count("//ol[@id='line']/li")).map {
+                page.text("//ol[@id='line']/li[\($0)]/p[2]")
+            }
+            #expect(
+                line == [
+                    "The ESME was offered 0x01010204.", "The ESME has 42 %.", "Step 13.",
+                    "Step 14.", "Step 15.", "Step 18.", "All of it.",
+                ])
+        }
+    }
+
     @Test("a request opens to its devices, and a device to its time line with messages explained")
     func open() async throws {
-        var rows = Sample.rows
+        var stored = Sample.stored
         let message = try #require(Hex.bytes(ScreenTests.message))
-        rows.events.append(
-            (
-                Sample.id(1_001), Sample.esme,
-                TrackedEvent(
-                    row: 100, status: .verified, detail: "Firmware hash verified.",
-                    time: Sample.time(900), wall: 1_790_000_002, message: message)
-            ))
-        try await LiveConsole.with(rows: rows) { console in
+        // It comes late, and takes nothing back.
+        stored.tracks.append(
+            Sample.track(
+                1_001, Sample.esme, .delivering, "Sent once more.", at: 900, message: message))
+        try await LiveConsole.with(stored: stored) { console in
             let request = try Page(
                 try await console.client.get("/requests/\(Sample.id(1_001))").text)
             #expect(request.text("//h1") == "11.1 Update Firmware")
@@ -154,13 +204,15 @@ import Wire
 
     @Test("what users write is shown, never obeyed")
     func escaping() async throws {
-        var rows = Sample.rows
+        var stored = Sample.stored
         let evil = "<script>alert(1)</script>\"'&"
-        rows.devices[0].detail = evil
-        rows.devices[0].manufacturer = evil
-        rows.requests[0].manufacturer = evil
-        rows.events[0].event.detail = evil
-        try await LiveConsole.with(rows: rows) { console in
+        stored.targets[0].model = evil
+        stored.targets[0].manufacturer = evil
+        stored.submitted[0].manufacturer = evil
+        for index in stored.tracks.indices where stored.tracks[index].status != .reported {
+            stored.tracks[index].detail = evil
+        }
+        try await LiveConsole.with(stored: stored) { console in
             let paths = [
                 "/", "/requests/\(Sample.id(1_001))",
                 "/requests/\(Sample.id(1_001))/devices/\(Sample.esme)",
@@ -173,18 +225,15 @@ import Wire
                 #expect(page.count("//script") == 1, "\(path)")
             }
             let page = try Page(try await console.client.get(paths[2]).text)
-            #expect(page.text("//ol[@id='line']/li[1]").contains(evil))
+            #expect(page.text("//ol[@id='line']").contains(evil))
         }
     }
 
     @Test("pages follow each other without a row lost or shown twice")
     func pages() async throws {
-        var rows = StandInTracking.Rows()
-        for counter in 1...120 {
-            rows.requests.append(
-                Sample.request(UInt64(counter), "11.1", "I0", at: UInt32(counter), [:]))
-        }
-        try await LiveConsole.with(rows: rows) { console in
+        var stored = StoreChange(wall: Sample.wall)
+        stored.submitted = (1...120).map { Sample.request($0, "11.1", at: UInt32($0)) }
+        try await LiveConsole.with(stored: stored) { console in
             var seen: [String] = []
             var path: String? = "/"
             while let here = path {
@@ -198,19 +247,23 @@ import Wire
 
     @Test("the export has a line for each device, and no cell that a spreadsheet would calculate")
     func export() async throws {
-        var rows = Sample.rows
-        rows.devices[0].detail = "=1+1"
-        rows.devices[1].detail = "a \"b\", c\r\nd"
-        try await LiveConsole.with(rows: rows) { console in
+        var stored = Sample.stored
+        stored.targets[2].reason = "=1+1"
+        stored.targets[1].reason = "a \"b\", c\r\nd"
+        try await LiveConsole.with(stored: stored) { console in
             let answer = try await console.client.get("/requests.csv?period=all")
             #expect(answer["content-type"]?.hasPrefix("text/csv") == true)
             #expect(answer["content-disposition"]?.contains("firmware-distribution.csv") == true)
             let lines = answer.text.components(separatedBy: "\r\n")
-            #expect(lines[0].hasPrefix("request,variant,device,type,hub"))
+            #expect(lines[0] + "\r\n" == TrackingCSV.targetHead)
             #expect(answer.text.contains(",'=1+1,"))
             #expect(answer.text.contains(",\"a \"\"b\"\", c\r\nd\","))
             let rows = answer.text.components(separatedBy: "90-B3-D5-1F-30-01-00-00:").count - 1
-            #expect(rows == 4)
+            #expect(rows == 54)
+            let failed = try await console.client.get(
+                "/requests.csv?reported=yes&status=deliveryFailed")
+            #expect(failed.text.components(separatedBy: "\r\n").count == 3)
+            #expect(failed.text.contains(",deliveryFailed,failed,"))
             let one = try await console.client.get("/requests/\(Sample.id(1_002))/devices.csv")
             #expect(one.text.components(separatedBy: "\r\n").count == 5)
             let status4 = try await console.client.get("/requests/\(Sample.id(9))/devices.csv")
@@ -223,7 +276,7 @@ import Wire
     func emptyAndTrouble() async throws {
         let world = StandInWorld()
         world.state.withLock { $0.status.trouble = ["The disk is full."] }
-        try await LiveConsole.with(rows: StandInTracking.Rows(), world: world) { console in
+        try await LiveConsole.with(stored: StoreChange(wall: 0), world: world) { console in
             let page = try Page(try await console.client.get("/").text)
             #expect(
                 page.text("//*[@class='empty']").contains(

@@ -1,6 +1,8 @@
 import Console
 import DCC
 import Synchronization
+import TestSupport
+import Tracking
 import Wire
 
 /// A gateway that answers with what it was asked, and how often it was.
@@ -50,96 +52,18 @@ final class StandInGateway: DUISGateway {
     }
 }
 
-/// A tracking that holds its rows in arrays.
-final class StandInTracking: TrackingSource {
-    struct Rows: Sendable {
-        var requests: [TrackedRequest] = []
-        var devices: [TrackedDevice] = []
-        var events: [(request: RequestID, device: EUI64?, event: TrackedEvent)] = []
-        var notices: [TrackedNotice] = []
+/// A store in a folder of its own.
+struct Archive {
+    let store: TrackingStore
+    private let folder: TemporaryFolder
+
+    init(_ changes: StoreChange...) throws {
+        folder = try TemporaryFolder()
+        store = try TrackingStore(path: folder.path("tracking.sqlite"))
+        for change in changes { try store.commit(change) }
     }
 
-    let rows: Mutex<Rows>
-
-    init(_ rows: Rows = Rows()) { self.rows = Mutex(rows) }
-
-    private static func page<Row>(
-        _ rows: [Row], after: String?, limit: Int
-    ) -> TrackedPage<Row> {
-        let start = after.flatMap { Int($0) } ?? 0
-        let piece = rows.dropFirst(start).prefix(limit)
-        let end = start + piece.count
-        return TrackedPage(rows: Array(piece), next: end < rows.count ? "\(end)" : nil)
-    }
-
-    private static func lets(_ device: TrackedDevice, _ query: TrackingQuery) -> Bool {
-        (query.status == nil || query.status == device.status)
-            && (query.type == nil || query.type == device.type)
-            && (query.hub == nil || query.hub == device.hub)
-            && (query.manufacturer == nil || query.manufacturer == device.manufacturer)
-            && (query.version == nil || query.version == device.to)
-            && (query.request == nil || query.request == device.request)
-            && (query.device == nil || query.device == device.device)
-    }
-
-    private static func lets(_ request: TrackedRequest, _ query: TrackingQuery, _ rows: Rows)
-        -> Bool
-    {
-        guard query.since.map({ request.received >= $0 }) ?? true else { return false }
-        let isOfDevices =
-            query.status != nil || query.type != nil || query.hub != nil
-            || query.manufacturer != nil || query.version != nil
-        return !isOfDevices
-            || rows.devices.contains { $0.request == request.id && lets($0, query) }
-    }
-
-    func requests(
-        _ query: TrackingQuery, after: String?, limit: Int
-    ) async throws -> TrackedPage<TrackedRequest> {
-        let rows = rows.withLock { $0 }
-        let found = rows.requests.filter { Self.lets($0, query, rows) }
-        return Self.page(
-            found.sorted { $0.received > $1.received }, after: after, limit: limit)
-    }
-
-    func counts(_ query: TrackingQuery) async throws -> [TrackingStatus: Int] {
-        let found = rows.withLock { $0.devices.filter { Self.lets($0, query) } }
-        return Dictionary(grouping: found, by: \.status).mapValues(\.count)
-    }
-
-    func request(_ id: RequestID) async throws -> TrackedRequest? {
-        rows.withLock { $0.requests.first { $0.id == id } }
-    }
-
-    func devices(
-        _ query: TrackingQuery, after: String?, limit: Int
-    ) async throws -> TrackedPage<TrackedDevice> {
-        let found = rows.withLock { $0.devices.filter { Self.lets($0, query) } }
-        return Self.page(found, after: after, limit: limit)
-    }
-
-    func timeline(
-        of request: RequestID, device: EUI64?, limit: Int
-    ) async throws -> TrackedPage<TrackedEvent> {
-        let found = rows.withLock { rows in
-            rows.events.filter {
-                $0.request == request && ($0.device == nil || $0.device == device)
-            }
-        }
-        return Self.page(found.map(\.event), after: nil, limit: limit)
-    }
-
-    func notices(after: String?, limit: Int) async throws -> TrackedPage<TrackedNotice> {
-        Self.page(rows.withLock { $0.notices }, after: after, limit: limit)
-    }
-
-    func choices() async throws -> FilterChoices {
-        rows.withLock { rows in
-            FilterChoices(
-                manufacturers: Set(rows.devices.compactMap(\.manufacturer)).sorted(),
-                versions: Set(rows.devices.compactMap(\.to)).sorted())
-        }
-    }
+    var tracking: StoredTracking { StoredTracking(store) }
 }
 
 /// A world with one home, which does what it is told at once.
@@ -167,6 +91,14 @@ final class StandInWorld: WorldControl {
         }
         state.withLock { $0.orders.append("\(home)/\(node) \(isOn ? "on" : "off")") }
         return "\(node) is \(isOn ? "on" : "off")."
+    }
+
+    func updateHub(of home: String, to image: String) async throws(ControlProblem) -> String {
+        guard Sample.status.homes.contains(where: { $0.name == home }) else {
+            throw .unknown("There is no home '\(home)'.")
+        }
+        state.withLock { $0.orders.append("\(home) \(image)") }
+        return "The hub of \(home) is sent \(image)."
     }
 
     func setPace(_ pace: String) async throws(ControlProblem) -> String {
@@ -210,7 +142,11 @@ final class StandInOutlet: NoticeOutlet {
 
     struct State {
         var notices: [(notice: OutgoingNotice, mark: Mark)] = []
+        /// So many receipts cannot be stored.
+        var failures = 0
     }
+
+    struct Full: Error {}
 
     let recipients: [NoticeRecipient]
     let state = Mutex(State())
@@ -236,7 +172,14 @@ final class StandInOutlet: NoticeOutlet {
         }
     }
 
+    func fail(_ count: Int) { state.withLock { $0.failures = count } }
+
     func received(_ notice: OutgoingNotice, attempts: Int) async throws {
+        let fails = state.withLock { state in
+            defer { state.failures = max(0, state.failures - 1) }
+            return state.failures > 0
+        }
+        if fails { throw Full() }
         mark(notice, .received, attempts)
     }
 

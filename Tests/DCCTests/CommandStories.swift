@@ -141,6 +141,48 @@ struct CommandStories {
         #expect(past.code.rawValue == "E31")
     }
 
+    @Test("an activation for later whose alert never comes, or that is taken back, ends as well")
+    func lostAlert() throws {
+        func accepted(_ town: inout Town, _ id: RequestID) {
+            town.hear(
+                .message(
+                    town.message(
+                        .response, from: Town.esme, to: Town.supplier, counter: id.counter,
+                        OtherInformation(.activateFirmware), .activateFirmwareResponse(.accepted)))
+            )
+        }
+        var town = try Town { $0.commandTimeout = 3_600 }
+        _ = town.update([Town.esme])
+        town.wait(3_600)
+        town.hear(.stored(delivery: 1))
+        let moment = UTCTime(secondsSince2000: town.now.secondsSince2000 + 86_400)
+        let (id, message) = try transform(&town, .at(moment))
+        town.submit(signed(town, id, message))
+        accepted(&town, id)
+        town.restart()
+        var other = town
+
+        town.wait(86_400 + 3_599)
+        #expect(town.dcc.isBusy)
+        town.wait(1)
+        #expect(town.notices.last?.response.requestID == id)
+        #expect(town.notices.last?.response.code.rawValue == "E21")
+        // The device has the image, and can be told again.
+        #expect(town.statuses(of: Town.esme).suffix(2) == [.unanswered, .activationPending])
+        let (again, order) = try transform(&town)
+        #expect(town.submit(signed(town, again, order)).code == .acknowledged)
+        town.wait(3_600)
+        #expect(town.notices.last?.response.requestID == again)
+        #expect(!town.dcc.isBusy)
+
+        let (taken, cancellation) = try transform(&other, .never)
+        other.submit(signed(other, taken, cancellation))
+        accepted(&other, taken)
+        #expect(!other.dcc.isBusy)
+        other.wait(200_000)
+        #expect(!other.notices.contains { $0.response.code.rawValue == "E21" })
+    }
+
     @Test("a PPMID's CCS08 and CS09 come to its supplier as alerts, once each, in their order")
     func ppmid() throws {
         var town = try Town()

@@ -272,4 +272,38 @@ struct UpdateStories {
         #expect(warning.invalid == once(list.filter { models[$0] == nil }))
         #expect(warning.count == once(list).count)
     }
+
+    @Test("a device that was taken out is not found where it was, in a list in that order either")
+    func goneFromItsPlace() throws {
+        var town = try Town()
+        let model = try #require(town.dcc.inventory(of: Town.esme)).model
+        let new = (0..<4).map { EUI64(0x00DB_5000_0000_0000 + $0) }
+        func notify(_ id: EUI64) {
+            town.submit(
+                town.request(
+                    town.id(), "12.2", 8,
+                    .devicePrenotification(
+                        DevicePrenotification(
+                            device: id, manufacturer: "FFF1", model: model, type: .esme))))
+        }
+        func remove(_ id: EUI64) {
+            town.submit(
+                town.request(
+                    town.id(), "8.4", 8,
+                    .updateInventory(InventoryUpdate(device: id, change: .delete))))
+        }
+        new.forEach { notify($0) }
+        remove(new[1])
+        let image = try #require(town.images[Town.esme]).encoded()
+        let list = town.inventory.map(\.id) + new
+        var warning = try #require(town.update(list, with: image).warning)
+        #expect(warning.invalid.contains(new[1]))
+        #expect(warning.notCommissioned == [new[0], new[2], new[3]])
+        // It comes back to another's place.
+        remove(new[0])
+        notify(new[1])
+        warning = try #require(town.update(list, with: image).warning)
+        #expect(warning.invalid.contains(new[0]) && !warning.invalid.contains(new[1]))
+        #expect(warning.notCommissioned == [new[1], new[2], new[3]])
+    }
 }

@@ -36,6 +36,7 @@ struct RoundTripTests {
         arguments: Samples.responses)
     func responses(response: ServiceResponse) throws {
         let bytes = try DUISWriter.response(response, signedBy: Parties.keys.dsp)
+        #expect(Parties.reader.kind(of: bytes) == .response)
         let received = try Parties.reader.response(bytes)
         #expect(received.response == response)
         #expect(received.signer == Parties.dsp)

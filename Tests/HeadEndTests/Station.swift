@@ -9,7 +9,7 @@ import TestSupport
 import Tracking
 import Wire
 
-/// A store that a test can hold up, have fail, or copy at a commit.
+/// A store that a test can hold up, have fail, or copy around commits.
 final class TestStore: HeadEndStore, @unchecked Sendable {
     struct Full: Error, CustomStringConvertible {
         var description: String { "the disk is full" }
@@ -19,10 +19,19 @@ final class TestStore: HeadEndStore, @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var fails = false
     private var commits = 0
-    /// The numbers of commits after which the file is copied, and to where.
-    private var copies: [Int: String] = [:]
+    /// Around which commits the file is copied, by what they are the first to tell, and to where.
+    private var moments: (@Sendable (StoreChange, Int) -> [String])?
+    private var prefix = ""
+    private var passed: Set<String> = []
+    private var made: [Cut] = []
     private let gate = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
     private var isHeld = false
+
+    /// A copy of the file, as a kill at that moment would leave it.
+    struct Cut: Sendable, CustomStringConvertible {
+        var description: String
+        var path: String
+    }
 
     init(_ store: TrackingStore) {
         self.store = store
@@ -43,9 +52,15 @@ final class TestStore: HeadEndStore, @unchecked Sendable {
         return body()
     }
 
-    var count: Int { locked { commits } }
     func set(failing: Bool) { locked { fails = failing } }
-    func copy(after commit: Int, to path: String) { locked { copies[commit] = path } }
+    /// Copies the file before and after each commit that is the first to tell any of `moments`,
+    /// which gets the commit's number too, from 1 on.
+    func cut(
+        to prefix: String, at moments: @escaping @Sendable (StoreChange, Int) -> [String]
+    ) {
+        locked { (self.prefix, self.moments) = (prefix, moments) }
+    }
+    var cuts: [Cut] { locked { made } }
     /// Holds the next commit up until `letGo`.
     func hold() { locked { isHeld = true } }
     func letGo() {
@@ -59,15 +74,24 @@ final class TestStore: HeadEndStore, @unchecked Sendable {
     func commit(_ change: StoreChange) throws {
         if locked({ isHeld }) { sem_wait(gate) }
         if locked({ fails }) { throw Full() }
-        try store.commit(change)
-        let copy: String? = locked {
+        let new: [String] = locked {
             commits += 1
-            return copies[commits]
+            return (moments?(change, commits) ?? []).filter { passed.insert($0).inserted }
         }
-        if let copy {
-            for ending in ["", "-wal"] {
-                _ = try Command.run("cp", [store.path + ending, copy + ending])
-            }
+        let name = new.joined(separator: ", ")
+        if !new.isEmpty { try copy("before \(name)") }
+        try store.commit(change)
+        if !new.isEmpty { try copy("after \(name)") }
+    }
+
+    private func copy(_ name: String) throws {
+        let path: String = locked {
+            let path = "\(prefix)\(made.count)"
+            made.append(Cut(description: name, path: path))
+            return path
+        }
+        for ending in ["", "-wal"] {
+            _ = try Command.run("cp", [store.path + ending, path + ending])
         }
     }
 }
@@ -103,10 +127,15 @@ final class Station {
         return plan
     }
 
-    init(_ plan: HeadEndPlan, at path: String, counter: UInt64 = 1_000) throws {
+    /// `prepare` gets the store before anything happens.
+    init(
+        _ plan: HeadEndPlan, at path: String, counter: UInt64 = 1_000,
+        prepare: (TestStore) -> Void = { _ in }
+    ) throws {
         self.plan = plan
         self.counter = counter
         store = TestStore(try TrackingStore(path: path))
+        prepare(store)
         headEnd = try HeadEnd(plan, store: store) { Array("\($0)".utf8) }
         headEnd.start()
     }
@@ -138,6 +167,14 @@ final class Station {
         try await wait("time does not stand still") { $0.isResting }
     }
 
+    func member(_ name: String) async throws -> HeadEndStatus.Member {
+        try #require(try await headEnd.status().homes[0].members.first { $0.name == name })
+    }
+
+    func member(_ id: EUI64) async throws -> HeadEndStatus.Member {
+        try #require(try await headEnd.status().homes[0].members.first { $0.eui64 == id })
+    }
+
     func device(_ id: EUI64) async throws -> InventoryDevice {
         try #require(try await headEnd.inventory(of: id))
     }
@@ -154,7 +191,20 @@ final class Station {
     var home: Home { plan.homes[0] }
     func id(_ name: String) -> EUI64 { home.devices.first { $0.name == name }!.eui64 }
 
+    func target(of request: RequestID, _ device: EUI64) throws -> TargetRow? {
+        var filter = TrackingFilter()
+        (filter.request, filter.device) = (request, device)
+        return try store.store.targets(filter, limit: 1).rows.first
+    }
+
     // MARK: - Asking
+
+    func acknowledge(_ notice: StoredNotice) async throws {
+        try await headEnd.acknowledge(
+            NoticeReceipt(
+                number: notice.number, request: notice.request, device: notice.device,
+                attempts: notice.attempts + 1))
+    }
 
     func requestID(_ target: EUI64 = Station.broker) -> RequestID {
         counter += 1
@@ -178,6 +228,30 @@ final class Station {
                 id: id ?? requestID(), commandVariant: 8, reference: variant, variant: variant,
                 body: ppmid ? .updatePPMIDFirmware(update) : .updateFirmware(update)),
             over: .nonDevice)
+    }
+
+    /// An 11.3: transformed, signed and sent.
+    @discardableResult
+    func activate(
+        _ device: EUI64, _ image: RunImage, at execution: ExecutionTime? = nil
+    ) async throws -> RequestID {
+        let id = requestID(device)
+        let transformed = try await headEnd.submit(
+            ServiceRequest(
+                id: id, commandVariant: 4, reference: "11.3", variant: "11.3",
+                body: .activateFirmware(hash: image.hash, execution: execution)),
+            over: .transform)
+        guard case .preCommand(_, let preCommand) = transformed.payload else {
+            throw Late(what: "no pre-command: \(transformed)")
+        }
+        let key = MessageParties(seed: Self.seed).signingKey(of: Self.supplier)
+        let signed = try GBCSMessage(parsing: preCommand).signed(by: key).encoded()
+        let sent = try await headEnd.submit(
+            ServiceRequest(
+                id: id, commandVariant: 5, reference: "11.3", variant: "11.3",
+                body: .signedPreCommand(payload: signed)), over: .sendCommand)
+        guard sent.code == .acknowledged else { throw Late(what: "\(sent)") }
+        return id
     }
 }
 

@@ -42,7 +42,7 @@ struct UpdateStories {
         #expect(codes == ["N64", "N60", "N62", "N63"])
         #expect(told.map(\.number) == [1, 2, 3, 4])
 
-        for notice in told { await station.headEnd.acknowledge(notice) }
+        for notice in told { try await station.acknowledge(notice) }
         let id = try #require(accepted.requestID)
         let hops = try station.hops(of: id, ppmid).map(\.status)
         #expect(hops.contains(.deliveredToHub) && hops.contains(.offered))
@@ -93,22 +93,7 @@ struct UpdateStories {
         let codes = try station.notices().map { String($0.summary.prefix(4)) }
         #expect(codes == ["N60:", "8F72"])
 
-        let id = station.requestID(esme)
-        let transformed = try await station.headEnd.submit(
-            ServiceRequest(
-                id: id, commandVariant: 4, reference: "11.3", variant: "11.3",
-                body: .activateFirmware(hash: image.hash, execution: nil)), over: .transform)
-        guard case .preCommand(_, let preCommand) = transformed.payload else {
-            Issue.record("no pre-command: \(transformed)")
-            return
-        }
-        let key = MessageParties(seed: Station.seed).signingKey(of: Station.supplier)
-        let signed = try GBCSMessage(parsing: preCommand).signed(by: key).encoded()
-        let sent = try await station.headEnd.submit(
-            ServiceRequest(
-                id: id, commandVariant: 5, reference: "11.3", variant: "11.3",
-                body: .signedPreCommand(payload: signed)), over: .sendCommand)
-        #expect(sent.code == .acknowledged)
+        let id = try await station.activate(esme, image)
         let status = try await station.rest()
         #expect(status.homes[0].members.first { $0.name == "ESME" }?.firmware == image.version)
         #expect(try await station.device(esme).firmware == image.version)

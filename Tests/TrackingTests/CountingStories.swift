@@ -49,7 +49,10 @@ struct CountingStories {
     private func recount(_ store: TrackingStore, _ filter: TrackingFilter) throws -> TrackingCounts
     {
         var counts = TrackingCounts()
-        for row in try store.allTargets(filter) { counts.devices[row.status, default: 0] += 1 }
+        for row in try store.allTargets(filter) {
+            counts.devices[row.status, default: 0] += 1
+            if row.reported != nil { counts.reported[row.status, default: 0] += 1 }
+        }
         for row in try store.allRequests(filter) { counts.requests[row.status, default: 0] += 1 }
         return counts
     }
@@ -57,9 +60,10 @@ struct CountingStories {
     private func check(_ store: TrackingStore, _ filter: TrackingFilter) throws {
         let (kept, counted) = (try store.counts(filter), try recount(store, filter))
         #expect(kept.devices == counted.devices, "\(filter)")
+        #expect(kept.reported == counted.reported, "\(filter)")
         // With other filters requests are listed for their devices and counted for themselves.
-        if filter.statuses.isEmpty, filter.types.isEmpty, filter.manufacturer == nil,
-            filter.version == nil
+        if filter.statuses.isEmpty, filter.isReported == nil, filter.types.isEmpty,
+            filter.manufacturer == nil, filter.version == nil
         {
             #expect(kept.requests == counted.requests, "\(filter)")
         }
@@ -88,6 +92,7 @@ struct CountingStories {
             default: break
             }
             if stream.below(4) == 0 { filter.statuses = [.validated, .offered] }
+            if stream.below(4) == 0 { filter.isReported = stream.below(2) == 0 }
             if stream.below(4) == 0 { filter.types = [.esme, .ppmid] }
             if stream.below(4) == 0 { filter.manufacturer = "aBcD" }
             if stream.below(4) == 0 { filter.version = UInt32(stream.below(3)) }
@@ -231,7 +236,7 @@ struct PageStories {
             numbers += page.rows.map(\.number)
             key = page.next
         } while key != nil
-        #expect(numbers.count == 1 + 10 + 20)
+        #expect(numbers.count == 2 + 10 + 20)
         #expect(numbers == Set(numbers).sorted())
     }
 

@@ -24,7 +24,9 @@ struct ExportStories {
         let shelf = try Shelf()
         let store = try shelf.open()
         try store.commit(submission(1000, devices: 1..<4, refused: [3], manufacturer: "=1+1"))
-        try store.tell(track(1000, 1, .rejected, percent: 100, detail: "hash, wrong"))
+        try store.tell(
+            track(1000, 1, .rejected, percent: 100, detail: "hash, wrong"),
+            track(1000, 1, .reported))
         return (
             try #require(try store.request(requestID(1000))),
             try #require(try store.target(1000, 1))
@@ -37,19 +39,20 @@ struct ExportStories {
         #expect(
             TrackingCSV.line(request) == """
                 90-B3-D5-1F-30-01-00-00:90-B3-D5-1F-30-00-00-02:1000,90B3D51F30010000,11.4,\
-                0x01050200,PPMID,'=1+1,Model,validated,I0,2,1,1 rejected; 1 refused; 1 validated,\
+                0x01050200,PPMID,'=1+1,Model,validated,inProgress,I0,2,1,0,1,1,1,\
+                1 rejected; 1 refused; 1 validated,\
                 2026-03-04T05:06:07Z,2026-03-04T05:06:07.000Z,2026-03-04T05:06:07Z,\
-                2026-03-04T05:06:07.000Z,aa\r\n
+                2026-03-04T05:06:07.000Z,,,aa\r\n
                 """)
         #expect(
             TrackingCSV.line(target) == """
                 90-B3-D5-1F-30-01-00-00:90-B3-D5-1F-30-00-00-02:1000,90B3D51F30010000,11.4,\
                 00DB123456780001,00DB123456780384,PPMID,'=1+1,Model,0x01050100,0x01050200,\
-                rejected,rejected,100,"hash, wrong",2026-03-04T05:06:07Z,2026-03-04T05:06:07.000Z\
-                \r\n
+                rejected,failed,100,"hash, wrong",2026-03-04T05:06:07Z,2026-03-04T05:06:07.000Z,\
+                2026-03-04T05:06:07Z,2026-03-04T05:06:07.000Z\r\n
                 """)
-        #expect(TrackingCSV.requestHead.split(separator: ",").count == 17)
-        #expect(TrackingCSV.targetHead.split(separator: ",").count == 16)
+        #expect(TrackingCSV.requestHead.split(separator: ",").count == 24)
+        #expect(TrackingCSV.targetHead.split(separator: ",").count == 18)
     }
 
     @Test("JSON has the same under the same names")
@@ -61,7 +64,12 @@ struct ExportStories {
         }
         let first = try object(request)
         let heads = TrackingCSV.requestHead.split(whereSeparator: { ",\r\n".contains($0) })
-        #expect(Set(first.keys) == Set(heads.map(String.init)))
+        // Of what is not known there is no key.
+        #expect(
+            Set(first.keys)
+                == Set(heads.map(String.init)).subtracting(["reported", "reportedWall"]))
+        #expect(first["processing"] as? String == "inProgress")
+        #expect(first["reportedDevices"] as? Int == 1)
         #expect(first["version"] as? String == "0x01050200")
         #expect(
             first["devices"] as? [String: Int] == ["validated": 1, "refused": 1, "rejected": 1])
@@ -69,6 +77,9 @@ struct ExportStories {
         let names = TrackingCSV.targetHead.split(whereSeparator: { ",\r\n".contains($0) })
         #expect(Set(second.keys) == Set(names.map(String.init)))
         #expect(second["percent"] as? Int == 100)
+        #expect(second["status"] as? String == "rejected")
+        #expect(second["outcome"] as? String == "failed")
+        #expect(second["reported"] as? String == "2026-03-04T05:06:07Z")
         #expect(second["manufacturer"] as? String == "=1+1")
     }
 

@@ -19,7 +19,7 @@ struct ProgressStories {
         try store.commit(submission(1, devices: 1..<3))
         let way: [TrackingStatus] = [
             .atCSP, .delivering, .deliveredToHub, .offered, .downloading, .transferred, .verified,
-            .activationOrdered, .activationPending, .activated, .reported,
+            .activationOrdered, .activationPending, .activated,
         ]
         for (step, status) in way.enumerated() {
             try store.tell(
@@ -30,20 +30,94 @@ struct ProgressStories {
             #expect(try store.target(1, 1)?.status == status)
         }
         let row = try #require(try store.target(1, 1))
-        #expect(row.outcome == .activated)
-        #expect(row.updated == morning + 600)
-        #expect(row.updatedWall == morningWall + 1.25)
+        #expect(row.updated == morning + 540)
+        #expect(row.updatedWall == morningWall + 1.125)
+        #expect(row.reported == nil)
         let hops = try store.timeline(of: requestID(1), device: device(1)).rows
-        #expect(hops.map(\.status) == [.validated] + way)
+        #expect(hops.map(\.status) == [.submitted, .validated] + way)
         #expect(hops.first?.device == nil)
         #expect(hops.first { $0.status == .verified }?.message == [0xDF, 0x01])
-        #expect(hops.last?.time == morning + 600)
-        #expect(hops.last?.wall == morningWall + 1.25)
+        #expect(hops.last?.time == morning + 540)
+        #expect(hops.last?.wall == morningWall + 1.125)
         #expect(hops.map(\.number) == hops.map(\.number).sorted())
         // The other one has not moved.
-        #expect(try store.timeline(of: requestID(1), device: device(2)).rows.count == 1)
+        #expect(try store.timeline(of: requestID(1), device: device(2)).rows.count == 2)
         #expect(try store.target(1, 2)?.status == .validated)
-        #expect(try store.request(requestID(1))?.counts == [.reported: 1, .validated: 1])
+        #expect(try store.request(requestID(1))?.counts == [.activated: 1, .validated: 1])
+    }
+
+    @Test(
+        "that a user knows of it stands beside what became of a device, and hides no failure",
+        arguments: TrackingStatus.allCases.filter { $0.isFinal && $0 != .reported })
+    func reported(end: TrackingStatus) throws {
+        let (shelf, store) = try store()
+        defer { _ = shelf }
+        var change = submission(1, devices: 1..<3)
+        change.targets[0].status = end
+        change.tracks = []
+        try store.commit(change)
+        try store.tell(
+            track(1, 1, .reported, detail: "heard", at: morning + 60), wall: morningWall + 2)
+        let row = try #require(try store.target(1, 1))
+        #expect(row.status == end)
+        #expect(row.detail != "heard")
+        #expect(row.updated == morning)
+        #expect(row.reported == morning + 60)
+        #expect(row.reportedWall == morningWall + 2)
+        #expect(
+            try store.timeline(of: requestID(1), device: device(1)).rows.map(\.status)
+                == [.submitted, .validated, .reported])
+        let counts = try store.counts()
+        #expect(counts.devices == [end: 1, .validated: 1])
+        #expect(counts.reported == [end: 1])
+        let request = try #require(try store.request(requestID(1)))
+        #expect(request.counts == counts.devices)
+        #expect(request.reportedDevices == 1)
+        // The other one is under way.
+        #expect(request.reported == nil)
+        var filter = TrackingFilter()
+        for (isReported, number) in [(true, 1), (false, 2)] as [(Bool, UInt64)] {
+            filter.isReported = isReported
+            #expect(try store.targets(filter).rows.map(\.device) == [device(number)])
+            #expect(try store.requests(filter).rows.count == 1)
+        }
+    }
+
+    @Test("a request has been reported once its user knows what became of all its devices")
+    func whole() throws {
+        let (shelf, store) = try store()
+        defer { _ = shelf }
+        func reported() throws -> UTCTime? { try store.request(requestID(1))?.reported }
+        try store.commit(submission(1, devices: 1..<4, refused: [3]))
+        try store.tell(track(1, 1, .activated), track(1, 2, .rejected))
+        try store.tell(track(1, 1, .reported, at: morning + 5))
+        #expect(try reported() == nil)
+        try store.tell(track(1, 2, .reported, at: morning + 9))
+        #expect(try reported() == morning + 9)
+        #expect(try store.counts().reported == [.activated: 1, .rejected: 1])
+        // Another attempt, of which its user knows nothing yet.
+        try store.tell(track(1, 2, .downloading, percent: 0))
+        #expect(try reported() == nil)
+        #expect(try store.target(1, 2)?.reported == nil)
+        #expect(try store.counts().reported == [.activated: 1])
+    }
+
+    @Test("the acknowledgement of an earlier message says nothing of what has come since")
+    func earlier() throws {
+        let (shelf, store) = try store()
+        defer { _ = shelf }
+        try store.commit(submission(1, devices: 1..<2))
+        func told(_ status: TrackingStatus, by notice: UInt64) -> TrackingRecord {
+            var record = track(1, 1, status)
+            record.notice = notice
+            return record
+        }
+        try store.tell(told(.deliveredToHub, by: 1), told(.activationFailed, by: 2))
+        try store.tell(told(.reported, by: 1))
+        #expect(try store.target(1, 1)?.reported == nil)
+        try store.tell(told(.reported, by: 2))
+        #expect(try store.target(1, 1)?.reported == morning)
+        #expect(try store.target(1, 1)?.status == .activationFailed)
     }
 
     @Test(
@@ -51,8 +125,8 @@ struct ProgressStories {
         arguments: [
             (.verified, .offered), (.activated, .downloading), (.downloading, .atCSP),
             (.deliveredToHub, .delivering), (.transferFailed, .offered), (.refused, .delivering),
-            (.activated, .activationPending), (.reported, .verified), (.answered, .commandSent),
-            (.offered, .reported), (.validated, .refused),
+            (.activated, .activationPending), (.answered, .commandSent),
+            (.offered, .reported), (.atCSP, .refused),
         ] as [(TrackingStatus, TrackingStatus)])
     func late(now: TrackingStatus, late: TrackingStatus) throws {
         let (shelf, store) = try store()
@@ -67,7 +141,8 @@ struct ProgressStories {
         #expect(row.percent == nil)
         #expect(row.detail != "late")
         #expect(
-            try store.timeline(of: requestID(1), device: device(1)).rows.map(\.status) == [late])
+            try store.timeline(of: requestID(1), device: device(1)).rows.map(\.status)
+                == [.submitted, .validated, late])
         #expect(try store.counts().devices == [now: 1])
     }
 
@@ -76,7 +151,7 @@ struct ProgressStories {
         arguments: [
             (.deliveryFailed, .delivering), (.deliveryFailed, .deliveredToHub),
             (.transferFailed, .downloading), (.rejected, .downloading),
-            (.activationFailed, .activationOrdered), (.reported, .activationOrdered),
+            (.activationFailed, .activationOrdered),
             (.unanswered, .commandSent), (.unanswered, .answered),
         ] as [(TrackingStatus, TrackingStatus)])
     func again(failed: TrackingStatus, again: TrackingStatus) throws {
@@ -125,9 +200,32 @@ struct ProgressStories {
         #expect(try status() == .activated)
         #expect(try store.counts().requests == [.activated: 1])
         try store.tell(track(1, nil, .reported))
-        #expect(try status() == .reported)
-        #expect(try store.target(1, 1)?.outcome == .activated)
-        #expect(try store.target(1, 2)?.outcome == .deliveryFailed)
+        #expect(try status() == .activated)
+        #expect(try store.counts().reported == [.activated: 1, .deliveryFailed: 1, .refused: 1])
+        #expect(try store.request(requestID(1))?.reported == morning)
+    }
+
+    @Test(
+        "a request is done, failed, refused or in progress as its answer and its devices are",
+        arguments: [
+            ([.activated, .answered], .done), ([.activated, .offered], .inProgress),
+            ([.activated, .refused], .doneInPart), ([.activated, .rejected], .doneInPart),
+            ([.transferFailed, .refused], .failed), ([.refused, .refused], .refused),
+            ([.verified], .inProgress), ([], .done),
+        ] as [([TrackingStatus], ProcessingStatus)])
+    func processing(devices: [TrackingStatus], whole: ProcessingStatus) throws {
+        let (shelf, store) = try store()
+        defer { _ = shelf }
+        var change = submission(1, devices: 0..<UInt64(devices.count))
+        for (index, status) in devices.enumerated() { change.targets[index].status = status }
+        change.tracks = []
+        try store.commit(change)
+        var row = try #require(try store.request(requestID(1)))
+        #expect(row.processing == whole)
+        #expect(
+            row.counts.outcomes == Dictionary(grouping: devices, by: \.outcome).mapValues(\.count))
+        row.code = ResponseCode(rawValue: "E49")
+        #expect(row.processing == .refused)
     }
 
     @Test("a request without devices stands as was said of it")
@@ -137,14 +235,18 @@ struct ProgressStories {
         var change = submission(1, devices: 0..<0, variant: "8.2")
         change.tracks = []
         try store.commit(change)
-        #expect(try store.request(requestID(1))?.status == .submitted)
+        #expect(try store.request(requestID(1))?.status == .validated)
         try store.tell(track(1, nil, .refused, detail: "no such user"))
         #expect(try store.request(requestID(1))?.status == .refused)
+        #expect(try store.request(requestID(1))?.processing == .refused)
+        try store.tell(track(1, nil, .reported))
+        #expect(try store.request(requestID(1))?.status == .refused)
+        #expect(try store.request(requestID(1))?.reported == morning)
         #expect(try store.counts().requests == [.refused: 1])
         #expect(try store.counts().devices == [:])
     }
 
-    @Test("a second submission under an id completes the first one, unless it is an error")
+    @Test("a second submission under an id completes the first one, or refuses what waits")
     func twice() throws {
         let (shelf, store) = try store()
         defer { _ = shelf }
@@ -158,6 +260,10 @@ struct ProgressStories {
         var row = try #require(try store.request(requestID(1)))
         #expect(row.code == .success)
         #expect(row.accepted == 2)
+        #expect(row.counts == [.refused: 2])
+        #expect(
+            try store.timeline(of: requestID(1), device: nil).rows.map(\.status)
+                == [.submitted, .validated, .refused])
         again.submitted[0].code = .acknowledged
         again.targets = submission(1, devices: 1..<5).targets
         try store.commit(again)
@@ -165,7 +271,7 @@ struct ProgressStories {
         #expect(row.code == .acknowledged)
         #expect(row.accepted == 4)
         // Two of them were there already.
-        #expect(row.counts == [.validated: 4])
+        #expect(row.counts == [.refused: 2, .validated: 2])
         #expect(try store.requests().rows.count == 1)
     }
 

@@ -52,6 +52,13 @@ struct RestartStories {
                     "isPending":true}
                     """)),
             .seen(try record(#"{"number":9,"id":"\#(id)","commandVariant":1}"#)),
+            .answer(
+                try record(
+                    """
+                    {"id":"\(id)","commandVariant":8,"digest":"cc","reference":"11.1",
+                    "variant":"11.1","code":"W110101","time":825915967,
+                    "warning":["\(device(1))","","","",""]}
+                    """)),
         ]
     }
 

@@ -3,43 +3,34 @@ import struct DCC.RequestID
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Tracking
 import Wire
 
-/// The control interface: JSON for test benches. `OpenAPIDocument` describes it, and a test holds
-/// the two together.
+/// The control interface: JSON for test benches, as `Operation` lists it.
 struct ControlRoutes: Sendable {
-    static let root = "/api/control/v1"
-    static let maximumPage = 500
     private static let maximumOrder = 4_096
 
     let pages: Pages
     let screen: ScreenRoutes
-    let tracking: any TrackingSource
+    let tracking: StoredTracking
     let world: any WorldControl
     let watchers: Watchers
 
     private struct PowerOrder: Decodable { var on: Bool }
+    private struct ImageOrder: Decodable { var image: String }
     private struct PaceOrder: Decodable { var pace: String }
 
-    /// Method and path of each, as the document has them.
-    static let operations: [(method: String, path: String)] = [
-        ("get", "/status"), ("put", "/pace"), ("get", "/homes"), ("get", "/homes/{home}"),
-        ("get", "/homes/{home}/nodes"), ("put", "/homes/{home}/nodes/{node}/power"),
-        ("get", "/images"), ("get", "/runs"), ("post", "/runs"), ("get", "/runs/{number}"),
-        ("get", "/requests"), ("get", "/requests/{id}"), ("get", "/requests/{id}/timeline"),
-        ("get", "/targets"), ("get", "/notices"), ("get", "/events"),
-    ]
-
     func add(to router: Router<ConsoleContext>) {
-        router.get("/api") { request, context in try await document(context) }
-        router.get("/api/openapi.json") { _, _ in
-            Response.text(openAPIText, type: "application/json; charset=utf-8")
+        router.get("/api") { _, context in
+            var frame = screen.frame("API", context, await world.status())
+            frame.isInterface = true
+            return ScreenRoutes.html(pages.render(InterfacePage(frame), "interface"))
         }
-        let group = router.group(RouterPath(Self.root))
-        for (method, path) in Self.operations {
-            guard let method = HTTPRequest.Method(method.uppercased()) else { continue }
-            group.on(RouterPath(path), method: method) { request, context in
-                try await answer("\(method.rawValue) \(path)", request, context)
+        router.get("/api/openapi.json") { _, _ in try Response.json(Operation.document) }
+        for operation in Operation.control {
+            guard let method = HTTPRequest.Method(operation.method.uppercased()) else { continue }
+            router.on(RouterPath(operation.path), method: method) { request, context in
+                try await answer(operation.id, request, context)
             }
         }
     }
@@ -48,45 +39,49 @@ struct ControlRoutes: Sendable {
         _ operation: String, _ request: Request, _ context: ConsoleContext
     ) async throws -> Response {
         switch operation {
-        case "GET /status": try .json(ControlAnswer.Status(await world.status()))
-        case "PUT /pace":
+        case "status": try .json(ControlAnswer.Status(await world.status()))
+        case "setPace":
             try .json(
                 ControlAnswer.Done(
                     detail: try await world.setPace(try await order(PaceOrder.self, request).pace)))
-        case "GET /homes":
-            try .json(await world.status().homes.map(ControlAnswer.Home.init))
-        case "GET /homes/{home}": try .json(ControlAnswer.Home(try await home(context)))
-        case "GET /homes/{home}/nodes":
-            try .json(try await home(context).nodes.map(ControlAnswer.Node.init))
-        case "PUT /homes/{home}/nodes/{node}/power": try await power(request, context)
-        case "GET /images": try .json(await world.images().map(ControlAnswer.Image.init))
-        case "GET /runs": try .json(await world.runs().map(ControlAnswer.Run.init))
-        case "POST /runs":
+        case "homes": try .json(await world.status().homes.map(ControlAnswer.Home.init))
+        case "home": try .json(ControlAnswer.Home(try await home(context)))
+        case "nodes": try .json(try await home(context).nodes.map(ControlAnswer.Node.init))
+        case "power": try await power(request, context)
+        case "updateHub":
+            try .json(
+                ControlAnswer.Done(
+                    detail: try await world.updateHub(
+                        of: Self.parameter("home", context),
+                        to: try await order(ImageOrder.self, request).image)))
+        case "images": try .json(await world.images().map(ControlAnswer.Image.init))
+        case "runs": try .json(await world.runs().map(ControlAnswer.Run.init))
+        case "startRun":
             try .json(ControlAnswer.Run(try await world.startDemo()), status: .created)
-        case "GET /runs/{number}": try await run(context)
-        case "GET /requests":
-            try .json(
-                ControlAnswer.Page(
-                    try await tracking.requests(
-                        try await query(request), after: request.query("after"),
-                        limit: try Self.limit(request)), ControlAnswer.Request.init))
-        case "GET /requests/{id}": try await one(context)
-        case "GET /requests/{id}/timeline": try await timeline(request, context)
-        case "GET /targets":
-            try .json(
-                ControlAnswer.Page(
-                    try await tracking.devices(
-                        try await query(request), after: request.query("after"),
-                        limit: try Self.limit(request)), ControlAnswer.Target.init))
-        case "GET /notices":
-            try .json(
-                ControlAnswer.Page(
-                    try await tracking.notices(
-                        after: request.query("after"), limit: try Self.limit(request)),
-                    ControlAnswer.Notice.init))
-        case "GET /events": try watchers.stream()
+        case "run": try await run(context)
+        case "requests":
+            try await page(request) {
+                try await tracking.requests(try await filter(request), after: $0, limit: $1)
+            }
+        case "request": try .json(try await one(context))
+        case "timeline": try await timeline(request, context)
+        case "targets":
+            try await page(request) {
+                try await tracking.devices(try await filter(request), after: $0, limit: $1)
+            }
+        case "counts": try .json(try await tracking.counts(try await filter(request)))
+        case "notices":
+            try await page(request) { try await tracking.notices(after: $0, limit: $1) }
+        case "events": try watchers.stream()
         default: throw Problem(.notFound, "There is nothing here.")
         }
+    }
+
+    private func page<Row: Encodable & Sendable>(
+        _ request: Request, _ rows: (_ after: String?, _ limit: Int) async throws -> Page<Row>
+    ) async throws -> Response {
+        let page = try await rows(request.query("after"), try Self.limit(request))
+        return try .json(ControlAnswer.Page(page))
     }
 
     private func home(_ context: ConsoleContext) async throws -> HomeStatus {
@@ -112,23 +107,20 @@ struct ControlRoutes: Sendable {
         return try .json(ControlAnswer.Run(run))
     }
 
-    private func one(_ context: ConsoleContext) async throws -> Response {
+    private func one(_ context: ConsoleContext) async throws -> RequestRow {
         let id = try ScreenRoutes.requestID(context)
         guard let request = try await tracking.request(id) else {
             throw Problem(.notFound, "There is no request '\(id)'.")
         }
-        return try .json(ControlAnswer.Request(request))
+        return request
     }
 
     private func timeline(_ request: Request, _ context: ConsoleContext) async throws -> Response {
-        let id = try ScreenRoutes.requestID(context)
-        guard try await tracking.request(id) != nil else {
-            throw Problem(.notFound, "There is no request '\(id)'.")
-        }
+        let id = try await one(context).id
         let device = try Self.device(request)
-        let page = try await tracking.timeline(
-            of: id, device: device, limit: try Self.limit(request))
-        return try .json(page.rows.map(ControlAnswer.Event.init))
+        return try await page(request) {
+            try await tracking.timeline(of: id, device: device, after: $0, limit: $1)
+        }
     }
 
     // MARK: - What is asked
@@ -148,23 +140,25 @@ struct ControlRoutes: Sendable {
 
     private static func limit(_ request: Request) throws -> Int {
         guard let text = request.query("limit") else { return 50 }
-        guard let limit = Int(text), (1...maximumPage).contains(limit) else {
-            throw Problem(.badRequest, "limit is a number from 1 to \(maximumPage).")
+        guard let limit = Int(text), (1...Operation.maximumPage).contains(limit) else {
+            throw Problem(.badRequest, "limit is a number from 1 to \(Operation.maximumPage).")
         }
         return limit
     }
 
-    private func query(_ request: Request) async throws -> TrackingQuery {
-        var query = try ScreenFilter(request).query(at: await world.status().time)
-        if request.query("period") == nil { query.since = nil }
-        query.device = try Self.device(request)
+    private func filter(_ request: Request) async throws -> TrackingFilter {
+        let asked = try ScreenFilter(request)
+        var filter =
+            request.query("period") == nil
+            ? asked.query : asked.query(at: await world.status().time)
+        filter.device = try Self.device(request)
         if let text = request.query("request") {
             guard let id = RequestID(text) else {
                 throw Problem(.badRequest, "'\(text)' is not the id of a request.")
             }
-            query.request = id
+            filter.request = id
         }
-        return query
+        return filter
     }
 
     /// An order's JSON. Its content type is one that no form of another site can have.
@@ -182,11 +176,5 @@ struct ControlRoutes: Sendable {
             throw Problem(
                 .badRequest, "The body is not the JSON that this order takes; /api describes it.")
         }
-    }
-
-    private func document(_ context: ConsoleContext) async throws -> Response {
-        var frame = screen.frame("API", context, await world.status())
-        frame.isInterface = true
-        return ScreenRoutes.html(pages.render(try InterfacePage(frame, openAPIText), "interface"))
     }
 }

@@ -191,7 +191,7 @@ actor DemoRunner {
             run.steps[step].detail = detail
         }
         let title = runs[0].steps[step].title
-        tell("\(title): \(detail ?? state.words)")
+        tell("\(title): \(detail ?? state.badge.words)")
     }
 
     private func end(_ state: DemoRunState.State) {

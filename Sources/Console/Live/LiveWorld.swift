@@ -112,6 +112,15 @@ public final class LiveWorld: WorldControl {
         return try await perform(.power(home: home, member: node, on: isOn))
     }
 
+    public func updateHub(
+        of home: String, to image: String
+    ) async throws(ControlProblem) -> String {
+        guard headEnd.plan.homes.contains(where: { $0.name == home }) else {
+            throw .unknown("There is no home '\(home)'.")
+        }
+        return try await perform(.updateHub(home: home, image: image))
+    }
+
     public func setPace(_ text: String) async throws(ControlProblem) -> String {
         guard let pace = Pace(text) else {
             throw .invalid("'\(text)' is no pace: real, virtual, or x and a number, as in x60.")

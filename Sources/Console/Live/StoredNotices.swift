@@ -33,28 +33,22 @@ public struct StoredNotices: NoticeOutlet {
         }
     }
 
-    /// The DCC first: should the server be killed in between, the user gets it once more with the
-    /// same bytes, and the DCC hears of it once more.
+    /// In one step with what the tracking says of it. Should the server be killed before that, the
+    /// user gets it once more with the same bytes.
     public func received(_ notice: OutgoingNotice, attempts: Int) async throws {
-        let store = store
-        let stored = try await offload { try store.notice(notice.number) }
-        if let stored { await headEnd.acknowledge(stored) }
-        try await mark(notice, .received, attempts)
+        try await headEnd.acknowledge(
+            NoticeReceipt(
+                number: notice.number, request: notice.request, device: notice.device,
+                attempts: attempts))
     }
 
     public func kept(_ notice: OutgoingNotice, attempts: Int) async throws {
-        try await mark(notice, .kept, attempts)
-    }
-
-    private func mark(
-        _ notice: OutgoingNotice, _ state: NoticeState, _ attempts: Int
-    ) async throws {
         let store = store
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let wall = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
         try await offload {
-            try store.mark(notice: notice.number, state, attempts: attempts, wall: wall)
+            try store.mark(notice: notice.number, .kept, attempts: attempts, wall: wall)
         }
     }
 }

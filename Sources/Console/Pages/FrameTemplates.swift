@@ -30,8 +30,8 @@ let headTemplate = #"""
     </nav>
     {{#frame.clock}}
     <dl class="clock" id="clock">
-    <div><dt>Service time</dt><dd><time id="now" datetime="{{stamp}}" data-seconds="{{seconds}}"
-     data-rate="{{rate}}">{{text}}</time> UTC</dd></div>
+    <div><dt>Service time</dt><dd><time id="now" datetime="{{now.stamp}}" data-seconds="{{seconds}}"
+     data-rate="{{rate}}">{{now.text}}</time> UTC</dd></div>
     <div><dt>Pace</dt><dd>{{pace}}</dd></div>
     <div><dt>Release</dt><dd>{{release}}</dd></div>
     </dl>
@@ -107,8 +107,7 @@ let homesTemplate = #"""
     <td role="cell" data-label="Device"><code>{{eui}}</code></td>
     <td role="cell" data-label="Firmware">{{firmware}}</td>
     <td role="cell" data-label="GBCS">{{gbcs}}</td>
-    <td role="cell" data-label="Power"><span class="badge {{powerClass}}"><span
-     aria-hidden="true">{{powerMark}}</span> {{power}}</span></td>
+    <td role="cell" data-label="Power">{{#power}}{{> badge}}{{/power}}</td>
     <td role="cell" data-label="Download">{{#.percent}}<progress max="100" value="{{percent}}"
      aria-label="Download of {{name}}"></progress> {{percent}} %{{/.percent}}{{^.percent}}–{{/.percent}}</td>
     <td role="cell" data-label="Order"><form method="post" action="{{action}}"><input type="hidden"
@@ -137,18 +136,19 @@ let noticesTemplate = #"""
     <tbody role="rowgroup" id="rows" data-live>
     {{#notices}}
     <tr role="row" id="notice-{{number}}"><th scope="row" role="rowheader">{{number}}</th>
-    <td role="cell" data-label="Made"><time datetime="{{stamp}}">{{time}}</time></td>
+    <td role="cell" data-label="Made">{{#made}}{{> time}}{{/made}}</td>
     <td role="cell" data-label="What">{{summary}}</td>
     <td role="cell" data-label="User"><code>{{user}}</code></td>
     <td role="cell" data-label="About">{{#.link}}<a href="{{link}}"><code>{{about}}</code></a>{{/.link}}
     {{^.link}}<code>{{about}}</code>{{/.link}}</td>
-    <td role="cell" data-label="State"><span class="badge {{stateClass}}"><span
-     aria-hidden="true">{{stateMark}}</span> {{state}}</span>
+    <td role="cell" data-label="State">{{#state}}{{> badge}}{{/state}}
     <span class="quiet">{{attempts}}</span></td></tr>
     {{/notices}}
     </tbody>
     </table>
+    <div id="none" data-live>
     {{#isEmpty}}<p class="empty">No notice has been made yet.</p>{{/isEmpty}}
     {{#older}}<p class="pager"><a href="{{older}}" rel="next">Older notices</a></p>{{/older}}
+    </div>
     {{> foot}}
     """#

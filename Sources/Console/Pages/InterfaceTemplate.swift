@@ -21,13 +21,27 @@ let interfaceTemplate = #"""
     </tbody></table>
     {{/hasParameters}}
     <table><caption>Answers</caption>
-    <thead><tr><th scope="col">Status</th><th scope="col">What</th></tr></thead><tbody>
-    {{#answers}}<tr><th scope="row">{{status}}</th><td>{{what}}</td></tr>
+    <thead><tr><th scope="col">Status</th><th scope="col">What</th>
+    <th scope="col">Body</th></tr></thead><tbody>
+    {{#answers}}<tr><th scope="row">{{status}}</th><td>{{what}}</td><td>{{body}}</td></tr>
     {{/answers}}
     </tbody></table>
     </section>
     {{/operations}}
     </section>
     {{/groups}}
+    <h2>Bodies</h2>
+    {{#shapes}}
+    <section class="operation" aria-labelledby="shape-{{id}}">
+    <h3 id="shape-{{id}}">{{name}}</h3>
+    <table><caption>Fields</caption>
+    <thead><tr><th scope="col">Name</th><th scope="col">Given</th><th scope="col">Type</th>
+    <th scope="col">What</th></tr></thead><tbody>
+    {{#fields}}<tr><th scope="row"><code>{{name}}</code></th><td>{{place}}</td><td>{{type}}</td>
+    <td>{{what}}</td></tr>
+    {{/fields}}
+    </tbody></table>
+    </section>
+    {{/shapes}}
     {{> foot}}
     """#

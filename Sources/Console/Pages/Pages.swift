@@ -10,7 +10,8 @@ struct Pages: Sendable {
         "head": headTemplate, "foot": footTemplate, "list": listTemplate,
         "request": requestTemplate, "device": deviceTemplate, "login": loginTemplate,
         "problem": problemTemplate, "interface": interfaceTemplate, "homes": homesTemplate,
-        "notices": noticesTemplate, "event": eventTemplate,
+        "notices": noticesTemplate, "event": eventTemplate, "badge": badgeTemplate,
+        "time": timeTemplate, "counts": countsTemplate,
     ]
 
     init() {
@@ -46,8 +47,7 @@ protocol PageModel {
 /// What is around every page.
 struct PageFrame {
     struct Clock {
-        var text: String
-        var stamp: String
+        var now: Moment
         /// For the script that lets it go on.
         var seconds: UInt32
         var rate: String

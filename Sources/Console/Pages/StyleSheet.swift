@@ -84,11 +84,12 @@ let styleSheet = #"""
       width: 100%; }
 
     .filter { display: grid; gap: 0.6rem 0.9rem; align-items: end; background: var(--sheet);
-      grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); margin: 0 0 1rem;
+      grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); margin: 0 0 1rem;
       border: 1px solid var(--line); border-radius: 6px; padding: 0.8rem 0.9rem; }
     .filter label { display: block; font-size: 0.8125rem; color: var(--quiet);
       margin-bottom: 0.15rem; }
     .filter .do { display: flex; gap: 0.9rem; align-items: center; }
+    .filter .do a { padding: 0.35rem 0; }
     .login { max-width: 24rem; } .login label { display: block; }
     .wrong { color: var(--fail); }
 
@@ -103,14 +104,14 @@ let styleSheet = #"""
     .counts li a[aria-current] { border-color: currentColor; box-shadow: inset 0 0 0 1px; }
     .counts strong { font-variant-numeric: tabular-nums; margin-left: 0.2rem; }
     .counts .underWay { color: var(--way); } .counts .done { color: var(--done); }
-    .counts .failed { color: var(--fail); }
+    .counts .failed, .counts .refused { color: var(--fail); }
 
     .badge { display: inline-block; white-space: nowrap; border-radius: 4px; font-size: 0.8125rem;
       font-weight: 600; padding: 0.05rem 0.5rem; background: var(--wait-wash);
       color: var(--wait); }
     .badge.underWay, .badge.running { background: var(--way-wash); color: var(--way); }
     .badge.done { background: var(--done-wash); color: var(--done); }
-    .badge.failed { background: var(--fail-wash); color: var(--fail); }
+    .badge.failed, .badge.refused { background: var(--fail-wash); color: var(--fail); }
     .badge.part { background: var(--warn-wash); color: var(--warn); }
     .code.bad { color: var(--fail); } .code.warn { color: var(--warn); }
     .code { font-weight: 600; }
@@ -133,7 +134,7 @@ let styleSheet = #"""
     .share { display: block; width: 100%; min-width: 7rem; height: 0.45rem;
       margin: 0.35rem 0 0.2rem; background: var(--wait-wash); border-radius: 3px; }
     rect.underWay { fill: var(--way); } rect.done { fill: var(--done); }
-    rect.failed { fill: var(--fail); }
+    rect.failed, rect.refused { fill: var(--fail); }
     progress { width: 6rem; height: 0.6rem; vertical-align: middle; accent-color: var(--way); }
     .meter { display: inline-block; white-space: nowrap; margin-left: 0.3rem;
       font-variant-numeric: tabular-nums; font-size: 0.8125rem; }
@@ -170,7 +171,7 @@ let styleSheet = #"""
       border: 2px solid var(--paper); }
     .line > li.underWay::before { background: var(--way); }
     .line > li.done::before { background: var(--done); }
-    .line > li.failed::before { background: var(--fail); border-radius: 0; }
+    .line > li.failed::before, .line > li.refused::before { background: var(--fail); border-radius: 0; }
     .line p { margin: 0 0 0.15rem; max-width: 60rem; }
     details { margin: 0.35rem 0 0; }
     summary { cursor: pointer; color: var(--link); padding: 0.2rem 0; }
@@ -191,6 +192,7 @@ let styleSheet = #"""
     .operation thead th:first-child { width: 11rem; }
     .rows td > code, .rows th > a > code { white-space: nowrap; }
     .operation table { margin-top: 0.4rem; font-size: 0.875rem; }
+    .operation tbody * { overflow-wrap: anywhere; }
 
     @media (prefers-reduced-motion: no-preference) {
       .fresh { animation: fresh 1.6s ease-out; }
@@ -216,7 +218,11 @@ let styleSheet = #"""
       .rows td > * { grid-column: 2; justify-self: start; }
       .rows td > .share { justify-self: stretch; }
       .meter { margin-left: 0; }
+      .operation thead th:first-child { width: 6rem; }
+      .operation th, .operation td { padding-inline: 0.3rem; }
       .scroll { margin-left: -1rem; }
+      .operation th, .operation td { overflow-wrap: anywhere; padding-inline: 0.4rem; }
+      .operation thead th:first-child { width: auto; }
     }
     @media (max-width: 24rem) { .filter select, .filter input { padding: 0.35rem 0.3rem; } }
     @media (forced-colors: active) { .badge, .counts li a { border: 1px solid; } }

@@ -1,5 +1,6 @@
 import DCC
 import Hummingbird
+import Tracking
 import Wire
 
 /// The filter of a page's address, and addresses that change a piece of it.
@@ -31,6 +32,8 @@ struct ScreenFilter {
 
     var period = Period.month
     var status: TrackingStatus?
+    /// Whether users have acknowledged what became of devices.
+    var isReported: Bool?
     var type: InventoryType?
     var hub: EUI64?
     var manufacturer: String?
@@ -51,7 +54,14 @@ struct ScreenFilter {
             guard let status = TrackingStatus(rawValue: text) else {
                 throw Problem(.badRequest, "There is no status '\(text)'.")
             }
-            self.status = status
+            // It is told beside each status.
+            if status == .reported { isReported = true } else { self.status = status }
+        }
+        if let text = request.query("reported") {
+            guard text == "yes" || text == "no" else {
+                throw Problem(.badRequest, "reported is yes or no.")
+            }
+            isReported = text == "yes"
         }
         if let text = request.query("type") {
             guard let type = InventoryType(rawValue: text) else {
@@ -76,18 +86,28 @@ struct ScreenFilter {
     }
 
     var isFiltering: Bool {
-        period != .month || status != nil || type != nil || hub != nil || manufacturer != nil
+        period != .month || status != nil || isReported != nil || type != nil || hub != nil
+            || manufacturer != nil
             || version != nil
     }
 
-    func query(at now: UTCTime) -> TrackingQuery {
-        var filter = TrackingQuery()
+    func query(at now: UTCTime) -> TrackingFilter {
+        var filter = query
         if let seconds = period.seconds {
             let since = now.secondsSince2000 > seconds ? now.secondsSince2000 - seconds : 0
-            filter.since = UTCTime(secondsSince2000: since)
+            // From a whole minute on: counts are kept for those.
+            filter.period = .virtual(
+                since: UTCTime(secondsSince2000: since / 60 * 60), until: nil)
         }
-        filter.status = status
-        filter.type = type
+        return filter
+    }
+
+    /// Whatever the period.
+    var query: TrackingFilter {
+        var filter = TrackingFilter()
+        if let status { filter.statuses = [status] }
+        filter.isReported = isReported
+        if let type { filter.types = [type] }
         filter.hub = hub
         filter.manufacturer = manufacturer
         filter.version = version
@@ -99,6 +119,7 @@ struct ScreenFilter {
         var items: [(String, String)] = []
         if period != .month { items.append(("period", period.rawValue)) }
         if let status { items.append(("status", status.rawValue)) }
+        if let isReported { items.append(("reported", isReported ? "yes" : "no")) }
         if let type { items.append(("type", type.rawValue)) }
         if let hub { items.append(("hub", hub.text)) }
         if let manufacturer { items.append(("manufacturer", manufacturer)) }
@@ -109,47 +130,61 @@ struct ScreenFilter {
             + items.map { "\($0.0)=\(Words.percentEncoded($0.1))" }.joined(separator: "&")
     }
 
-    static func selected(_ chosen: TrackingStatus?) -> [Choice] {
-        [Choice(value: "", words: "Any", isChosen: chosen == nil)]
-            + TrackingStatus.allCases.map {
-                Choice(value: $0.rawValue, words: $0.words, isChosen: $0 == chosen)
-            }
+    var statusChoices: [Choice] {
+        Choice.list(
+            TrackingStatus.allCases.filter { $0 != .reported }.map { ($0.rawValue, $0.words) },
+            chosen: status?.rawValue)
     }
 
-    static func selected(_ chosen: InventoryType?) -> [Choice] {
-        [Choice(value: "", words: "Any", isChosen: chosen == nil)]
-            + InventoryType.allCases.map {
-                Choice(value: $0.rawValue, words: $0.rawValue, isChosen: $0 == chosen)
-            }
+    var reportedChoices: [Choice] {
+        Choice.list(
+            [("yes", "Yes"), ("no", "Not yet")], chosen: isReported.map { $0 ? "yes" : "no" })
     }
 
-    static func selected(_ chosen: String?, of all: [String]) -> [Choice] {
+    var typeChoices: [Choice] {
+        Choice.list(
+            InventoryType.allCases.map { ($0.rawValue, $0.rawValue) }, chosen: type?.rawValue)
+    }
+
+    func manufacturerChoices(of all: [String]) -> [Choice] {
         var all = all
-        if let chosen, !all.contains(chosen) { all.append(chosen) }
-        return [Choice(value: "", words: "Any", isChosen: chosen == nil)]
-            + all.map { Choice(value: $0, words: $0, isChosen: $0 == chosen) }
+        if let manufacturer, !all.contains(manufacturer) { all.append(manufacturer) }
+        return Choice.list(all.map { ($0, $0) }, chosen: manufacturer)
     }
 
-    /// A link for each status that any device has, in the order of an update's way.
-    func counts(_ counts: [TrackingStatus: Int], path: String) -> [StatusCount] {
-        var all = self
-        all.status = nil
-        let total = counts.values.reduce(0, +)
-        var links = [
-            StatusCount(
-                words: "All", mark: "", class: "all", count: Words.count(total),
-                link: all.link(path), isChosen: status == nil)
-        ]
-        for status in TrackingStatus.allCases {
-            guard let count = counts[status], count > 0 || status == self.status else { continue }
-            var filter = self
-            filter.status = status
-            links.append(
-                StatusCount(
-                    words: status.words, mark: status.group.mark, class: status.group.rawValue,
-                    count: Words.count(count), link: filter.link(path),
-                    isChosen: status == self.status))
+    /// A link for each status that any device has, in the order of an update's way, and one for
+    /// those of which users have acknowledged what became; `counts` of whatever status, reported or
+    /// not.
+    func links(_ counts: TrackingCounts, path: String) -> [StatusCount] {
+        func count(_ status: TrackingStatus) -> Int {
+            let (all, reported) = (counts.devices[status] ?? 0, counts.reported[status] ?? 0)
+            return isReported.map { $0 ? reported : all - reported } ?? all
         }
-        return links
+        func link(
+            _ badge: Badge, _ count: Int, isChosen: Bool, _ change: (inout ScreenFilter) -> Void
+        ) -> StatusCount {
+            var filter = self
+            change(&filter)
+            return StatusCount(
+                badge: badge, count: Words.count(count), link: filter.link(path),
+                isChosen: isChosen)
+        }
+        let statuses = TrackingStatus.allCases.filter { count($0) > 0 || $0 == status }
+        let all = Badge(words: "All", mark: "", class: "all")
+        let told = Badge(words: "Reported", mark: "✉", class: "told")
+        return [
+            link(all, statuses.map(count).reduce(0, +), isChosen: status == nil) { $0.status = nil }
+        ]
+            + statuses.map { status in
+                link(status.badge, count(status), isChosen: status == self.status) {
+                    $0.status = status
+                }
+            } + [
+                link(
+                    told,
+                    status.map { counts.reported[$0] ?? 0 }
+                        ?? counts.reported.values.reduce(0, +), isChosen: isReported == true
+                ) { $0.isReported = isReported == true ? nil : true }
+            ]
     }
 }

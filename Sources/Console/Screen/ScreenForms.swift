@@ -3,6 +3,7 @@ import struct DCC.RequestID
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Tracking
 
 extension ScreenRoutes {
     private static let maximumForm = 4_096
@@ -92,13 +93,14 @@ extension ScreenRoutes {
     /// A row for each device, as they are fetched, page by page.
     func export(_ request: Request, of id: RequestID?) async throws -> Response {
         let filter = try ScreenFilter(request)
-        var query = filter.query(at: await world.status().time)
+        var query = filter.query
         if let id {
             guard try await tracking.request(id) != nil else {
                 throw Problem(.notFound, "There is no request '\(id)'.")
             }
             query.request = id
-            query.since = nil
+        } else {
+            query = filter.query(at: await world.status().time)
         }
         let (tracking, asked) = (tracking, query)
         // What goes wrong at once is still told by a status.
@@ -110,52 +112,17 @@ extension ScreenRoutes {
                 .contentDisposition: "attachment; filename=\"firmware-distribution.csv\"",
             ],
             body: .init { writer in
-                try await writer.write(ByteBuffer(string: CSV.line(CSV.header)))
+                try await writer.write(ByteBuffer(string: TrackingCSV.targetHead))
                 var page = first
                 while true {
-                    let text = page.rows.map { CSV.line(CSV.cells($0)) }.joined()
+                    let text = page.rows.map { TrackingCSV.line($0) }.joined()
                     if !text.isEmpty { try await writer.write(ByteBuffer(string: text)) }
                     guard let next = page.next else { break }
                     page = try await tracking.devices(
-                        asked, after: next, limit: Self.exportPage)
+                        asked, after: "\(next)", limit: Self.exportPage)
                 }
                 try await writer.finish(nil)
             })
-    }
-}
-
-/// Comma-separated values (RFC 4180).
-enum CSV {
-    static let header = [
-        "request", "variant", "device", "type", "hub", "manufacturer", "model", "from", "to",
-        "status", "reported", "percent", "detail", "time", "wall",
-    ]
-
-    static func cells(_ device: TrackedDevice) -> [String] {
-        [
-            "\(device.request)", device.variant, device.device.text,
-            device.type?.rawValue ?? "", device.hub?.text ?? "", device.manufacturer ?? "",
-            device.model ?? "", device.from.map(Words.version) ?? "",
-            device.to.map(Words.version) ?? "", device.status.rawValue,
-            device.isReported ? "yes" : "no", device.percent.map(String.init) ?? "",
-            device.detail, Words.stamp(device.time),
-            Words.wallStamp(device.wall),
-        ]
-    }
-
-    static func line(_ cells: [String]) -> String {
-        cells.map(quoted).joined(separator: ",") + "\r\n"
-    }
-
-    /// What a spreadsheet would take for a formula gets an apostrophe in front.
-    static func quoted(_ cell: String) -> String {
-        var text = cell
-        // By bytes: a carriage return and a line feed are one character.
-        if let first = text.utf8.first, "=+-@\t\r\n".utf8.contains(first) { text = "'" + text }
-        guard text.utf8.contains(where: { "\",\r\n".utf8.contains($0) }) else { return text }
-        return "\""
-            + text.split(separator: "\"", omittingEmptySubsequences: false)
-            .joined(separator: "\"\"") + "\""
     }
 }
 

@@ -1,5 +1,6 @@
 import DCC
 import GBCS
+import Tracking
 import Wire
 
 /// A choice of a select.
@@ -7,47 +8,36 @@ struct Choice {
     var value: String
     var words: String
     var isChosen: Bool
+
+    /// `all` behind one for any of them, which is chosen where none of them is.
+    static func list(_ all: [(value: String, words: String)], chosen: String?) -> [Choice] {
+        ([("", "Any")] + all).map {
+            Choice(value: $0.value, words: $0.words, isChosen: $0.value == chosen ?? "")
+        }
+    }
+}
+
+/// A moment of virtual time.
+struct Moment {
+    var stamp: String
+    var text: String
+
+    init(_ time: UTCTime) {
+        stamp = time.iso8601
+        text = Words.time(time)
+    }
 }
 
 /// How many devices stand at a status, as a link that filters by it.
 struct StatusCount {
-    var words: String
-    var mark: String
-    /// Of the style sheet.
-    var `class`: String
+    var badge: Badge
     var count: String
     var link: String
     var isChosen: Bool
 }
 
-/// Where a request stands as a whole, which follows from its answer and its devices.
-struct ProcessingStatus {
-    var words: String
-    var mark: String
-    /// Of the style sheet.
-    var style: String
-
-    init(_ request: TrackedRequest) {
-        var groups: [TrackingStatus.Group: Int] = [:]
-        for (status, count) in request.counts { groups[status.group, default: 0] += count }
-        let all = groups.values.reduce(0, +)
-        let failed = groups[.failed] ?? 0
-        if request.code.isError || all > 0 && request.counts[.refused] == all {
-            (words, mark, style) = ("Refused", "✕", "failed")
-        } else if groups[.underWay] ?? 0 > 0 {
-            (words, mark, style) = ("In progress", "●", "underWay")
-        } else if all > 0, failed == all {
-            (words, mark, style) = ("Failed", "✕", "failed")
-        } else if failed > 0 {
-            (words, mark, style) = ("Done in part", "◐", "part")
-        } else {
-            (words, mark, style) = ("Done", "✓", "done")
-        }
-    }
-}
-
 struct RequestItem {
-    /// A piece of the bar that shows how the devices stand.
+    /// A piece of the bar that shows what has come of the devices.
     struct Part {
         var `class`: String
         var x: String
@@ -57,61 +47,58 @@ struct RequestItem {
     var row: String
     var id: String
     var link: String
+    var user: String
     var variant: String
     var name: String
-    var stamp: String
-    var received: String
+    var received: Moment
+    var wall: String
     var version: String
     var manufacturer: String?
     var code: String
     var codeClass: String
-    var status: String
-    var mark: String
-    var `class`: String
+    var badge: Badge
     var parts: [Part]
     /// In words, what the bar shows.
     var share: String
-    var changed: String
-    var changedStamp: String
+    /// Of how many devices its user has acknowledged what became of them.
+    var reported: String?
+    var changed: Moment
 
-    init(_ request: TrackedRequest) {
-        row = Words.key("\(request.id)")
+    init(_ request: RequestRow) {
         id = "\(request.id)"
+        row = Words.key(id)
         link = ScreenPath.request(request.id)
+        user = request.user.text
         variant = request.variant
         name = Words.name(of: request.variant)
-        stamp = Words.stamp(request.received)
-        received = Words.time(request.received)
-        version = request.version ?? "–"
+        received = Moment(request.received)
+        wall = Words.wall(request.receivedWall)
+        version = request.fileVersion.map(Words.version) ?? request.version ?? "–"
         manufacturer = request.manufacturer
         code = request.code.rawValue
-        codeClass = Self.style(of: request.code)
-        let processing = ProcessingStatus(request)
-        status = processing.words
-        mark = processing.mark
-        self.class = processing.style
+        codeClass =
+            request.code.isError ? "bad" : request.code.rawValue.hasPrefix("W") ? "warn" : "good"
+        badge = request.processing.badge
         (parts, share) = Self.share(of: request.counts)
-        changed = Words.time(request.changed)
-        changedStamp = Words.stamp(request.changed)
+        let told = request.reportedDevices
+        reported = told > 0 ? "\(Words.count(told)) reported" : nil
+        changed = Moment(request.updated)
     }
 
-    static func style(of code: ResponseCode) -> String {
-        code.isError ? "bad" : code.rawValue.hasPrefix("W") ? "warn" : "good"
-    }
-
-    static func share(of counts: [TrackingStatus: Int]) -> ([Part], String) {
-        let all = counts.values.reduce(0, +)
+    private static func share(of counts: [TrackingStatus: Int]) -> ([Part], String) {
+        let outcomes = counts.outcomes
+        let all = outcomes.values.reduce(0, +)
         guard all > 0 else { return ([], "No device") }
         var parts: [Part] = []
         var words: [String] = []
         var x = 0.0
-        for group in [TrackingStatus.Group.done, .underWay, .failed] {
-            let count = counts.reduce(0) { $1.key.group == group ? $0 + $1.value : $0 }
-            guard count > 0 else { continue }
+        for outcome in TrackingOutcome.allCases {
+            guard let count = outcomes[outcome] else { continue }
             let width = Double(count) * 100 / Double(all)
-            parts.append(Part(class: group.rawValue, x: Self.tenths(x), width: Self.tenths(width)))
+            parts.append(
+                Part(class: outcome.rawValue, x: Self.tenths(x), width: Self.tenths(width)))
             x += width
-            words.append("\(Words.count(count)) \(group.words.lowercased())")
+            words.append("\(Words.count(count)) \(outcome.words)")
         }
         return (parts, "\(words.joined(separator: ", ")) of \(Words.count(all))")
     }
@@ -130,16 +117,16 @@ struct DeviceItem {
     var hub: String
     var make: String
     var firmware: String
-    var status: String
-    var isReported: Bool
-    var mark: String
-    var `class`: String
+    var badge: Badge
+    /// What its status means.
+    var explanation: String
     var percent: String?
+    /// When its user acknowledged what became of it.
+    var reported: Moment?
     var detail: String
-    var stamp: String
-    var time: String
+    var changed: Moment
 
-    init(_ device: TrackedDevice) {
+    init(_ device: TargetRow) {
         row = Words.key("\(device.request)-\(device.device)")
         self.device = device.device.text
         link = ScreenPath.device(device.device, of: device.request)
@@ -148,18 +135,16 @@ struct DeviceItem {
         let make = [device.manufacturer, device.model].compactMap(\.self)
         self.make = make.isEmpty ? "–" : make.joined(separator: " ")
         firmware = Self.firmware(device)
-        status = device.status.words
-        isReported = device.isReported
-        mark = device.status.group.mark
-        self.class = device.status.group.rawValue
+        badge = device.status.badge
+        explanation = device.status.explanation
         percent = device.status == .downloading ? device.percent.map(String.init) : nil
-        detail = device.detail
-        stamp = Words.stamp(device.time)
-        time = Words.time(device.time)
+        reported = device.reported.map(Moment.init)
+        detail = device.detail.isEmpty ? "–" : device.detail
+        changed = Moment(device.updated)
     }
 
-    private static func firmware(_ device: TrackedDevice) -> String {
-        switch (device.from, device.to) {
+    private static func firmware(_ device: TargetRow) -> String {
+        switch (device.fromVersion, device.toVersion) {
         case (let from?, let to?): "\(Words.version(from)) → \(Words.version(to))"
         case (let from?, nil): Words.version(from)
         case (nil, let to?): "→ \(Words.version(to))"
@@ -188,34 +173,40 @@ struct EventItem {
     private static let maximumHex = 512
 
     var row: String
-    var stamp: String
-    var time: String
+    var time: Moment
     var wall: String
-    var status: String
-    var mark: String
-    var `class`: String
+    var badge: Badge
     var percent: String?
     var detail: String
     var explanation: String
     var notice: String?
     var message: Message?
 
-    init(_ event: TrackedEvent) {
-        row = String(event.row)
-        stamp = Words.stamp(event.time)
-        time = Words.time(event.time)
-        wall = Words.wall(event.wall)
-        status = event.status.words
-        mark = event.status.group.mark
-        self.class = event.status.group.rawValue
-        percent = event.percent.map(String.init)
-        detail = event.detail
-        explanation = event.status.explanation
-        notice = event.notice.map(String.init)
-        message = event.message.map(Self.explain)
+    /// Of a download's steps that follow each other only the first and the last, and those that a
+    /// message tells of.
+    static func items(_ hops: [HopRow]) -> [EventItem] {
+        func isStep(_ hop: HopRow) -> Bool {
+            hop.status == .downloading && hop.message == nil && hop.notice == nil
+        }
+        return hops.indices.filter { index in
+            let around = hops[max(0, index - 1)...min(hops.count - 1, index + 1)]
+            return around.count < 3 || !around.allSatisfy(isStep)
+        }.map { EventItem(hops[$0]) }
     }
 
-    static func explain(_ bytes: [UInt8]) -> Message {
+    init(_ hop: HopRow) {
+        row = String(hop.number)
+        time = Moment(hop.time)
+        wall = Words.wall(hop.wall)
+        badge = hop.status.badge
+        percent = hop.percent.map(String.init)
+        detail = hop.detail
+        explanation = hop.status.explanation
+        notice = hop.notice.map(String.init)
+        message = hop.message.map(Self.explain)
+    }
+
+    private static func explain(_ bytes: [UInt8]) -> Message {
         do throws(MessageError) {
             let message = try GBCSMessage(parsing: bytes)
             let content = try? MessageContent(of: message)

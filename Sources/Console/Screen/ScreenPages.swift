@@ -1,10 +1,12 @@
 import DCC
+import Tracking
 import Wire
 
 struct ListPage: PageModel {
     var frame: PageFrame
     var periods: [Choice]
     var statuses: [Choice]
+    var reported: [Choice]
     var types: [Choice]
     var manufacturers: [Choice]
     var hub: String
@@ -26,20 +28,7 @@ struct ListPage: PageModel {
 
 struct RequestPage: PageModel {
     var frame: PageFrame
-    var id: String
-    var user: String
-    var variant: String
-    var name: String
-    var status: String
-    var mark: String
-    var `class`: String
-    var code: String
-    var codeClass: String
-    var stamp: String
-    var received: String
-    var wall: String
-    var version: String?
-    var manufacturer: String?
+    var item: RequestItem
     var counts: [StatusCount]
     var caption: String
     var csv: String
@@ -57,37 +46,22 @@ struct DevicePage: PageModel {
     var requestLink: String
     var variant: String
     var name: String
-    var device: String
-    var type: String
-    var status: String
-    var isReported: Bool
-    var mark: String
-    var `class`: String
-    var percent: String?
-    var explanation: String
-    var hub: String
-    var make: String
-    var firmware: String
+    var item: DeviceItem
     var events: [EventItem]
-    var isCut: Bool
-    var limit: String
+    var later: String?
 }
 
 struct RunItem {
     struct Step {
         var title: String
-        var state: String
-        var mark: String
-        var `class`: String
+        var badge: Badge
         var detail: String?
         var link: String?
         var isNow: Bool
 
         init(_ step: DemoRunState.Step) {
             title = step.title
-            state = step.state.words
-            mark = step.state.mark
-            self.class = step.state.rawValue
+            badge = step.state.badge
             detail = step.detail
             link = step.request.map(ScreenPath.request)
             isNow = step.state == .running
@@ -95,36 +69,23 @@ struct RunItem {
     }
 
     var number: String
-    var state: String
-    var mark: String
-    var `class`: String
+    var badge: Badge
     var steps: [Step]
 
     init(_ run: DemoRunState) {
         number = String(run.number)
-        state = run.state.words
-        mark = run.state.mark
-        self.class = run.state.rawValue
+        badge = run.state.badge
         steps = run.steps.map(Step.init)
     }
 }
 
 extension DemoRunState.State {
-    var words: String {
+    var badge: Badge {
         switch self {
-        case .waiting: "To come"
-        case .running: "Under way"
-        case .done: "Done"
-        case .failed: "Failed"
-        }
-    }
-
-    var mark: String {
-        switch self {
-        case .waiting: "○"
-        case .running: "●"
-        case .done: "✓"
-        case .failed: "✕"
+        case .waiting: Badge(words: "To come", mark: "○", class: rawValue)
+        case .running: Badge(words: "Under way", mark: "●", class: rawValue)
+        case .done: Badge(words: "Done", mark: "✓", class: rawValue)
+        case .failed: Badge(words: "Failed", mark: "✕", class: rawValue)
         }
     }
 }
@@ -141,9 +102,7 @@ struct HomesPage: PageModel {
         var eui: String
         var firmware: String
         var gbcs: String
-        var power: String
-        var powerMark: String
-        var powerClass: String
+        var power: Badge
         var percent: String?
         var action: String
         var form: String
@@ -156,9 +115,10 @@ struct HomesPage: PageModel {
             eui = node.eui64.text
             firmware = node.firmware.map(Words.version) ?? "–"
             gbcs = node.gbcsVersion ?? "–"
-            power = node.isOn ? "On" : "Off"
-            powerMark = node.isOn ? "✓" : "✕"
-            powerClass = node.isOn ? "done" : "failed"
+            power =
+                node.isOn
+                ? Badge(words: "On", mark: "✓", class: "done")
+                : Badge(words: "Off", mark: "✕", class: "failed")
             percent = node.percent.map(String.init)
             let place = "/homes/\(Words.percentEncoded(home))"
             action = place + "/nodes/\(Words.percentEncoded(node.name))/power"
@@ -175,21 +135,17 @@ struct HomesPage: PageModel {
 struct NoticesPage: PageModel {
     struct Item {
         var number: String
-        var stamp: String
-        var time: String
+        var made: Moment
         var summary: String
         var user: String
         var about: String
         var link: String?
-        var state: String
-        var stateMark: String
-        var stateClass: String
+        var state: Badge
         var attempts: String
 
-        init(_ notice: TrackedNotice) {
+        init(_ notice: StoredNotice) {
             number = String(notice.number)
-            stamp = Words.stamp(notice.time)
-            time = Words.time(notice.time)
+            made = Moment(notice.time)
             summary = notice.summary
             user = notice.user.text
             about = notice.device?.text ?? notice.request.map { "\($0)" } ?? "–"
@@ -199,11 +155,12 @@ struct NoticesPage: PageModel {
                 case (let request?, nil): ScreenPath.request(request)
                 default: nil
                 }
-            switch notice.state {
-            case "received": (state, stateMark, stateClass) = ("Received", "✓", "done")
-            case "kept": (state, stateMark, stateClass) = ("Kept for later", "✕", "failed")
-            default: (state, stateMark, stateClass) = ("To be sent", "●", "underWay")
-            }
+            state =
+                switch notice.state {
+                case .received: Badge(words: "Received", mark: "✓", class: "done")
+                case .kept: Badge(words: "Kept for later", mark: "✕", class: "failed")
+                case .pending: Badge(words: "To be sent", mark: "●", class: "underWay")
+                }
             attempts =
                 notice.attempts == 0 ? "" : "after \(Words.plural(notice.attempts, "attempt"))"
         }

@@ -2,6 +2,7 @@ import DCC
 import struct DCC.RequestID
 import HTTPTypes
 import Hummingbird
+import Tracking
 import Wire
 
 /// The Firmware Distribution Tracking screen: pages that are made here, whole, with links and
@@ -12,7 +13,7 @@ struct ScreenRoutes: Sendable {
     static let timelineLength = 500
 
     let pages: Pages
-    let tracking: any TrackingSource
+    let tracking: StoredTracking
     let world: any WorldControl
     let access: Access
     let watchers: Watchers
@@ -47,7 +48,7 @@ struct ScreenRoutes: Sendable {
         var frame = PageFrame(title: title)
         let pace = status.rate == 0 ? "as fast as it can" : Self.pace(status)
         frame.clock = PageFrame.Clock(
-            text: Words.time(status.time), stamp: Words.stamp(status.time),
+            now: Moment(status.time),
             seconds: status.time.secondsSince2000, rate: "\(status.rate)", pace: pace,
             release: status.release)
         if !status.trouble.isEmpty {
@@ -86,7 +87,7 @@ struct ScreenRoutes: Sendable {
         let page = try await tracking.requests(
             query, after: request.query("after"), limit: Self.pageLength)
         var ofAll = query
-        ofAll.status = nil
+        (ofAll.statuses, ofAll.isReported) = ([], nil)
         let counts = try await tracking.counts(ofAll)
         let choices = try await tracking.choices()
         let run = await world.runs().first
@@ -99,17 +100,16 @@ struct ScreenRoutes: Sendable {
             periods: ScreenFilter.Period.allCases.map {
                 Choice(value: $0.rawValue, words: $0.words, isChosen: $0 == filter.period)
             },
-            statuses: ScreenFilter.selected(filter.status),
-            types: ScreenFilter.selected(filter.type),
-            manufacturers: ScreenFilter.selected(
-                filter.manufacturer, of: choices.manufacturers),
+            statuses: filter.statusChoices, reported: filter.reportedChoices,
+            types: filter.typeChoices,
+            manufacturers: filter.manufacturerChoices(of: choices.manufacturers),
             hub: filter.hub?.text ?? "", hubs: Array(hubs.prefix(100)),
             version: filter.version.map(Words.version) ?? "",
             versions: choices.versions.prefix(100).map(Words.version),
-            isFiltered: filter.isFiltering, counts: filter.counts(counts, path: "/"),
+            isFiltered: filter.isFiltering, counts: filter.links(counts, path: "/"),
             caption: Self.caption(page, filter), requests: page.rows.map(RequestItem.init),
             isEmpty: page.rows.isEmpty,
-            older: page.next.map { filter.link("/", [("after", $0)]) },
+            older: page.next.map { filter.link("/", [("after", "\($0)")]) },
             csv: filter.link("/requests.csv"), gateway: gateway(), run: run.map(RunItem.init),
             isDemoOn: isOn,
             demoOrder: isOn
@@ -117,7 +117,7 @@ struct ScreenRoutes: Sendable {
         return Self.html(pages.render(model, "list"))
     }
 
-    private static func caption(_ page: TrackedPage<TrackedRequest>, _ filter: ScreenFilter)
+    private static func caption(_ page: Page<RequestRow>, _ filter: ScreenFilter)
         -> String
     {
         "\(page.next == nil ? "" : "The first ")\(Words.plural(page.rows.count, "request"))"
@@ -130,61 +130,50 @@ struct ScreenRoutes: Sendable {
         guard let tracked = try await tracking.request(id) else {
             throw Problem(.notFound, "There is no request '\(id)'.")
         }
-        var query = filter.query(at: UTCTime(secondsSince2000: 0))
-        query.since = nil
+        var query = filter.query
         query.request = id
         let page = try await tracking.devices(
             query, after: request.query("after"), limit: Self.deviceLength)
+        var ofAll = TrackingFilter()
+        ofAll.request = id
+        let counts = try await tracking.counts(ofAll)
         let events = try await tracking.timeline(
             of: id, device: nil, limit: Self.timelineLength)
-        let path = ScreenPath.request(id)
-        let processing = ProcessingStatus(tracked)
+        let item = RequestItem(tracked)
         let all = tracked.counts.values.reduce(0, +)
-        let status = await world.status()
-        var frame = frame(
-            "\(tracked.variant) \(Words.name(of: tracked.variant))", context, status)
+        var frame = frame("\(item.variant) \(item.name)", context, await world.status())
         frame.isRequests = true
         let model = RequestPage(
-            frame: frame, id: "\(id)", user: tracked.user.text, variant: tracked.variant,
-            name: Words.name(of: tracked.variant), status: processing.words,
-            mark: processing.mark, class: processing.style, code: tracked.code.rawValue,
-            codeClass: RequestItem.style(of: tracked.code), stamp: Words.stamp(tracked.received),
-            received: Words.time(tracked.received), wall: Words.wall(tracked.wall),
-            version: tracked.version, manufacturer: tracked.manufacturer,
-            counts: filter.counts(tracked.counts, path: path),
+            frame: frame, item: item, counts: filter.links(counts, path: item.link),
             caption: "\(page.rows.count == all ? "" : "\(Words.count(page.rows.count)) of ")"
                 + Words.plural(all, "device"),
-            csv: filter.link("\(path)/devices.csv"), devices: page.rows.map(DeviceItem.init),
+            csv: filter.link("\(item.link)/devices.csv"), devices: page.rows.map(DeviceItem.init),
             isEmpty: page.rows.isEmpty,
             nothing: all == 0
                 ? "This request is for no device's firmware." : "No device fits this filter.",
-            more: page.next.map { filter.link(path, [("after", $0)]) },
-            hasEvents: !events.rows.isEmpty, events: events.rows.map(EventItem.init))
+            more: page.next.map { filter.link(item.link, [("after", "\($0)")]) },
+            hasEvents: !events.rows.isEmpty, events: EventItem.items(events.rows))
         return Self.html(pages.render(model, "request"))
     }
 
     private func device(_ request: Request, _ context: ConsoleContext) async throws -> Response {
         let id = try Self.requestID(context)
-        var query = TrackingQuery()
+        var query = TrackingFilter()
         query.request = id
         query.device = context.parameters.get("device").flatMap { EUI64($0) }
         guard let device = query.device,
             let tracked = try await tracking.devices(query, after: nil, limit: 1).rows.first
         else { throw Problem(.notFound, "The request '\(id)' is for no such device.") }
         let events = try await tracking.timeline(
-            of: id, device: device, limit: Self.timelineLength)
-        let row = DeviceItem(tracked)
-        let status = await world.status()
-        var frame = frame("\(row.type) \(row.device)", context, status)
+            of: id, device: device, after: request.query("after"), limit: Self.timelineLength)
+        let item = DeviceItem(tracked)
+        var frame = frame("\(item.type) \(item.device)", context, await world.status())
         frame.isRequests = true
         let model = DevicePage(
             frame: frame, request: "\(id)", requestLink: ScreenPath.request(id),
-            variant: tracked.variant, name: Words.name(of: tracked.variant), device: row.device,
-            type: row.type, status: row.status, isReported: row.isReported, mark: row.mark,
-            class: row.class, percent: row.percent, explanation: tracked.status.explanation,
-            hub: row.hub, make: row.make, firmware: row.firmware,
-            events: events.rows.map(EventItem.init), isCut: events.next != nil,
-            limit: Words.count(Self.timelineLength))
+            variant: tracked.variant, name: Words.name(of: tracked.variant), item: item,
+            events: EventItem.items(events.rows),
+            later: events.next.map { "\(item.link)?after=\($0)" })
         return Self.html(pages.render(model, "device"))
     }
 
@@ -212,7 +201,7 @@ struct ScreenRoutes: Sendable {
         let model = NoticesPage(
             frame: frame, notices: page.rows.map(NoticesPage.Item.init),
             isEmpty: page.rows.isEmpty,
-            older: page.next.map { "/notices?after=\(Words.percentEncoded($0))" })
+            older: page.next.map { "/notices?after=\($0)" })
         return Self.html(pages.render(model, "notices"))
     }
 }

@@ -61,6 +61,9 @@ extension ZigbeeStack {
     /// Whether a device that associates with this node may.
     public func permitsJoining(at now: Instant) -> Bool { trustCentre.permitsJoining(at: now) }
 
+    /// Until when devices may associate; in the past if they may not.
+    public var joiningUntil: Instant { trustCentre.permitUntil }
+
     /// Lets devices associate for `duration`, here and at every router; zero closes.
     public mutating func permitJoining(
         _ duration: Interval, at now: Instant, into out: inout Outbox

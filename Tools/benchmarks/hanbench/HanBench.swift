@@ -29,7 +29,7 @@ struct HanBench: ParsableCommand {
     @Option(help: "The script that does the blocks with zigpy.")
     var zigpy: String?
 
-    @Option(help: "The program han, whose processes `air` measures.")
+    @Option(help: "The program han, whose processes `air` and `dcc` measure.")
     var han = ".build/release/han"
 
     @Option(help: "The program that does round trips with libzmq alone; without it no such row.")
@@ -74,7 +74,10 @@ struct HanBench: ParsableCommand {
                 program: han, pingPong: pairs ?? [], counting: counting, rounds: rounds
             ).measure()
         case .gbcs: rows = try Messages(rounds: rounds).measure()
-        case .dcc: rows = try Requests(rounds: rounds).measure()
+        case .dcc:
+            rows =
+                try Requests(rounds: rounds).measure()
+                + TrackingPage(program: han, rounds: rounds).measure()
         }
         print(json ? try Report.json(rows) : Report.table(rows))
     }
