@@ -161,7 +161,7 @@ final class PageServer {
         guard isConnected else { throw BenchmarkError("the server cannot be reached") }
         let request = Array(
             "GET / HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n\r\n".utf8)
-        guard send(socket, request, request.count, Int32(MSG_NOSIGNAL.rawValue)) == request.count
+        guard send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count
         else { throw BenchmarkError("the server takes no request") }
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
