@@ -31,7 +31,7 @@ extension DCC {
             return refuse(isPPMID ? .ppmidHashMismatch : .hashMismatch)
         }
 
-        let check = UpdateCheck(
+        var check = UpdateCheck(
             types, entries, user: request.id.originator,
             statuses: settings.statuses[request.variant, default: []], settings.gbcsRule, release,
             devices

@@ -9,10 +9,11 @@ struct PlaceIndex: Sendable {
     /// By place; of a place that is free, what was there.
     private var ids: ContiguousArray<EUI64> = []
     private var free: [Int] = []
-    /// 0 for one that is free; otherwise half of an id's hash, the high one, and its place plus
-    /// one. A power of two, at most two thirds of them taken: an id's is the first free one from
-    /// where the other half of its hash says.
-    private var slots: ContiguousArray<UInt64>
+    /// 0 for one that is free; otherwise an id's place plus one, and above the bits of that the
+    /// highest of the id's hash. A power of two, at most two thirds of them taken: an id's is the
+    /// first free one from where the lowest bits of its hash say. At four bytes each those of a
+    /// hundred thousand lie near the processor.
+    private var slots: ContiguousArray<UInt32>
 
     init() { slots = ContiguousArray(repeating: 0, count: 16) }
 
@@ -30,18 +31,22 @@ struct PlaceIndex: Sendable {
         return value ^ value >> 33
     }
 
-    private static let high: UInt64 = 0xFFFF_FFFF_0000_0000
+    /// The bits of a slot that are of the place.
+    private var placeMask: UInt32 { UInt32(truncatingIfNeeded: slots.count &- 1) }
 
+    /// What of a hash is in a slot, where it is there, and anything in the bits of the place.
     @inline(__always)
-    private static func place(in slot: UInt64) -> Int { Int(slot & ~high) - 1 }
+    private static func tag(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash >> 32) }
+
+    private func place(in slot: UInt32) -> Int { Int(slot & placeMask) - 1 }
 
     /// Where it is, or where it would be put.
     private func slot(of id: EUI64) -> Int {
         let hash = Self.hash(id)
-        let mask = slots.count - 1
+        let (mask, tag) = (slots.count - 1, Self.tag(hash))
         var at = Int(truncatingIfNeeded: hash) & mask
         while slots[at] != 0 {
-            if (slots[at] ^ hash) & Self.high == 0, ids[Self.place(in: slots[at])] == id { break }
+            if (slots[at] ^ tag) & ~placeMask == 0, ids[place(in: slots[at])] == id { break }
             at = (at + 1) & mask
         }
         return at
@@ -49,31 +54,31 @@ struct PlaceIndex: Sendable {
 
     subscript(id: EUI64) -> Int? {
         let slot = slots[slot(of: id)]
-        return slot == 0 ? nil : Self.place(in: slot)
+        return slot == 0 ? nil : place(in: slot)
     }
 
     /// Writes a place for each of some hundred ids: the one where it is, if it is anywhere, and
-    /// perhaps somebody else's if not; -1 for some that are nowhere. Where each is looked for first
-    /// is fetched for all of them together, without waiting for what is there.
+    /// perhaps somebody else's; -1 for some that are nowhere. Where each is looked for first is
+    /// fetched for all of them together, without waiting for what is there.
     @inline(__always)
     func guess(_ ids: UnsafeBufferPointer<EUI64>, into places: UnsafeMutableBufferPointer<Int32>) {
-        let (mask) = (slots.count &- 1)
+        let (mask, placeMask) = (slots.count &- 1, placeMask)
         slots.withUnsafeBufferPointer { slots in
-            withUnsafeTemporaryAllocation(of: UInt64.self, capacity: ids.count) { first in
+            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: ids.count) { first in
                 for index in 0..<ids.count {
                     first[index] = slots[Int(truncatingIfNeeded: Self.hash(ids[index])) & mask]
                 }
                 for index in 0..<ids.count {
                     let hash = Self.hash(ids[index])
                     var slot = first[index]
-                    if slot != 0, (slot ^ hash) & Self.high != 0 {
+                    if slot != 0, (slot ^ Self.tag(hash)) & ~placeMask != 0 {
                         var at = Int(truncatingIfNeeded: hash) & mask
                         repeat {
                             at = (at &+ 1) & mask
                             slot = slots[at]
-                        } while slot != 0 && (slot ^ hash) & Self.high != 0
+                        } while slot != 0 && (slot ^ Self.tag(hash)) & ~placeMask != 0
                     }
-                    places[index] = Int32(truncatingIfNeeded: slot & ~Self.high) &- 1
+                    places[index] = Int32(truncatingIfNeeded: slot & placeMask) &- 1
                 }
             }
         }
@@ -81,7 +86,7 @@ struct PlaceIndex: Sendable {
 
     /// All ids with their places, in no order.
     var all: [(id: EUI64, place: Int)] {
-        slots.compactMap { $0 == 0 ? nil : (ids[Self.place(in: $0)], Self.place(in: $0)) }
+        slots.compactMap { $0 == 0 ? nil : (ids[place(in: $0)], place(in: $0)) }
     }
 
     /// The place that it gets; nil, and nothing changes, if it has one already.
@@ -97,27 +102,31 @@ struct PlaceIndex: Sendable {
             place = ids.count
             ids.append(id)
         }
-        slots[at] = Self.hash(id) & Self.high | UInt64(place + 1)
+        slots[at] = entry(id, at: place)
         if count * 3 > slots.count * 2 { grow() }
         return place
     }
 
+    private func entry(_ id: EUI64, at place: Int) -> UInt32 {
+        Self.tag(Self.hash(id)) & ~placeMask | UInt32(truncatingIfNeeded: place + 1)
+    }
+
     private mutating func grow() {
-        let old = slots
-        slots = ContiguousArray(repeating: 0, count: old.count * 2)
-        for entry in old where entry != 0 { slots[slot(of: ids[Self.place(in: entry)])] = entry }
+        let old = all
+        slots = ContiguousArray(repeating: 0, count: slots.count * 2)
+        for (id, place) in old { slots[slot(of: id)] = entry(id, at: place) }
     }
 
     /// Its place is free, and somebody else's in future.
     mutating func remove(_ id: EUI64) {
         var hole = slot(of: id)
         guard slots[hole] != 0 else { return }
-        free.append(Self.place(in: slots[hole]))
+        free.append(place(in: slots[hole]))
         let mask = slots.count - 1
         // Those behind it that would not be found over the hole move up.
         var at = (hole + 1) & mask
         while slots[at] != 0 {
-            let hash = Self.hash(ids[Self.place(in: slots[at])])
+            let hash = Self.hash(ids[place(in: slots[at])])
             let wanted = Int(truncatingIfNeeded: hash) & mask
             if (at - wanted) & mask >= (at - hole) & mask {
                 slots[hole] = slots[at]

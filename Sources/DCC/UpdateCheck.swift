@@ -7,39 +7,33 @@ struct UpdateCheck {
         case none, invalid, notCommissioned, notApplicable, otherRequest, gbcsVersion
     }
 
-    /// What is asked of devices of a kind.
-    private struct Demands {
-        /// Of another type, or somebody else's.
-        var isInvalid: Bool
-        /// Which of `images` are for them.
-        var images: Range<Int> = 0..<0
-        /// Which GBCS versions will do, by number; nil if none is asked for.
-        var versions: [Bool]?
+    /// What is asked of the devices of a kind.
+    private enum Demand {
+        /// No device of the kind has been seen yet.
+        case unknown
+        /// Nothing that other updates under way let through stands in the way.
+        case none
+        case invalid, notCommissioned, notApplicable, gbcsVersion
+        /// That the hub's GBCS version is one of those from this place of `hubVersions` on.
+        case hub(Int32)
     }
 
-    /// An image of the product list.
-    private struct Image {
-        var version: UInt32
-        var hardware: ClosedRange<UInt16>
-        /// Versions that it may follow; none for any.
-        var predecessors: [UInt32]
-
-        /// Whether it is for a device of its maker, model and type: for its hardware, and to follow
-        /// what it runs.
-        func fits(_ device: Inventory.Facets) -> Bool {
-            if device.hasHardware, !hardware.contains(device.hardware) { return false }
-            guard device.hasFirmware else { return true }
-            return device.firmware != version
-                && (predecessors.isEmpty || predecessors.contains(device.firmware))
-        }
-    }
-
-    private var demands: [Demands] = []
-    private var images: [Image] = []
-    /// A bit for each status, in its place among all.
-    private let statuses: UInt16
+    private let types: Set<InventoryType>
+    private let entries: [ProductListEntry]
+    private let user: EUI64
+    private let statuses: Set<DeviceStatus>
     private let subject: GBCSVersionRule.Subject
+    /// The least GBCS version for devices of a type; none is asked for of others.
+    private let minimum: [InventoryType: String]
+    /// Whether any hub qualifies, whatever it runs.
+    private let isVersionEnough: Bool
+    /// Whether the update that a device was last under keeps others away.
     private let isUnderway: (EUI64, UInt32) -> Bool
+    /// By the number of the kind.
+    private var demands: [Demand]
+    /// For each type that asks for one, whether each GBCS version of the inventory will do.
+    private var hubVersions: [Bool] = []
+    private var places: [InventoryType: Int32] = [:]
 
     /// `isUnderway` tells whether the update that a device was last under keeps others away.
     init(
@@ -47,33 +41,49 @@ struct UpdateCheck {
         statuses: Set<DeviceStatus>, _ rule: GBCSVersionRule, _ release: Release,
         _ devices: Inventory, isUnderway: @escaping (EUI64, UInt32) -> Bool
     ) {
-        self.statuses = statuses.reduce(0) { $0 | Inventory.bit(of: $1) }
+        // HCALCSs came with the release that brought tracking.
+        self.types = release < .tracking ? types.subtracting([.hcalcs]) : types
+        self.entries = entries
+        self.user = user
+        self.statuses = statuses
         self.isUnderway = isUnderway
         subject = rule.subject
-        // HCALCSs came with the release that brought tracking.
-        let types = release < .tracking ? types.subtracting([.hcalcs]) : types
-        // Before that release no hub qualifies, whatever it runs.
-        let versions = (rule.isEnforced ? rule.minimum : [:]).mapValues { least in
-            devices.versions.all.map {
-                release >= .hanDevices && GBCSVersionRule.isAtLeast($0, least)
-            }
+        minimum = rule.isEnforced ? rule.minimum : [:]
+        isVersionEnough = release >= .hanDevices
+        demands = Array(repeating: .unknown, count: devices.kinds.all.count)
+    }
+
+    private mutating func demand(of number: Int, _ devices: Inventory) -> Demand {
+        let kind = devices.kinds.all[number]
+        guard types.contains(kind.type), kind.supplier == user else { return .invalid }
+        guard statuses.contains(kind.status) else { return .notCommissioned }
+        guard entries.contains(where: { Self.fits($0, kind) }) else { return .notApplicable }
+        guard let least = minimum[kind.type] else { return .none }
+        switch subject {
+        case .device: return isEnough(kind.version, least) ? .none : .gbcsVersion
+        case .hub:
+            if let place = places[kind.type] { return .hub(place) }
+            let place = Int32(hubVersions.count)
+            hubVersions += devices.versions.all.map { isEnough($0, least) }
+            places[kind.type] = place
+            return .hub(place)
         }
-        for kind in devices.kinds.all {
-            let first = images.count
-            for entry in entries
-            where InventoryType(entry.type) == kind.type && entry.model == kind.model
-                && Inventory.code(entry.manufacturerCode) == kind.manufacturer
-            {
-                images.append(
-                    Image(
-                        version: entry.version, hardware: entry.hardware,
-                        predecessors: entry.installableFrom))
-            }
-            demands.append(
-                Demands(
-                    isInvalid: !types.contains(kind.type) || kind.supplier != user,
-                    images: first..<images.count, versions: versions[kind.type]))
-        }
+    }
+
+    private func isEnough(_ version: String?, _ least: String) -> Bool {
+        isVersionEnough && GBCSVersionRule.isAtLeast(version, least)
+    }
+
+    /// Whether an image of the product list is for devices of a kind: for its maker, model, type
+    /// and hardware, and to follow what they run.
+    private static func fits(_ entry: ProductListEntry, _ kind: Inventory.Kind) -> Bool {
+        guard InventoryType(entry.type) == kind.type, entry.model == kind.model,
+            Inventory.code(entry.manufacturerCode) == kind.manufacturer
+        else { return false }
+        if let hardware = kind.hardware, !entry.hardware.contains(hardware) { return false }
+        guard let firmware = kind.firmware else { return true }
+        return firmware != entry.version
+            && (entry.installableFrom.isEmpty || entry.installableFrom.contains(firmware))
     }
 
     /// What has come of a request's devices.
@@ -88,7 +98,7 @@ struct UpdateCheck {
     }
 
     /// Looks at each device of a list once.
-    func sort(_ ids: [EUI64], in devices: Inventory) -> Outcome {
+    mutating func sort(_ ids: [EUI64], in devices: Inventory) -> Outcome {
         var (formerly, warning, places) = ([EUI64](), FirmwareWarning(), [Int32]())
         // Whoever is listed again has been looked at.
         var listed = [UInt64](repeating: 0, count: devices.facets.count / 64 + 1)
@@ -103,7 +113,7 @@ struct UpdateCheck {
                     let bit: UInt64 = 1 << UInt64(place & 63)
                     guard listed[place >> 6] & bit == 0 else { return }
                     listed[place >> 6] |= bit
-                    switch obstacle(to: facets, devices) {
+                    switch obstacle(to: facets, at: place, devices) {
                     case .none:
                         accepted[count] = id
                         places[count] = Int32(truncatingIfNeeded: place)
@@ -123,24 +133,24 @@ struct UpdateCheck {
     }
 
     @inline(__always)
-    private func obstacle(
-        to device: Inventory.Facets, _ devices: Inventory
+    private mutating func obstacle(
+        to device: Inventory.Facets, at place: Int, _ devices: Inventory
     ) -> Obstacle {
         let kind = Int(device.kind)
-        if demands[kind].isInvalid { return .invalid }
-        if statuses & device.status == 0 { return .notCommissioned }
-        guard demands[kind].images.contains(where: { images[$0].fits(device) }) else {
-            return .notApplicable
+        if case .unknown = demands[kind] { demands[kind] = demand(of: kind, devices) }
+        let obstacle: Obstacle
+        switch demands[kind] {
+        case .unknown, .none: obstacle = .none
+        case .invalid: return .invalid
+        case .notCommissioned: return .notCommissioned
+        case .notApplicable: return .notApplicable
+        case .gbcsVersion: obstacle = .gbcsVersion
+        case .hub(let first):
+            let hub = Int(devices.hubPlaces[place])
+            let isEnough = hub >= 0 && hubVersions[Int(first) + Int(devices.hubVersions[hub])]
+            obstacle = isEnough ? .none : .gbcsVersion
         }
         if device.update != 0, isUnderway(device.id, device.update) { return .otherRequest }
-        guard let versions = demands[kind].versions else { return .none }
-        let version: Int16
-        switch subject {
-        case .hub:
-            guard device.hub >= 0 else { return .gbcsVersion }
-            version = devices.hubVersions[Int(device.hub)]
-        case .device: version = device.version
-        }
-        return versions[Int(version)] ? .none : .gbcsVersion
+        return obstacle
     }
 }

@@ -4,10 +4,11 @@ import Glibc
 /// A document from which long runs of plain text have been taken before it is parsed: an image and
 /// a list of devices are nearly all of an 11.1, and nothing in them is for an XML parser to find.
 ///
-/// A run lies between `>` and `<` and has no `&`, `>` or carriage return, so whatever it is part of
-/// goes on after it as before. A mark takes its place, a text that stands nowhere else. Afterwards
-/// every mark has to be all the text of an element that was read for what it is; otherwise, as in a
-/// comment, the document is parsed whole.
+/// A run lies between `>` and `<` and has no carriage return, which a parser would not hand on as
+/// it is. A mark takes its place, a text that stands nowhere else. Afterwards every mark has to be
+/// all the text of an element, and its run has to be read as what it is, an image or a list of
+/// devices: neither has a `&` or a `>`, so whatever it is part of goes on after it as before.
+/// Otherwise, as in a comment, the document is parsed whole.
 struct CutDocument {
     /// In the order of their marks.
     private let runs: [UnsafeBufferPointer<UInt8>]
@@ -38,8 +39,7 @@ struct CutDocument {
         var (at, kept) = (0, 0)
         while at < document.count, let end = next("<", from: at, to: document.count) {
             if end - at >= Self.least, at > 0, runs.count < Self.maximumCount,
-                next("&", from: at, to: end) == nil, next("\r", from: at, to: end) == nil,
-                next(">", from: at, to: end) == nil
+                next("\r", from: at, to: end) == nil
             {
                 bytes += document[kept..<at]
                 // What is kept must have no mark of its own.

@@ -147,6 +147,44 @@ struct HostileTests {
             "DeviceIDList (line 9): entry \(entry) is no EUI-64", Parties.lenient)
     }
 
+    @Test("of a long list each character counts, wherever it stands")
+    func longLists() throws {
+        var random = SeededStream(Seed(7).named("ids"))
+        let ids = (0..<150).map { _ in EUI64(random.next()) }
+        let list = Array(ids.map(\.dashed).joined(separator: ",").utf8)
+        func read(_ list: [UInt8]) -> [EUI64]? {
+            let bytes = Samples.unsigned(
+                body: Self.body(list: String(decoding: list, as: UTF8.self)))
+            guard
+                case .updateFirmware(let update)? =
+                    try? Parties.lenient.request(bytes).request.body
+            else { return nil }
+            return update.devices
+        }
+        #expect(read(list) == ids)
+        #expect(read(String(decoding: list, as: UTF8.self).lowercased().utf8.map(\.self)) == ids)
+        for place in list.indices {
+            let isSign = place % 3 == 2
+            // The neighbours of the digits and the letters, and what is right elsewhere.
+            let wrong = Array((isSign ? "0A./" : "-,/:@G`g").utf8)
+            var changed = list
+            changed[place] = wrong[place / 24 % wrong.count]
+            let refused = refusal(
+                Samples.unsigned(body: Self.body(list: String(decoding: changed, as: UTF8.self))),
+                Parties.lenient)
+            #expect(
+                refused?.detail.contains("entry \(place / 24 + 1) is no EUI-64") == true,
+                "character \(place): \(refused?.detail ?? "read")")
+            guard !isSign else { continue }
+            changed[place] =
+                list[place] == UInt8(ascii: "7") ? UInt8(ascii: "d") : UInt8(ascii: "7")
+            var expected = ids
+            expected[place / 24] = try #require(
+                EUI64(String(decoding: changed[(place / 24 * 24)...].prefix(23), as: UTF8.self)))
+            #expect(read(changed) == expected, "character \(place)")
+        }
+    }
+
     @Test(
         "base64 may have white space anywhere and nothing else that is not its own",
         arguments: [

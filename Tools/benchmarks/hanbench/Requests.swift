@@ -45,7 +45,7 @@ struct Requests {
                 "request-shuffled", target: 3, .lower,
                 title: "the same with the devices in no order"),
             rows[2].row(
-                "request-warned", target: nil, .lower,
+                "request-warned", target: 3, .lower,
                 title: "the same with half of the devices refused, which the answer lists"),
         ].compactMap(\.self)
     }
