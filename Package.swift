@@ -40,6 +40,12 @@ let web: [Target.Dependency] = [
 ]
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
+/// All that `Lab` reaches, for it and for whoever reaches it.
+let underLab: [Target.Dependency] = [
+    "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices", "DCC",
+    "Simulation", "Evidence",
+]
+
 let package = Package(
     name: "han",
     products: [.executable(name: "han", targets: ["han"])],
@@ -106,30 +112,19 @@ let package = Package(
         .target(name: "Evidence", dependencies: ["Wire", "Radio"], swiftSettings: strict),
         .target(
             name: "Lab",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC",
-                "Simulation", "Evidence", yams,
-            ], swiftSettings: hot),
+            dependencies: underLab + [yams], swiftSettings: hot),
         .target(
             name: "HeadEnd",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC",
-                "Tracking", "Simulation", "Evidence", "Lab",
-            ], swiftSettings: hot),
+            dependencies: underLab + ["Tracking", "Lab"], swiftSettings: hot),
         .target(
             name: "Console",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC", "DUIS", "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "CCurl",
-            ] + web, swiftSettings: strict),
+            dependencies: underLab + ["DUIS", "Tracking", "Lab", "HeadEnd", "CCurl"] + web,
+            swiftSettings: strict),
         .executableTarget(
             name: "han",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC", "DUIS", "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "Console",
-                argumentParser, .product(name: "Logging", package: "swift-log"),
+            dependencies: underLab + [
+                "DUIS", "Tracking", "Lab", "HeadEnd", "Console", argumentParser,
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict,
             // With Swift's libraries in it, a process of a home's takes half the memory.
             linkerSettings: [
@@ -149,21 +144,16 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "hanbench",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC", "DUIS", "Tracking",
-                "Simulation", "Evidence", "Lab", "BenchmarkSupport", "BenchmarkReport",
-                argumentParser,
+            dependencies: underLab + [
+                "DUIS", "Tracking", "Lab", "BenchmarkSupport", "BenchmarkReport", argumentParser,
             ], path: "Tools/benchmarks/hanbench", swiftSettings: hot),
 
         // Only `Tools/fuzz` builds these two with libFuzzer; nothing else depends on them.
         .target(name: "FuzzingSupport", path: "Tools/fuzzing/support"),
         .executableTarget(
             name: "hanfuzz",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "Zigbee", "GBCS", "Devices", "DCC", "DUIS",
-                "Simulation", "Evidence", "AirBus", "Lab", "FuzzingSupport",
-            ], path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
+            dependencies: underLab + ["DUIS", "Lab", "FuzzingSupport"],
+            path: "Tools/fuzzing/hanfuzz", swiftSettings: strict),
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: tests),
         .testTarget(
@@ -211,26 +201,17 @@ let package = Package(
             swiftSettings: tests),
         .testTarget(
             name: "LabTests",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC",
-                "Simulation", "Evidence", "Lab", "TestSupport",
-            ],
+            dependencies: underLab + ["Lab", "TestSupport"],
             swiftSettings: tests),
         .testTarget(
             name: "HeadEndTests",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC",
-                "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "TestSupport",
-            ],
+            dependencies: underLab + ["Tracking", "Lab", "HeadEnd", "TestSupport"],
             swiftSettings: tests),
         .testTarget(
             name: "ConsoleTests",
-            dependencies: [
-                "Wire", "Radio", "Cryptography", "Air", "AirBus", "Zigbee", "GBCS", "Devices",
-                "DCC", "DUIS", "Tracking", "Simulation", "Evidence", "Lab", "HeadEnd", "Console",
-                "TestSupport", .product(name: "Logging", package: "swift-log"),
+            dependencies: underLab + [
+                "DUIS", "Tracking", "Lab", "HeadEnd", "Console", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: tests),
         .testTarget(

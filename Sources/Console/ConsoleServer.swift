@@ -30,6 +30,8 @@ public enum ConsoleError: Error, Hashable, Sendable, CustomStringConvertible {
     case portInUse(address: String, port: Int)
     case notAllowed(address: String, port: Int)
     case noAddress(String, reason: String)
+    /// It is no address, and no host that is known.
+    case unknownHost(String)
 
     public var description: String {
         switch self {
@@ -40,6 +42,9 @@ public enum ConsoleError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noAddress(let address, let reason):
             "cannot listen at '\(address)': \(reason); name an address of this machine's with "
                 + "--bind"
+        case .unknownHost(let name):
+            "cannot listen at '\(name)': it is no address, and no host of that name is known; name "
+                + "an address of this machine's with --bind"
         }
     }
 }
@@ -95,15 +100,9 @@ public final class ConsoleServer: Sendable {
             try await group.run()
             await endTasks()
         } catch let error as IOError {
-            switch error.errnoCode {
-            case EADDRINUSE:
-                throw ConsoleError.portInUse(address: settings.bind, port: settings.port)
-            case EACCES, EPERM:
-                throw ConsoleError.notAllowed(address: settings.bind, port: settings.port)
-            default:
-                throw ConsoleError.noAddress(
-                    settings.bind, reason: String(cString: strerror(error.errnoCode)))
-            }
+            throw ConsoleError(error.errnoCode, settings)
+        } catch is SocketAddressError.UnknownHost {
+            throw ConsoleError.unknownHost(settings.bind)
         } catch let error as SocketAddressError {
             throw ConsoleError.noAddress(settings.bind, reason: "\(error)")
         } catch {

@@ -1,3 +1,6 @@
+import DCC
+import Glibc
+
 /// How the server in front of the DCC listens, what it bounds and whom it lets in.
 public struct ConsoleSettings: Sendable {
     /// An address or a name that resolves to one.
@@ -33,9 +36,12 @@ public struct ConsoleSettings: Sendable {
 
     public init() {}
 
-    /// Bound to this machine alone.
+    /// Bound to this machine alone. A name that only begins like an address is none.
     public var isLoopback: Bool {
-        bind == "localhost" || bind == "::1" || bind.hasPrefix("127.")
+        if bind == "localhost" || bind == "::1" { return true }
+        var address = in_addr()
+        return inet_pton(AF_INET, bind, &address) == 1
+            && UInt32(bigEndian: address.s_addr) >> 24 == 127
     }
 }
 
@@ -53,4 +59,11 @@ public struct NoticeSettings: Sendable {
     public var concurrent = 16
 
     public init() {}
+
+    public init(_ rules: NoticeRules) {
+        retryInterval = Double(rules.retryInterval)
+        window = Double(rules.keptAfter)
+        redeliveryInterval = Double(rules.redeliveryInterval)
+        timeLimit = Double(rules.attemptTimeout)
+    }
 }

@@ -193,7 +193,7 @@ public struct DemoRunState: Sendable, Codable, Hashable {
 public enum WorldUpdate: Sendable, Hashable {
     case tracking(
         request: RequestID?, device: EUI64?, status: TrackingStatus, percent: Int?,
-        detail: String)
+        detail: String, time: UTCTime)
     case notice(number: UInt64, user: EUI64)
     /// Of a node or of the demo.
     case world(String)
@@ -212,6 +212,8 @@ public protocol NoticeOutlet: Sendable {
     /// Stored in one step with what the DCC says of it. If it throws, it is called again; should
     /// the server end before that, the notice is sent again.
     func received(_ notice: OutgoingNotice, attempts: Int) async throws
+    /// Nobody took it this time: it is tried again.
+    func tried(_ notice: OutgoingNotice, attempts: Int) async throws
     /// Nobody took it in time: it waits for re-delivery.
     func kept(_ notice: OutgoingNotice, attempts: Int) async throws
 }

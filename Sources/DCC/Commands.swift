@@ -138,12 +138,19 @@ extension DCC {
             guard let command = message.authenticated(with: keys.store) else {
                 return refuse(.unreachable)
             }
+            let hash = Hex.string(order.hash.bytes)
             let answer = carry(
                 command, for: request, to: device, originator: id.originator, about: nil,
-                execution: order.isCancellation ? nil : order.executionTime?.utc, at: now, &out)
-            if !answer.0.isError, !order.isCancellation {
+                execution: order.isCancellation ? nil : order.executionTime?.utc,
+                hash: order.isCancellation ? nil : hash, at: now, &out)
+            // Before its hub has the image the order cannot be about that.
+            if !answer.0.isError, !order.isCancellation,
+                let update = update(
+                    of: device.id,
+                    where: { $1 == hash && $2 >= .deliveredToHub && $2 != .deliveryFailed })
+            {
                 advance(
-                    device.id, to: .activationOrdered,
+                    device.id, of: update, to: .activationOrdered,
                     order.executionTime.map { "to be activated at \($0)" }
                         ?? "to be activated at once", message: command.encoded(), at: now,
                     into: &out)
@@ -187,15 +194,15 @@ extension DCC {
 
     private mutating func carry(
         _ message: GBCSMessage, for request: ServiceRequest, to device: InventoryDevice,
-        originator: EUI64, about subject: EUI64?, execution: UTCTime? = nil, at now: UTCTime,
-        _ out: inout DCCOutbox
+        originator: EUI64, about subject: EUI64?, execution: UTCTime? = nil, hash: String? = nil,
+        at now: UTCTime, _ out: inout DCCOutbox
     ) -> Answer {
         guard let hub = device.hub else { return refuse(.unreachable) }
         let record = CommandRecord(
             id: request.id, variant: request.variant, counter: message.header.counter,
             originator: originator, device: device.id,
             deadline: UTCTime(secondsSince2000: now.secondsSince2000 &+ settings.commandTimeout),
-            isPending: false, execution: execution, subject: subject)
+            isPending: false, execution: execution, subject: subject, hash: hash)
         commands[record.id] = record
         schedule(record.deadline, .command(record.id))
         out.items.append(.save(.command(record)))
@@ -225,11 +232,21 @@ extension DCC {
 
     /// A device has taken an activation for later, which takes the place of the one before, or has
     /// been told to forget that.
-    mutating func postponed(_ command: CommandRecord, into out: inout DCCOutbox) {
+    mutating func postponed(
+        _ command: CommandRecord, at now: UTCTime, into out: inout DCCOutbox
+    ) {
         let former = commands.values.filter {
             $0.isPending && $0.device == command.device && $0.originator == command.originator
         }
-        for old in former.sorted(by: { $0.id < $1.id }) { done(old, into: &out) }
+        for old in former.sorted(by: { $0.id < $1.id }) {
+            track(
+                .notActivated,
+                command.execution == nil
+                    ? "the device has forgotten it: \(command.id)"
+                    : "another activation takes its place: \(command.id)", request: old.id,
+                device: old.device, at: now, into: &out)
+            done(old, into: &out)
+        }
         guard let execution = command.execution else { return done(command, into: &out) }
         var command = command
         command.isPending = true
@@ -263,13 +280,17 @@ extension DCC {
             .unanswered, "the device has not answered in time", request: id,
             device: command.device, notice: notice, at: now, into: &out)
         // The update waits for its user, who may order it again.
-        guard command.variant == "11.3", let target = targets[command.device], !target.isDone,
-            target.status == .activationOrdered || target.status == .activationPending
-        else { return }
-        advance(
-            command.device, to: target.status,
-            "the device has not answered in time; it can be told to activate again",
-            notice: notice, at: now, into: &out)
+        guard command.variant == "11.3" else { return }
+        for status in [TrackingStatus.activationOrdered, .activationPending] {
+            guard let request = update(of: command.device, where: { $2 == status }) else {
+                continue
+            }
+            advance(
+                command.device, of: request, to: status,
+                "the device has not answered in time; it can be told to activate again",
+                notice: notice, at: now, into: &out)
+            return
+        }
     }
 }
 

@@ -20,6 +20,7 @@ public struct DCC: Sendable {
     /// What is left of the first of them.
     var dispatch: [(hub: EUI64?, devices: [EUI64])] = []
     var targets: [EUI64: TargetRecord] = [:]
+    var formers: [EUI64: FormerUpdate] = [:]
     /// Updates by the numbers that the inventory has for them.
     var numbered: [UInt32: RequestID] = [:]
     var lastNumber: UInt32 = 0
@@ -53,6 +54,7 @@ public struct DCC: Sendable {
         enum Subject: Sendable {
             case delivery(UInt32)
             case target(EUI64)
+            case former(EUI64)
             case command(RequestID)
         }
 
@@ -105,6 +107,9 @@ public struct DCC: Sendable {
         for device in targets.keys.sorted() where !targets[device]!.isDone {
             schedule(targets[device]!.deadline, .target(device))
         }
+        for device in formers.keys.sorted() {
+            if let deadline = formers[device]!.deadline { schedule(deadline, .former(device)) }
+        }
         for id in commands.keys.sorted() { schedule(commands[id]!.deadline, .command(id)) }
     }
 
@@ -115,6 +120,7 @@ public struct DCC: Sendable {
         case .update(let update): updates[update.id] = update
         case .progress(let progress): self.progress[progress.id] = progress
         case .target(let target): targets[target.device] = target
+        case .former(let update): formers[update.device] = update
         case .delivery(let delivery): deliveries[delivery.number] = delivery
         case .command(let command): commands[command.id] = command
         case .seen(let request):
@@ -172,6 +178,11 @@ public struct DCC: Sendable {
                     target.deadline == deadline.time
                 else { continue }
                 expire(target, at: now, into: &out)
+            case .former(let device):
+                guard let former = formers[device], former.deadline == deadline.time else {
+                    continue
+                }
+                expire(former, at: now, into: &out)
             case .command(let id):
                 guard commands[id]?.deadline == deadline.time else { continue }
                 unanswered(id, at: now, into: &out)
@@ -211,6 +222,9 @@ public struct DCC: Sendable {
         _ user: EUI64?, _ cause: AlertCodes.Cause, _ alert: DCCAlert, at now: UTCTime,
         request: RequestID? = nil, device: EUI64? = nil, into out: inout DCCOutbox
     ) -> UInt64? {
+        // What hubs and PPMIDs say of images came to be told with the tracking.
+        let isOfTracking = cause == .transfer || cause == .ppmidUpgrade
+        guard !isOfTracking || settings.releases.release(at: now) >= .tracking else { return nil }
         let response = ServiceResponse(
             requestID: nil, responseID: alertID(for: user), code: .success, time: now,
             body: .dccAlert(settings.alertCodes[cause], alert))

@@ -17,6 +17,9 @@ public enum DCCOutput: Sendable {
     /// An image for a hub, to be sent over the WAN from its beginning. Those before it for the same
     /// hub and delivery are void.
     case deliver(ImageDelivery)
+    /// The image of that delivery is not to be sent on; a hub drops what it has of one that does
+    /// not come to its end.
+    case abandon(delivery: UInt32, hub: EUI64)
     /// A GBCS message for a hub: for a device of its log, or for itself.
     case message(hub: EUI64, device: EUI64, bytes: [UInt8])
     case save(DCCRecord)
@@ -54,6 +57,7 @@ public struct ImageDelivery: Hashable, Sendable {
 public enum HubMessage: Sendable {
     /// What the CSP is told of a delivery.
     case stored(delivery: UInt32)
+    /// The hub does not keep the image: it has not taken it, or it throws it out again.
     case refused(delivery: UInt32, reason: String)
     /// There is no such hub, or it has no power.
     case unreachable(delivery: UInt32)
@@ -95,6 +99,8 @@ public struct TrackingRecord: Hashable, Sendable {
     public var message: [UInt8]?
     /// The notice that tells its user.
     public var notice: UInt64?
+    /// It stands there again: what stood in between has been taken back.
+    public var isTakenBack = false
 
     public init(
         request: RequestID?, device: EUI64? = nil, status: TrackingStatus, percent: Int? = nil,
@@ -135,6 +141,9 @@ public enum TrackingStatus: String, CaseIterable, Hashable, Sendable, Codable {
     case activationPending
     case activated
     case activationFailed
+    /// The device has it, and does not run it: nobody has told it to in time, or another update
+    /// has taken its place.
+    case notActivated
     /// Its user has acknowledged what became of it.
     case reported
     /// A command to a device, sent.
@@ -150,7 +159,7 @@ public enum TrackingStatus: String, CaseIterable, Hashable, Sendable, Codable {
     public var isFinal: Bool {
         switch self {
         case .refused, .deliveryFailed, .transferFailed, .rejected, .activated, .activationFailed,
-            .reported, .answered, .unanswered, .carriedOut:
+            .notActivated, .reported, .answered, .unanswered, .carriedOut:
             true
         default: false
         }

@@ -6,6 +6,7 @@ public enum DCCRecord: Hashable, Sendable {
     case update(UpdateRecord)
     case progress(UpdateProgress)
     case target(TargetRecord)
+    case former(FormerUpdate)
     case delivery(DeliveryRecord)
     case command(CommandRecord)
     case seen(SeenRequest)
@@ -19,7 +20,7 @@ public enum DCCRecord: Hashable, Sendable {
     }
 
     public enum Kind: String, CaseIterable, Hashable, Sendable {
-        case device, update, progress, target, delivery, command, seen, answer, counters
+        case device, update, progress, target, former, delivery, command, seen, answer, counters
     }
 
     public var key: Key {
@@ -28,6 +29,7 @@ public enum DCCRecord: Hashable, Sendable {
         case .update(let record): Key(kind: .update, name: "\(record.id)")
         case .progress(let record): Key(kind: .progress, name: "\(record.id)")
         case .target(let record): Key(kind: .target, name: "\(record.device)")
+        case .former(let record): Key(kind: .former, name: "\(record.device)")
         case .delivery(let record): Key(kind: .delivery, name: "\(record.number)")
         case .command(let record): Key(kind: .command, name: "\(record.id)")
         case .seen(let record): Key(kind: .seen, name: "\(record.number)")
@@ -78,6 +80,28 @@ public struct TargetRecord: Hashable, Sendable, Codable {
     public var isTransferTold = false
     /// By when it is done with, one way or the other.
     public var deadline: UTCTime
+    /// The delivery that brings its image to the hub; nil where there is none.
+    public var delivery: UInt32?
+    /// How far the device has come with the image, whatever has been ordered meanwhile: where it
+    /// stands again when an activation is taken back.
+    public var held: TrackingStatus?
+}
+
+/// The last update of a device that ended without the device running its image. What the device
+/// does with that later all the same still belongs to its request.
+public struct FormerUpdate: Hashable, Sendable, Codable {
+    public var device: EUI64
+    public var request: RequestID
+    public var fileVersion: UInt32
+    /// SHA-256 of the manufacturer image, in hex.
+    public var hash: String
+    public var status: TrackingStatus
+    /// By when it is at an end again; nil where it is.
+    public var deadline: UTCTime?
+    /// The delivery that was to bring the image to the hub; nil where there was none.
+    public var delivery: UInt32?
+    /// As `TargetRecord.held`.
+    public var held: TrackingStatus?
 }
 
 /// An image on its way to one hub.
@@ -115,6 +139,8 @@ public struct CommandRecord: Hashable, Sendable, Codable {
     public var execution: UTCTime?
     /// A device that is to be put in, or struck off, the hub's log.
     public var subject: EUI64?
+    /// Of an activation: the image that it names, SHA-256 in hex; nil in older stores.
+    public var hash: String?
 }
 
 /// A request that has been answered.

@@ -19,6 +19,9 @@ public struct DCCSettings: Sendable {
         "11.4": [.commissioned, .suspended],
     ]
     public var gbcsRule = GBCSVersionRule()
+    /// Whether an 11.1 whose image has Force Replace set is let in for devices that are under an
+    /// update and do not have its image yet; it then replaces that. assumption: as in the hub.
+    public var letsForceReplace = true
     /// By name, as the inventory has them.
     public var regions: [String: CSPRegion] = [:]
     /// Where a hub's region is not known or has no settings.
@@ -32,14 +35,33 @@ public struct DCCSettings: Sendable {
     /// How long a device may be under an update before another request for it is let in, in
     /// seconds.
     public var updateTimeout: UInt32 = 30 * 86_400
+    /// How long a device that has the image may take to run it, from the last that was heard of it
+    /// on, in seconds. For a meter that is how long its user may take to order that.
+    public var activationTimeout: UInt32 = 30 * 86_400
     /// How long after the hub's word that a transfer has failed a meter's 8F1C still belongs to the
     /// update, in seconds.
     public var refusalTimeout: UInt32 = 3_600
+    public var notices = NoticeRules()
     /// What a device becomes that its hub says has joined. assumption: commissioned, because 8.1.1,
     /// which does that in the field, is not served.
     public var joinedStatus = DeviceStatus.commissioned
     /// What `GBCSVersion` says of a pre-command to a device whose own version is not known.
     public var gbcsVersion = "4.3"
+
+    public init() {}
+}
+
+/// How responses and alerts that come later are POSTed to their users, in seconds of the wall
+/// clock: nothing of it is in virtual time. assumption: all but that they are tried for 300 s.
+public struct NoticeRules: Hashable, Sendable {
+    /// Between two attempts.
+    public var retryInterval: UInt32 = 5
+    /// How long a notice is tried until it is kept for re-delivery.
+    public var keptAfter: UInt32 = 300
+    /// Between two attempts to deliver what is kept.
+    public var redeliveryInterval: UInt32 = 300
+    /// How long one attempt may take.
+    public var attemptTimeout: UInt32 = 10
 
     public init() {}
 }

@@ -31,11 +31,14 @@ extension DCC {
             return refuse(isPPMID ? .ppmidHashMismatch : .hashMismatch)
         }
 
+        let isForced = settings.letsForceReplace && image.trailer?.forceReplace == 1
         var check = UpdateCheck(
             types, entries, user: request.id.originator,
             statuses: settings.statuses[request.variant, default: []], settings.gbcsRule, release,
             devices
-        ) { [numbered, targets] in Self.keepsOthersAway($0, $1, numbered, targets) }
+        ) { [numbered, targets] in
+            Self.keepsOthersAway($0, $1, numbered, targets, byForce: isForced)
+        }
         let outcome = check.sort(update.devices, in: devices)
         if !outcome.accepted.isEmpty {
             accept(request, update, outcome, entry, hash: Hex.string(hash.bytes), at: now, &out)
@@ -50,16 +53,18 @@ extension DCC {
     /// An update that the device has not got yet keeps others away.
     func isUnderway(_ id: EUI64) -> Bool {
         guard let place = devices.place(of: id) else { return false }
-        return Self.keepsOthersAway(id, devices.facets[place].update, numbered, targets)
+        return Self.keepsOthersAway(
+            id, devices.facets[place].update, numbered, targets, byForce: false)
     }
 
     private static func keepsOthersAway(
         _ id: EUI64, _ update: UInt32, _ numbered: [UInt32: RequestID],
-        _ targets: [EUI64: TargetRecord]
+        _ targets: [EUI64: TargetRecord], byForce: Bool
     ) -> Bool {
-        guard update != 0, numbered[update] != nil else { return false }
-        guard let target = targets[id] else { return true }
-        return !target.isDone && target.status < .transferred
+        guard update != 0, let request = numbered[update] else { return false }
+        // With no CSP yet.
+        guard let target = targets[id], target.request == request else { return true }
+        return !byForce && !target.isDone && target.status < .transferred
     }
 
     private mutating func accept(
@@ -74,52 +79,25 @@ extension DCC {
         updates[request.id] = record
         undispatched.append(request.id)
         devices.setUpdate(number(of: request.id), at: outcome.places)
-        for id in outcome.formerly {
-            if let old = targets[id] { end(old, at: now, into: &out) }
+        let earlier = outcome.formerly.compactMap { targets[$0] }.filter { !$0.isDone }
+        let replaced = Dictionary(
+            grouping: earlier.filter { $0.status < .transferred }, by: \.request)
+        var notices: [RequestID: UInt64] = [:]
+        for old in replaced.keys.sorted() {
+            notices[old] = alert(
+                old.originator, .distributionFailure,
+                .firmwareDistributionFailure(request: old, devices: replaced[old]!.map(\.device)),
+                at: now, request: old, into: &out)
+        }
+        withdraw(
+            earlier.filter { $0.status < .transferred }.map(\.device), at: now, into: &out)
+        for id in outcome.formerly { displace(id, by: request.id, at: now, into: &out) }
+        for old in earlier {
+            let notice = old.status < .transferred ? notices[old.request] : nil
+            supersede(old, by: request.id, notice: notice, at: now, into: &out)
         }
         out.items.append(.saveImage(record.image, update.image))
         out.items.append(.save(.update(record)))
-    }
-
-    // MARK: - Targets
-
-    /// A device of an update has come further, if it has.
-    mutating func advance(
-        _ id: EUI64, to status: TrackingStatus, _ detail: String, percent: Int? = nil,
-        message: [UInt8]? = nil, notice: UInt64? = nil, ends: Bool = true, at now: UTCTime,
-        into out: inout DCCOutbox
-    ) {
-        guard var target = targets[id] else { return }
-        track(
-            status, detail, request: target.request, device: id, percent: percent,
-            message: message, notice: notice, at: now, into: &out)
-        guard !target.isDone, target.status <= status else { return }
-        if target.status == .transferFailed, status != .transferFailed {
-            // It has got there after all, and is waited for as long as any other.
-            target.deadline = UTCTime(
-                secondsSince2000: now.secondsSince2000 &+ settings.updateTimeout)
-            schedule(target.deadline, .target(id))
-        }
-        target.status = status
-        target.percent = percent
-        targets[id] = target
-        if status.isFinal, ends {
-            end(target, at: now, into: &out)
-        } else {
-            out.items.append(.save(.target(target)))
-        }
-    }
-
-    /// A device is done with; when all of its update are, nothing of that is kept.
-    mutating func end(_ target: TargetRecord, at now: UTCTime, into out: inout DCCOutbox) {
-        guard !target.isDone else { return }
-        var target = target
-        target.isDone = true
-        early[target.device] = nil
-        targets[target.device] = target
-        out.items.append(.save(.target(target)))
-        guard updates[target.request] != nil else { return }
-        proceed(target.request, into: &out) { $0.finished += 1 }
     }
 
     /// Notes how far an update has come; when all its devices are done with, it is forgotten.
@@ -151,24 +129,6 @@ extension DCC {
         }
     }
 
-    /// Nothing has been heard of it for too long.
-    mutating func expire(_ target: TargetRecord, at now: UTCTime, into out: inout DCCOutbox) {
-        let user = target.request.originator
-        guard target.status < .transferred else {
-            // The device has it, and its user does not want it to run; or it has refused it, and
-            // has said all it has to say.
-            end(target, at: now, into: &out)
-            return
-        }
-        let notice = alert(
-            user, .distributionFailure,
-            .firmwareDistributionFailure(request: target.request, devices: [target.device]),
-            at: now, request: target.request, device: target.device, into: &out)
-        advance(
-            target.device, to: .transferFailed, "nothing was heard of the device for too long",
-            notice: notice, at: now, into: &out)
-    }
-
     // MARK: - What the bench sees
 
     /// Something that a device does and no message tells; for people only.
@@ -178,7 +138,7 @@ extension DCC {
         guard let target = targets[device], !target.isDone,
             let update = updates[target.request]
         else { return }
-        guard target.status != .delivering else {
+        guard target.status > .delivering else {
             // The hub has the image, and its word of that is on its way: first things first.
             early[device, default: []].removeAll { $0.isOfKind(of: progress) }
             early[device, default: []].append(progress)

@@ -45,44 +45,85 @@ extension DCC {
                 body: .response(
                     reference: command.variant, variant: command.variant, .gbcs(bytes))),
             request: command.id, device: device.id, into: &out)
+        let (status, words) = Self.standing(after: content, to: command)
         track(
-            .answered, "the device has answered", request: command.id, device: device.id,
+            status, words, request: command.id, device: device.id,
             message: bytes, notice: notice, at: now, into: &out)
         switch content {
         case .activateFirmwareResponse(.accepted):
-            postponed(command, into: &out)
+            postponed(command, at: now, into: &out)
             let isCancellation = command.execution == nil
-            guard !isCancellation || targets[device.id]?.status == .activationPending else {
-                return
+            // A device has one thing to do later: an order for another image takes its place.
+            if let request = update(
+                of: device.id,
+                where: { _, known, status in
+                    status == .activationPending
+                        && (isCancellation || command.hash.map { $0 != known } ?? false)
+                })
+            {
+                takeBack(
+                    device.id, of: request, "the device has forgotten what it was told for later",
+                    message: bytes, at: now, into: &out)
             }
-            advance(
-                device.id, to: .activationPending,
-                isCancellation
-                    ? "the device has forgotten what it was told for later"
-                    : "the device has taken it for later", message: bytes, at: now, into: &out)
+            if !isCancellation, let request = updateBeingActivated(of: device.id, by: command) {
+                advance(
+                    device.id, of: request, to: .activationPending,
+                    "the device has taken it for later", message: bytes, at: now, into: &out)
+            }
             return
         case .activateFirmwareResponse(.executed(let outcome)):
-            activated(device, outcome, bytes, notice: notice, at: now, into: &out)
+            activated(device, outcome, by: command, bytes, notice: notice, at: now, into: &out)
         case .firmwareVersionResponse(let answer) where answer.result == 0:
-            reported(answer.version, by: device, at: now, into: &out)
+            reported(answer.version, by: device, bytes, at: now, into: &out)
         case .esmeFirmwareVersionResponse(let answer):
-            if let version = answer.version { reported(version, by: device, at: now, into: &out) }
+            if let version = answer.version {
+                reported(version, by: device, bytes, at: now, into: &out)
+            }
         case .gsmeFirmwareVersionResponse(let answer):
-            if let version = answer.version { reported(version, by: device, at: now, into: &out) }
+            if let version = answer.version {
+                reported(version, by: device, bytes, at: now, into: &out)
+            }
         case .deviceLogResponse(let answer):
-            logged(command, hub: device, answer, into: &out)
+            logged(command, hub: device, answer, at: now, into: &out)
         default: break
         }
         done(command, into: &out)
     }
 
-    /// A device says what it runs: the inventory follows, and its supplier hears of it if that is
-    /// not what it was held to run.
+    /// Where a command stands once its device has answered so.
+    private static func standing(
+        after answer: MessageContent, to command: CommandRecord
+    ) -> (TrackingStatus, String) {
+        switch answer {
+        case .activateFirmwareResponse(.accepted) where command.execution != nil:
+            (.activationPending, "the device has taken it for later")
+        case .activateFirmwareResponse(.executed(let outcome)): standing(after: outcome)
+        default: (.answered, "the device has answered")
+        }
+    }
+
+    private static func standing(after outcome: ActivationOutcome) -> (TrackingStatus, String) {
+        let version = Hex.string(UInt64(outcome.version), digits: 8)
+        return (
+            outcome.result == .success ? .activated : .activationFailed,
+            "\(outcome.result.words): it runs \(version)"
+        )
+    }
+
+    /// A device says what it runs: the inventory and an update to that follow, and its supplier
+    /// hears of it if that is not what it was held to run.
     private mutating func reported(
-        _ version: UInt32, by device: InventoryDevice, at now: UTCTime, into out: inout DCCOutbox
+        _ version: UInt32, by device: InventoryDevice, _ bytes: [UInt8], at now: UTCTime,
+        into out: inout DCCOutbox
     ) {
         let known = device.firmware
         record(version, of: device, into: &out)
+        if let request = update(of: device.id, where: { known, _, _ in known == version }) {
+            advance(
+                device.id, of: request, to: .activated,
+                "it says that it runs \(Hex.string(UInt64(version), digits: 8))", message: bytes,
+                at: now, into: &out)
+        }
         guard let known, known != version else { return }
         alert(
             device.supplier, .versionMismatch,
@@ -117,17 +158,20 @@ extension DCC {
     }
 
     private mutating func activated(
-        _ device: InventoryDevice, _ outcome: ActivationOutcome, _ bytes: [UInt8], notice: UInt64?,
-        at now: UTCTime, into out: inout DCCOutbox
+        _ device: InventoryDevice, _ outcome: ActivationOutcome, by command: CommandRecord?,
+        _ bytes: [UInt8], notice: UInt64?, at now: UTCTime, into out: inout DCCOutbox
     ) {
+        let (status, words) = Self.standing(after: outcome)
         if outcome.result == .success {
             record(outcome.version, of: device, into: &out)
+            runs(
+                outcome.version, device.id, words, message: bytes, notice: notice, at: now,
+                into: &out)
+        } else if let request = updateBeingActivated(of: device.id, by: command) {
+            advance(
+                device.id, of: request, to: status, words,
+                message: bytes, notice: notice, at: now, into: &out)
         }
-        let version = Hex.string(UInt64(outcome.version), digits: 8)
-        advance(
-            device.id, to: outcome.result == .success ? .activated : .activationFailed,
-            "\(outcome.result.words): it runs \(version)", message: bytes, notice: notice, at: now,
-            into: &out)
     }
 
     private mutating func hubActivated(
@@ -164,7 +208,7 @@ extension DCC {
     /// What the hub says of its log: who is in it is behind this hub from now on.
     private mutating func logged(
         _ command: CommandRecord, hub: InventoryDevice, _ answer: DeviceLogResponse,
-        into out: inout DCCOutbox
+        at now: UTCTime, into out: inout DCCOutbox
     ) {
         guard let subject = command.subject, var device = devices[subject],
             answer.response.results.allSatisfy({ $0.result == 0 })
@@ -176,6 +220,7 @@ extension DCC {
                 device.status = .whitelisted
             }
         } else {
+            struckOff(subject, at: now, into: &out)
             device.hub = nil
             device.status = .decommissioned
         }
@@ -204,13 +249,19 @@ extension DCC {
         case .futureDatedFirmwareAlert(let alert):
             futureDated(message, alert, bytes, from: device, at: now, into: &out)
         case .firmwareReceiptAlert(let alert):
+            arrived(
+                device.id, where: { $1 == Hex.string(alert.hash.bytes) }, at: now, into: &out)
             let notice = pass(message, alert.code, bytes, from: device, at: now, into: &out)
             let isVerified = alert.code == .firmwareVerified
-            guard let target = targets[device.id], let update = updates[target.request],
-                !isVerified || update.hash == Hex.string(alert.hash.bytes)
-            else { return }
+            let hash = Hex.string(alert.hash.bytes)
+            var request = update(of: device.id, where: { _, known, _ in known == hash })
+            if request == nil, !isVerified {
+                request = update(
+                    of: device.id, where: { $2 > .delivering && $2 != .deliveryFailed })
+            }
+            guard let request else { return }
             advance(
-                device.id, to: isVerified ? .verified : .rejected,
+                device.id, of: request, to: isVerified ? .verified : .rejected,
                 isVerified
                     ? "the device has verified the image" : "the device has refused the image",
                 message: bytes, notice: notice, at: now, into: &out)
@@ -245,9 +296,9 @@ extension DCC {
     ) {
         if device.type == .chf { hubActivated(device, alert.outcome, at: now, into: &out) }
         var notice: UInt64?
-        if let command = pendingCommand(
+        let command = pendingCommand(
             to: device.id, counter: alert.originatorCounter, of: message.header.recipient)
-        {
+        if let command {
             notice = notify(
                 command.id.originator,
                 ServiceResponse(
@@ -258,14 +309,16 @@ extension DCC {
                         .futureDatedAlert(
                             code: alert.code.rawValue, payload: bytes, instruction: 1,
                             instructions: 1))), request: command.id, device: device.id, into: &out)
+            let (status, words) = Self.standing(after: alert.outcome)
             track(
-                .answered, "the device has done what it was told for later", request: command.id,
-                device: device.id, message: bytes, notice: notice, at: now, into: &out)
+                status, words, request: command.id, device: device.id, message: bytes,
+                notice: notice, at: now, into: &out)
             done(command, into: &out)
         } else {
             notice = pass(message, alert.code, bytes, from: device, at: now, into: &out)
         }
-        activated(device, alert.outcome, bytes, notice: notice, at: now, into: &out)
+        activated(
+            device, alert.outcome, by: command, bytes, notice: notice, at: now, into: &out)
     }
 
     /// CCS08: the hub says what became of a download. The device's supplier is told.
@@ -281,13 +334,39 @@ extension DCC {
             case .hardwareVersionMismatch: .hardwareMismatch
             default: .failure
             }
-        let update = targets[device.id].flatMap { updates[$0.request] }
-        let isOfUpdate = update.map { $0.fileVersion == alert.version || alert.version == 0 }
-        let request = isOfUpdate == true ? update?.id : nil
-        if request != nil, result == .success {
-            guard targets[device.id]?.isTransferTold == false else { return }
-            targets[device.id]?.isTransferTold = true
-            if let target = targets[device.id] { out.items.append(.save(.target(target))) }
+        if result != .discarded {
+            arrived(device.id, where: { known, _ in known == alert.version }, at: now, into: &out)
+        }
+        let target = targets[device.id]
+        let update = target.flatMap { updates[$0.request] }
+        // An image that is still with its CSP is not the one that the hub has.
+        let isEarlier =
+            target.map { !$0.isDone && $0.status < .delivering } == true
+            && formers[device.id]?.fileVersion == alert.version
+        let isOfUpdate =
+            !isEarlier
+            && update.map { $0.fileVersion == alert.version || alert.version == 0 } == true
+        var request = isOfUpdate ? update?.id : nil
+        if request != nil, let target = targets[device.id] {
+            guard isNews(result, of: target) else { return }
+            if result == .success {
+                targets[device.id]?.isTransferTold = true
+                if let target = targets[device.id] { out.items.append(.save(.target(target))) }
+            }
+        } else if let former = formers[device.id], former.fileVersion == alert.version {
+            // Of one that was given up as not having it; what its user knows is not told again.
+            switch result {
+            case .success:
+                guard former.status < .transferred || former.status == .transferFailed else {
+                    return
+                }
+                request = former.request
+            default:
+                guard former.status == .deliveredToHub else { return }
+                request = former.request
+            }
+        } else if result == .discarded, device.firmware == alert.version {
+            return
         }
         let notice = self.alert(
             request?.originator ?? device.supplier, .transfer,
@@ -300,7 +379,7 @@ extension DCC {
         // A meter that has refused the image tells why in a moment (8F1C).
         let hasMore = result == .failure && device.type != .ppmid
         advance(
-            device.id, to: result == .success ? .transferred : .transferFailed,
+            device.id, of: request, to: result == .success ? .transferred : .transferFailed,
             "the hub says: \(alert.result.words)", percent: result == .success ? 100 : nil,
             message: bytes, notice: notice, ends: !hasMore, at: now, into: &out)
         guard hasMore, targets[device.id]?.status == .transferFailed else { return }
@@ -311,6 +390,17 @@ extension DCC {
         if let target = targets[device.id] { out.items.append(.save(.target(target))) }
     }
 
+    /// A hub that has lost its memory says again what became of a download, and that it has thrown
+    /// out what the device has long had.
+    private func isNews(_ result: TransferResult, of target: TargetRecord) -> Bool {
+        switch result {
+        case .success: !target.isTransferTold
+        case .discarded:
+            !target.isDone && target.status >= .delivering && target.status < .transferred
+        default: target.status != .transferFailed && target.status != .rejected
+        }
+    }
+
     /// CS09: a PPMID says what it runs now.
     private mutating func upgraded(
         _ device: InventoryDevice, _ alert: PPMIDFirmwareAlert, _ bytes: [UInt8],
@@ -319,16 +409,20 @@ extension DCC {
         let isSuccess = alert.result == 0
         if isSuccess { record(alert.version, of: device, into: &out) }
         let version = Hex.string(UInt64(alert.version), digits: 8)
-        let request = targets[device.id]?.request
+        // One that has failed runs its old version, whichever image it was.
+        let request = update(of: device.id) { known, _, status in
+            isSuccess ? known == alert.version : status > .delivering && status != .deliveryFailed
+        }
         let notice = self.alert(
             request?.originator ?? device.supplier, .ppmidUpgrade,
             .ppmidUpgrade(
                 device: device.id, alertCode: alert.code.rawValue, time: alert.time.utc,
                 version: version, isSuccess: isSuccess), at: now, request: request,
             device: device.id, into: &out)
+        guard let request else { return }
         advance(
-            device.id, to: isSuccess ? .activated : .activationFailed, "it runs \(version)",
-            message: bytes, notice: notice, at: now, into: &out)
+            device.id, of: request, to: isSuccess ? .activated : .activationFailed,
+            "it runs \(version)", message: bytes, notice: notice, at: now, into: &out)
     }
 }
 

@@ -11,22 +11,21 @@ extension DCC {
         guard let device = devices[id] else { return }
         if device.type == .chf {
             hubRuns(version, device, at: now, into: &out)
-        } else if let target = targets[id], !target.isDone,
-            updates[target.request]?.fileVersion == version
-        {
+        } else if let request = update(of: id, where: { known, _, _ in known == version }) {
             record(version, of: device, into: &out)
             let text = Hex.string(UInt64(version), digits: 8)
             var notice: UInt64?
             if device.type == .ppmid {
                 let code = AlertCode.ppmidFirmwareActivation
                 notice = alert(
-                    target.request.originator, .ppmidUpgrade,
+                    request.originator, .ppmidUpgrade,
                     .ppmidUpgrade(
                         device: id, alertCode: code.rawValue, time: now, version: text,
-                        isSuccess: true), at: now, request: target.request, device: id, into: &out)
+                        isSuccess: true), at: now, request: request, device: id, into: &out)
             }
             advance(
-                id, to: .activated, "found to run \(text) after a restart", notice: notice,
+                id, of: request, to: .activated, "found to run \(text) after a restart",
+                notice: notice,
                 at: now, into: &out)
         }
         finish(&out)

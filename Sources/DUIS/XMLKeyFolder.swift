@@ -62,20 +62,25 @@ extension XMLKeys {
     }
 
     private static func read(_ path: String) throws(XMLKeyError) -> [UInt8] {
-        func failure() -> XMLKeyError {
-            .unreadable(path, reason: String(cString: strerror(errno)))
+        func failure(_ reason: String = String(cString: strerror(errno))) -> XMLKeyError {
+            .unreadable(path, reason: "\(reason); mend that, or take it out of the folder")
         }
         // A pipe that nobody writes to must not hold everything up.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { throw failure() }
+        guard descriptor >= 0 else {
+            // Its name is in the folder.
+            throw errno == ENOENT ? failure("it is a link to nothing") : failure()
+        }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure() }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw .unreadable(path, reason: "it is no file")
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: break
+        case S_IFDIR: throw failure("it is a folder")
+        default: throw failure("it is no file")
         }
         guard status.st_size <= maximumSize else {
-            throw .unreadable(path, reason: "it has more than \(maximumSize) bytes")
+            throw failure("it has more than \(maximumSize) bytes")
         }
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         var count = 0

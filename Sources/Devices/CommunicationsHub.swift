@@ -243,7 +243,6 @@ public struct CommunicationsHub: Node {
                 bytes throws(WireError) in try StoredImage(parsing: bytes)
             }
         }
-        dropOldest(into: &out)
         let log = out.reading(Record.deviceLog, of: journal) { bytes throws(WireError) in
             try DeviceLog(parsing: bytes)
         }

@@ -309,6 +309,9 @@ extension CommunicationsHub {
         }
         guard request.status == .success else {
             clients[client].held = nil
+            if request.status == .invalidImage, !profile.ota.offersRefused {
+                withdraw(request.image, from: device, into: &out)
+            }
             reply(zcl, zcl.dueResponse(.success), at: now, into: &out)
             return
         }

@@ -164,13 +164,14 @@ extension CommunicationsHub {
     /// now that it is whole and accepted (assumption: how many images a hub holds and which goes
     /// first is not specified; `imageSlots`). A power cut between the two leaves both, and the
     /// next start comes here.
-    mutating func dropOldest(into out: inout Outbox) {
+    mutating func dropOldest(at now: Instant, into out: inout Outbox) {
         while store.count(where: { $0 != nil }) > profile.imageSlots {
             let oldest = store.indices.min { a, b in
                 (store[a]?.delivery ?? .max) < (store[b]?.delivery ?? .max)
             }
-            guard let oldest else { return }
+            guard let oldest, let image = store[oldest] else { return }
             drop(slot: oldest, into: &out)
+            reportThrownOut(image, for: image.targets, at: now, into: &out)
         }
     }
 
@@ -267,8 +268,9 @@ extension CommunicationsHub {
             installableFrom: current.installableFrom, targets: served)
         // The new one first: at no instant is there neither.
         put(stored, in: current.slot, into: &out)
-        replaceEarlier(than: stored, by: force(bytes, for: served), in: current.slot, into: &out)
-        dropOldest(into: &out)
+        replaceEarlier(
+            than: stored, by: force(bytes, for: served), in: current.slot, at: now, into: &out)
+        dropOldest(at: now, into: &out)
         out.note(
             .imageStored, UInt64(current.delivery), UInt64(image.manufacturer),
             UInt64(image.imageType), UInt64(image.version), UInt64(current.size))
@@ -289,7 +291,8 @@ extension CommunicationsHub {
     /// What a new image makes of those before it: the same image sent again goes, and by force
     /// all others of its kind are withdrawn from its targets.
     private mutating func replaceEarlier(
-        than stored: StoredImage, by force: Bool, in slot: Int, into out: inout Outbox
+        than stored: StoredImage, by force: Bool, in slot: Int, at now: Instant,
+        into out: inout Outbox
     ) {
         for other in store.indices where other != slot {
             guard var earlier = store[other] else { continue }
@@ -302,12 +305,35 @@ extension CommunicationsHub {
                 earlier.image.imageType == stored.image.imageType,
                 earlier.targets.contains(where: stored.targets.contains)
             {
+                let image = earlier
                 earlier.targets.removeAll(where: stored.targets.contains)
+                defer {
+                    reportThrownOut(
+                        image, for: image.targets.filter(stored.targets.contains), at: now,
+                        into: &out)
+                }
                 if earlier.targets.isEmpty {
                     drop(slot: other, into: &out)
                 } else {
                     put(earlier, in: other, into: &out)
                 }
+            }
+        }
+    }
+
+    /// The device has refused the image, and would again: it is kept for the others, if any.
+    mutating func withdraw(
+        _ image: ImageIdentity, from device: EUI64, into out: inout Outbox
+    ) {
+        for slot in store.indices {
+            guard var stored = store[slot], stored.image == image,
+                stored.targets.contains(device)
+            else { continue }
+            stored.targets.removeAll { $0 == device }
+            if stored.targets.isEmpty {
+                drop(slot: slot, into: &out)
+            } else {
+                put(stored, in: slot, into: &out)
             }
         }
     }

@@ -59,6 +59,9 @@ public struct OTAServerSettings: Sendable, Equatable {
     /// image type for its devices at once, downloads under way included; without it, these may
     /// be finished. assumption: GBCS leaves it to the hub (11.2.2); `ota.obeysForceReplace`.
     public var obeysForceReplace = true
+    /// A device that has refused an image (INVALID_IMAGE) is offered it again when it next asks.
+    /// assumption: it is not, until it is delivered anew; `ota.offersRefused`.
+    public var offersRefused = false
 
     public init() {}
 }

@@ -6,6 +6,14 @@ public enum DeviceType: String, CaseIterable, Hashable, Sendable {
     case ppmid = "PPMID"
     case hcalcs = "HCALCS"
 
+    /// As sentences have it: `an ESME`, `a GSME`.
+    public var withArticle: String {
+        switch self {
+        case .esme, .hcalcs: "an \(rawValue)"
+        case .communicationsHub, .gsme, .ppmid: "a \(rawValue)"
+        }
+    }
+
     /// The form of this device's firmware images.
     ///
     /// ESME and GSME: GBCS 11.2.2; the HCALCS is updated in the same way; a PPMID holds no

@@ -13,6 +13,9 @@ import Wire
 /// stops the world, and nothing leaves, until it can.
 public final class HeadEnd: @unchecked Sendable {
     public let plan: HeadEndPlan
+    /// Homes that the store has and the plan has not, in order. Nothing happens in them, and what
+    /// the store has of them stays as it is.
+    public let absentHomes: [String]
     private let store: any HeadEndStore
     private let makeNotice: @Sendable (ServiceResponse) throws -> [UInt8]
     private let queue: BoundedQueue<Command>
@@ -60,7 +63,8 @@ public final class HeadEnd: @unchecked Sendable {
     private static let retryInterval = 0.5
 
     /// Reads what is stored and begins again with it. `notices` makes the bytes that a service user
-    /// is sent; it is called once for each notice.
+    /// is sent; it is called once for each notice. Throws if anything is under way for devices of a
+    /// home that the store has and the plan has not: nobody would answer, and it would be given up.
     public init(
         _ plan: HeadEndPlan, store: some HeadEndStore,
         notices: @escaping @Sendable (ServiceResponse) throws -> [UInt8]
@@ -71,6 +75,11 @@ public final class HeadEnd: @unchecked Sendable {
         queue = BoundedQueue(limit: plan.queueLimit)
         pace = plan.pace
         let stored = try store.load()
+        let absent = AbsentHomes(stored, plan)
+        guard absent.requests.isEmpty else {
+            throw HeadEndError.absent(homes: absent.names, requests: absent.requests.count)
+        }
+        absentHomes = absent.names
         world = try World(plan, stored: stored) { try store.image($0) }
     }
 

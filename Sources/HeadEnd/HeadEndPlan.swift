@@ -40,6 +40,33 @@ public struct HeadEndPlan: Sendable {
         self.manifest = manifest
         self.start = start
     }
+
+    /// Throws unless everybody in all homes together has a name and ids of their own.
+    public func check() throws(HeadEndError) {
+        var names: Set<String> = []
+        var owners: [EUI64: String] = [:]
+        for home in homes {
+            guard names.insert(home.name).inserted else {
+                throw .conflict(
+                    "two homes are called '\(home.name)'; a file's name is its home's, so give "
+                        + "one of the files another")
+            }
+            for id in [home.hub.chf, home.hub.eui64] + home.devices.map(\.eui64) {
+                if let other = owners.updateValue(home.name, forKey: id) {
+                    throw .conflict(
+                        "\(id) is in the home '\(home.name)' and in '\(other)'; give one of them "
+                            + "another EUI-64")
+                }
+            }
+        }
+        for device in inventory {
+            if let other = owners[device.id] {
+                throw .conflict(
+                    "the DCC's inventory lists \(device.id), which the home '\(other)' has; "
+                        + "remove the entry")
+            }
+        }
+    }
 }
 
 /// How virtual time follows the clock.
@@ -94,6 +121,8 @@ public enum HeadEndError: Error, Hashable, Sendable, CustomStringConvertible {
     case unavailable(String)
     /// Two homes share what each must have for itself.
     case conflict(String)
+    /// Requests for devices of homes that the store has, and the plan has not, are under way.
+    case absent(homes: [String], requests: Int)
     /// An order names what there is not, or what cannot be.
     case order(String)
 
@@ -103,6 +132,12 @@ public enum HeadEndError: Error, Hashable, Sendable, CustomStringConvertible {
         case .stopped: "the head end does not run"
         case .unavailable(let trouble): "nothing can be done for now: \(trouble)"
         case .conflict(let words), .order(let words): words
+        case .absent(let homes, let requests):
+            "\(requests) request\(requests == 1 ? "" : "s") for devices of homes that are not "
+                + "served now would be given up: "
+                + homes.prefix(5).map { "'\($0)'" }.joined(separator: ", ")
+                + (homes.count > 5 ? " and \(homes.count - 5) more" : "")
+                + "; name these homes with --home too, or another state folder with --state"
         }
     }
 }

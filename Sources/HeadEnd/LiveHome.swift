@@ -184,6 +184,15 @@ final class LiveHome {
     /// Whether this is the first time since the world began again that the member starts.
     func isFirstStart(of id: EUI64) -> Bool { unseen.remove(id) != nil }
 
+    /// What a device, or the hub by its CHF's id, has last started with.
+    func firmware(of id: EUI64) -> UInt32? {
+        var firmware: UInt32?
+        simulation.change(csp) { node in
+            firmware = node.wanEnd?.members.first { $0.entity == id || $0.eui64 == id }?.firmware
+        }
+        return firmware
+    }
+
     func index(of member: String) -> Int? {
         cast.roster.members.dropLast().firstIndex { $0.name == member }
     }

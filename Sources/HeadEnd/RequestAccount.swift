@@ -108,8 +108,8 @@ extension Notice {
         switch response.body {
         case .response(_, let variant, let payload):
             if case .futureDatedAlert(let code, _, _, _) = payload {
-                return
-                    "\(Hex.string(UInt64(code), digits: 4)): what became of a \(variant) for later"
+                let code = Hex.string(UInt64(code), digits: 4)
+                return "\(code): what became of the \(variant) for later"
             }
             return "\(response.code): response to \(variant)"
         case .deviceAlert(let code, _):

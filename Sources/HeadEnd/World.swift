@@ -26,7 +26,7 @@ final class World {
     private var undelivered: [(hub: EUI64, message: HubMessage)] = []
     private var served: [Int] = []
     private var isSettling = false
-    /// What runs where since the world began again; told when it is due.
+    /// Whose power has come on since the world began again; what runs there is told when due.
     private var found: [Found] = []
     /// Until when something may follow from what was last heard of the homes.
     private var livelyUntil: Instant
@@ -35,8 +35,8 @@ final class World {
 
     private struct Found {
         var due: Instant
+        var home: Int
         var device: EUI64
-        var version: UInt32
     }
 
     /// How long after a restart devices have had their chance to say what they run: two wakes of a
@@ -74,7 +74,7 @@ final class World {
         linger = plan.linger
         livelyUntil = .zero + plan.linger
         self.findImage = findImage
-        try Self.check(plan)
+        try plan.check()
         var homes: [LiveHome] = []
         let pages = Dictionary(grouping: stored.flash, by: \.home)
         for home in plan.homes {
@@ -94,33 +94,6 @@ final class World {
             records: stored.records)
         for index in homes.indices { drain(index) }
         try resumeHubUpdates()
-    }
-
-    /// Everybody in all homes together needs a name and ids of their own.
-    private static func check(_ plan: HeadEndPlan) throws(HeadEndError) {
-        var names: Set<String> = []
-        var owners: [EUI64: String] = [:]
-        for home in plan.homes {
-            guard names.insert(home.name).inserted else {
-                throw .conflict(
-                    "two homes are called '\(home.name)'; a file's name is its home's, so give "
-                        + "one of the files another")
-            }
-            for id in [home.hub.chf, home.hub.eui64] + home.devices.map(\.eui64) {
-                if let other = owners.updateValue(home.name, forKey: id) {
-                    throw .conflict(
-                        "\(id) is in the home '\(home.name)' and in '\(other)'; give one of them "
-                            + "another EUI-64")
-                }
-            }
-        }
-        for device in plan.inventory {
-            if let other = owners[device.id] {
-                throw .conflict(
-                    "the DCC's inventory lists \(device.id), which the home '\(other)' has; "
-                        + "remove the entry")
-            }
-        }
     }
 
     /// Hubs that were being sent images of their own when the world ended.
@@ -219,8 +192,9 @@ final class World {
         // They start together, so they are due in order.
         while let next = found.first, next.due <= now {
             found.removeFirst()
+            guard let version = homes[next.home].firmware(of: next.device) else { continue }
             ask { dcc, now, out in
-                dcc.found(next.version, runningOn: next.device, at: now, into: &out)
+                dcc.found(version, runningOn: next.device, at: now, into: &out)
             }
         }
         ask { dcc, now, out in dcc.tick(at: now, into: &out) }
@@ -247,11 +221,10 @@ final class World {
             case .progress(let device, let progress):
                 livelyUntil = max(livelyUntil, now + linger)
                 ask { dcc, now, out in dcc.observe(progress, of: device, at: now, into: &out) }
-            case .running(let id, let version):
+            case .running(let id, _):
                 livelyUntil = max(livelyUntil, now + linger)
                 if home.isFirstStart(of: id) {
-                    found.append(
-                        Found(due: now + Self.recovery, device: id, version: version))
+                    found.append(Found(due: now + Self.recovery, home: index, device: id))
                 }
             case .hubUpdate(let words):
                 self.output.events.append(.hubUpdate(home: home.home.name, words))
@@ -333,7 +306,7 @@ final class World {
             }
             guard entry.deviceType == .communicationsHub else {
                 throw .order(
-                    "'\(id)' is an image for a \(entry.deviceType.rawValue), not for a hub")
+                    "'\(id)' is an image for \(entry.deviceType.withArticle), not for a hub")
             }
             let image: RunImage
             do {
@@ -397,6 +370,9 @@ final class World {
                 // To a hub that has too much waiting it is lost: its sender misses the answer.
                 homes[index].csp(at: now) { end, _, _ in end.send(bytes, to: device) }
             case .deliver(let delivery): deliver(delivery)
+            case .abandon(let delivery, let hub):
+                guard let index = homeOfHub[hub] else { continue }
+                homes[index].csp(at: now) { end, _, _ in end.abandon(delivery) }
             }
         }
         settle()

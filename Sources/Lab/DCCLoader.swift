@@ -27,6 +27,7 @@ struct DCCLoader {
                 "releases.hanDevices", momentType, ProfileText.moment(unchanged.releases.hanDevices)
             ),
         ] + settings.map { $0.field(in: "", of: unchanged) }
+            + notices.map { $0.field(in: "notices", of: unchanged.notices) }
             + [
                 ProfileField("statuses[].variant", "service reference variant", "required"),
                 ProfileField("statuses[].devices", "list of device statuses", "required"),
@@ -63,13 +64,24 @@ struct DCCLoader {
             .seconds("commandTimeout", \.commandTimeout, from: 1),
             .number("rememberedRequests", \.rememberedRequests, in: 1...10_000_000),
             .seconds("updateTimeout", \.updateTimeout, from: 1),
+            .seconds("activationTimeout", \.activationTimeout, from: 1),
             .seconds("refusalTimeout", \.refusalTimeout, from: 0),
+            .flag("letsForceReplace", \.letsForceReplace),
             .choice("joinedStatus", \.joinedStatus) { $0.rawValue },
             ProfileSetting(
                 name: "gbcsVersion", type: YAMLField.gbcsVersionType, preset: { $0.gbcsVersion },
                 read: { (field: YAMLField, target: inout DCCSettings) throws(YAMLError) in
                     target.gbcsVersion = try field.gbcsVersion()
                 }),
+        ]
+    }
+
+    private static var notices: [ProfileSetting<NoticeRules>] {
+        [
+            .seconds("retryInterval", \.retryInterval, from: 1),
+            .seconds("keptAfter", \.keptAfter, from: 1),
+            .seconds("redeliveryInterval", \.redeliveryInterval, from: 1),
+            .seconds("attemptTimeout", \.attemptTimeout, from: 1),
         ]
     }
 
@@ -115,6 +127,10 @@ struct DCCLoader {
             }
         }
         try map.read(Self.settings, into: &settings)
+        if let field = try map.optional("notices") {
+            try field.map(keys: schema.keys(under: "notices")).read(
+                notices, into: &settings.notices)
+        }
         if let field = try map.optional("statuses") { try statuses(field, &settings) }
         if let field = try map.optional("gbcsRule") {
             settings.gbcsRule = try rule(field)

@@ -503,6 +503,10 @@ public struct Director: Node {
 
     private mutating func refused(_ delivery: UInt32, _ reason: RefusalReason, at now: Instant) {
         lastReply = (delivery, reason)
+        // One that it had is pushed out, which takes nothing from who has fetched it.
+        guard !attempts.contains(where: { $0.delivery == delivery && $0.hasArrived }) else {
+            return
+        }
         discard(delivery, reason, at: now)
     }
 

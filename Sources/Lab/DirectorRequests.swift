@@ -144,6 +144,7 @@ extension Director {
             switch item {
             case .notice(let notice): take(notice, into: &out)
             case .deliver(let delivery): deliver(delivery, at: now)
+            case .abandon(let number, _): abandon(number)
             case .message(_, let device, let bytes):
                 if let index = members.firstIndex(where: { $0.entity == device }) {
                     giveMessage(bytes, to: index, into: &out)
@@ -174,9 +175,8 @@ extension Director {
                 .flatMap({ images[$0.value] })
         else { return }
         // One that was begun before is void.
+        abandon(delivery.number)
         for (own, number) in dccDeliveries where number == delivery.number {
-            transfers.removeAll { $0.delivery == own }
-            underway.remove(own)
             dccDeliveries[own] = nil
         }
         dccDeliveries[nextDelivery] = delivery.number
@@ -185,6 +185,14 @@ extension Director {
             to: delivery.targets.compactMap { id in
                 members.firstIndex { $0.entity == id }
             }, at: now)
+    }
+
+    /// Ends a transfer. That the hub has it all the same may still come.
+    private mutating func abandon(_ number: UInt32) {
+        for own in dccDeliveries.keys where dccDeliveries[own] == number {
+            transfers.removeAll { $0.delivery == own }
+            underway.remove(own)
+        }
     }
 
     /// What the hub has said of a delivery, where it was the DCC's.

@@ -181,6 +181,34 @@ public enum Files {
         guard !isSafe || fsync(descriptor) == 0 else { throw writeError(path) }
     }
 
+    /// Makes a folder, and those that it is in, where they are not there yet; only their owner can
+    /// enter those that are made. Throws if files cannot be made in it, and then has made nothing.
+    public static func makePrivateFolder(_ path: String) throws(FileError) {
+        var made: [String] = []
+        do throws(FileError) {
+            var part = path.hasPrefix("/") ? "/" : ""
+            for name in path.split(separator: "/") {
+                part += (part.isEmpty || part.hasSuffix("/") ? "" : "/") + name
+                let code = mkdir(part, 0o700) == 0 ? 0 : errno
+                if code == 0 { made.append(part) }
+                if code == 0 || isFolder(part) { continue }
+                let subject = part == path ? "it" : "'\(part)'"
+                throw .unwritable(
+                    path,
+                    reason: code == EEXIST
+                        ? "\(subject) is no folder"
+                        : "\(subject) cannot be made: \(String(cString: strerror(code)))")
+            }
+            // Only who tries knows: a file system may be read-only, or not be for files at all.
+            var probe = Array("\(path)/.probe-XXXXXX".utf8CString)
+            guard mkdtemp(&probe) != nil else { throw writeError(path) }
+            rmdir(probe)
+        } catch {
+            for folder in made.reversed() { rmdir(folder) }
+            throw error
+        }
+    }
+
     /// True if `path` is a folder.
     public static func isFolder(_ path: String) -> Bool {
         var status = stat()

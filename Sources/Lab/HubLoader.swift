@@ -108,6 +108,7 @@ struct HubLoader {
             .number("notifyLimit", \.ota.notifyLimit, in: 1...8),
             .flag("checksInstallableFrom", \.ota.checksInstallableFrom),
             .flag("obeysForceReplace", \.ota.obeysForceReplace),
+            .flag("offersRefused", \.ota.offersRefused),
         ]
     }
 

@@ -41,7 +41,7 @@ public struct KeyStoreFolder: Sendable {
         var others: Set<P256.PublicKey> = []
         var nameless: [(name: String, key: P256.PrivateKey)] = []
         for name in names.sorted() {
-            let bytes = try Files.read("\(path)/\(name)", limit: KeyFiles.maximumSize)
+            let bytes = try Self.read("\(path)/\(name)")
             let (party, use) = Self.named(name)
             if let certificate = try? Certificate(bytes) {
                 // What signs XML signs no message.
@@ -86,6 +86,22 @@ public struct KeyStoreFolder: Sendable {
         for (name, key) in nameless
         where !keys.add(matching: key) && !others.contains(key.publicKey) {
             skipped.append("\(name): nobody's certificate belongs to this private key")
+        }
+    }
+
+    private static func read(_ path: String) throws(FileError) -> [UInt8] {
+        do {
+            return try Files.read(path, limit: KeyFiles.maximumSize)
+        } catch {
+            let reason =
+                switch error {
+                // Its name is in the folder.
+                case .missing: "it is a link to nothing"
+                case .isFolder: "it is a folder"
+                case .unreadable(_, let reason): reason
+                default: throw error
+                }
+            throw .unreadable(path, reason: "\(reason); mend that, or take it out of the folder")
         }
     }
 

@@ -131,6 +131,11 @@ public struct WANEnd: Node {
                 installableFrom: installableFrom), at: now)
     }
 
+    /// Ends the transfer of an image that is still under way.
+    public mutating func abandon(_ delivery: UInt32) {
+        images.removeAll { $0.delivery == delivery }
+    }
+
     /// A GBCS message for a device, or for the hub itself. False if too many wait already.
     @discardableResult
     public mutating func send(_ message: [UInt8], to device: EUI64) -> Bool {

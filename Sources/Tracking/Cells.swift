@@ -112,6 +112,16 @@ struct Cells {
         return id
     }
 
+    /// `last` is one that was read before, for which it costs nothing.
+    mutating func requestID(_ last: inout (text: String, id: RequestID)?) throws -> RequestID {
+        let text = try text()
+        if let last, last.text == text { return last.id }
+        next -= 1
+        let id = try requestID()
+        last = (text, id)
+        return id
+    }
+
     mutating func optionalRequestID() throws -> RequestID? {
         guard let text = try optionalText() else { return nil }
         guard let id = RequestID(text) else { throw unfit("'\(text)' is not a request id") }

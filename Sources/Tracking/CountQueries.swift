@@ -4,17 +4,20 @@ import Wire
 
 extension TrackingStore {
     /// How many requests that were received in the filter's period, and how many of their devices,
-    /// stand where. Requests are counted by their own type, manufacturer, version and status; with
-    /// a hub or a device in the filter, those that have such devices.
+    /// stand where: those that `requests` and `targets` list. With a filter by more than period and
+    /// user each request of the period is looked at, so whoever needs only devices says so.
     public func counts(
-        _ filter: TrackingFilter = TrackingFilter()
+        _ filter: TrackingFilter = TrackingFilter(), ofRequests: Bool = true
     ) throws(StoreError) -> TrackingCounts {
         try read { database in
             var counts = TrackingCounts()
-            if filter.isOfTargets || filter.request != nil {
-                try counts.addTargets(filter, database)
-            } else {
+            if ofRequests, filter.hasTraits || !filter.isKept {
+                try counts.addRequests(filter, database)
+            }
+            if filter.isKept {
                 try counts.addStretches(filter, database)
+            } else {
+                try counts.addTargets(filter, database)
             }
             return counts
         }
@@ -75,8 +78,8 @@ extension TrackingCounts {
         }
     }
 
-    /// Those of single devices, hubs or requests, which are few.
-    fileprivate mutating func addTargets(_ filter: TrackingFilter, _ database: Database) throws {
+    /// One by one.
+    fileprivate mutating func addRequests(_ filter: TrackingFilter, _ database: Database) throws {
         let all = filter.ofRequestOrTargets()
         try add(
             try database.rows(
@@ -84,6 +87,10 @@ extension TrackingCounts {
                 SELECT \(Counted.requests.rawValue), r.status, 0, count(*) FROM request r
                 \(all.sql("WHERE")) GROUP BY r.status
                 """, all.values))
+    }
+
+    /// Those of single devices, hubs or requests, which are few.
+    fileprivate mutating func addTargets(_ filter: TrackingFilter, _ database: Database) throws {
         let request = filter.ofRequest()
         if filter.isOfTargets {
             let target = filter.ofTarget()
@@ -109,6 +116,8 @@ extension TrackingCounts {
             case .kept(let span, let buckets):
                 var all = filter.traits(of: .counts("k"))
                 if let user = filter.user { all.add("k.user = ?", user.key) }
+                // By their own traits requests are not listed.
+                if filter.hasTraits { all.add("k.what = ?", Counted.devices.rawValue) }
                 try add(
                     try database.rows(
                         """
@@ -133,13 +142,14 @@ extension TrackingCounts {
         within.add("r.\(filter.period.column) >= ?", range.lowerBound)
         within.add("r.\(filter.period.column) < ?", range.upperBound)
         if let user = filter.user { within.add("r.user = ?", user.key) }
-        let own = filter.traits(of: .requests)
-        try add(
-            try database.rows(
-                """
-                SELECT \(Counted.requests.rawValue), r.status, 0, count(*) FROM request r
-                \(within.sql("WHERE")) \(own.sql("AND")) GROUP BY r.status
-                """, within.values + own.values))
+        if !filter.hasTraits {
+            try add(
+                try database.rows(
+                    """
+                    SELECT \(Counted.requests.rawValue), r.status, 0, count(*) FROM request r
+                    \(within.sql("WHERE")) GROUP BY r.status
+                    """, within.values))
+        }
         try addStanding(filter, of: within, database)
     }
 

@@ -14,10 +14,9 @@ extension TrackingFilter {
         all = hour.followed(by: all)
     }
 
-    /// The hours with something that may be on a page of `count` rows, the last first; each of them
-    /// has a row, but for those that the period or the page's beginning cuts.
+    /// At most `count` hours in which there may be something, the last first.
     fileprivate func hours(
-        _ count: Int, counted: Counted?, before place: Int64?, _ database: Database
+        _ count: Int, counted: Counted?, to place: Int64?, _ database: Database
     ) throws -> [Range<Int64>] {
         let span = period.isWall ? Span.wallHour : .hour
         guard let length = span.length else { return [] }
@@ -32,7 +31,7 @@ extension TrackingFilter {
             """
             SELECT DISTINCT k.bucket FROM tally k WHERE k.span = ? \(all.sql("AND"))
             ORDER BY k.bucket DESC LIMIT ?
-            """, [span.rawValue.databaseValue] + all.values + [(count + 2).databaseValue]
+            """, [span.rawValue.databaseValue] + all.values + [count.databaseValue]
         ).map { row in
             var cells = Cells(row, "the counts")
             let hour = try cells.integer()
@@ -50,14 +49,21 @@ extension Database {
         counted: Counted?, from key: PageKey?
     ) throws -> [Row] {
         guard filter.isCounted else { return try rows(sql, values + [count.databaseValue]) }
-        var found: [Row] = []
-        for hour in try filter.hours(count, counted: counted, before: key?.places.first, self) {
-            found += try rows(
-                sql,
-                [hour.lowerBound.databaseValue, hour.upperBound.databaseValue] + values
-                    + [(count - found.count).databaseValue])
-            if found.count >= count { break }
+        var (found, place) = ([] as [Row], key?.places.first)
+        // Most have a row; one of a request that counts for itself and whose devices do not fit,
+        // or that the period or the page's beginning cuts, may have none.
+        let most = count + 2
+        while true {
+            let hours = try filter.hours(most, counted: counted, to: place, self)
+            for hour in hours {
+                found += try rows(
+                    sql,
+                    [hour.lowerBound.databaseValue, hour.upperBound.databaseValue] + values
+                        + [(count - found.count).databaseValue])
+                if found.count >= count { return found }
+            }
+            guard hours.count == most, let last = hours.last else { return found }
+            place = last.lowerBound - 1
         }
-        return found
     }
 }

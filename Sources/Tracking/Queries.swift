@@ -64,7 +64,25 @@ enum TraitTable {
         }
     }
 
-    var version: String { if case .requests = self { "r.fileVersion" } else { "\(name).version" } }
+    /// Of a device, also of one that is not in the inventory, as `OpenRequest.counted` has it; the
+    /// request is `r` then.
+    var type: String {
+        if case .targets = self { return "coalesce(nullif(t.type, ''), r.type)" }
+        return "\(name).type"
+    }
+
+    var manufacturer: String {
+        guard case .targets = self else { return "\(name).manufacturer" }
+        return "coalesce(nullif(t.manufacturer, ''), r.manufacturer) COLLATE NOCASE"
+    }
+
+    var version: String {
+        switch self {
+        case .requests: "r.fileVersion"
+        case .targets: "iif(t.version = -1, r.fileVersion, t.version)"
+        case .counts(let name): "\(name).version"
+        }
+    }
 
     func condition(isReported: Bool) -> String {
         if case .counts = self { return "\(name).reported = \(isReported ? 1 : 0)" }
@@ -93,10 +111,13 @@ extension TrackingFilter {
     /// Whether it asks for single devices.
     var isOfTargets: Bool { hub != nil || device != nil }
 
-    /// Whether the counts tell where there is something to be found.
-    var isCounted: Bool { hasTraits && !isOfTargets && request == nil }
+    /// Whether counts are kept of what it asks for.
+    var isKept: Bool { !isOfTargets && request == nil }
 
-    private var hasTraits: Bool {
+    /// Whether the counts tell where there is something to be found.
+    var isCounted: Bool { hasTraits && isKept }
+
+    var hasTraits: Bool {
         !statuses.isEmpty || isReported != nil || !types.isEmpty || manufacturer != nil
             || version != nil
     }
@@ -118,13 +139,17 @@ extension TrackingFilter {
         let name = table.name
         if !statuses.isEmpty { all.add("\(name).status", isOneOf: statuses.map(\.rawValue)) }
         if let isReported { all.add(table.condition(isReported: isReported)) }
-        if !types.isEmpty { all.add("\(name).type", isOneOf: types.map(\.rawValue)) }
-        if let manufacturer { all.add("\(name).manufacturer = ?", manufacturer) }
+        if !types.isEmpty { all.add(table.type, isOneOf: types.map(\.rawValue)) }
+        if let manufacturer {
+            // As images and profiles have it, too: 0x10B2.
+            let code = manufacturer.lowercased().hasPrefix("0x") ? 2 : 0
+            all.add("\(table.manufacturer) = ?", String(manufacturer.dropFirst(code)))
+        }
         if let version { all.add("\(table.version) = ?", Int64(version)) }
         return all
     }
 
-    /// What a target `t` must be.
+    /// What a target `t` of a request `r` must be.
     func ofTarget() -> Conditions {
         var all = traits(of: .targets)
         if let device { all.add("t.device = ?", device.key) }
@@ -132,16 +157,21 @@ extension TrackingFilter {
         return all
     }
 
-    /// What requests `r` must be, by themselves or by one of their devices.
+    /// What requests `r` must be: by one of their devices, and where they have none by themselves.
     func ofRequestOrTargets() -> Conditions {
         var all = ofRequest()
         if isOfTargets {
-            all.addIn("r.number IN (SELECT t.request FROM target t", ofTarget())
+            all.addIn(
+                """
+                r.number IN (SELECT t.request FROM target t
+                CROSS JOIN request r ON r.number = t.request
+                """, ofTarget())
         } else if hasTraits {
-            var devices = Conditions()
-            devices.addExists(
-                "SELECT 1 FROM standing s WHERE s.request = r.number", traits(of: .counts("s")))
-            Conditions.or(traits(of: .requests), devices, into: &all)
+            let devices = "SELECT 1 FROM standing s WHERE s.request = r.number"
+            var (ofDevices, own) = (Conditions(), traits(of: .requests))
+            ofDevices.addExists(devices, traits(of: .counts("s")))
+            own.add("NOT EXISTS (\(devices))")
+            Conditions.or(ofDevices, own, into: &all)
         }
         return all
     }

@@ -73,13 +73,15 @@ extension TrackingStore {
             ORDER BY r.\(column) DESC, r.number DESC, t.position LIMIT ?
             """
         return try read { database in
-            page(
+            // Devices of one request follow each other, and there may be many.
+            var last: (text: String, id: RequestID)?
+            return page(
                 try database.newest(
                     limit + 1, sql, all.values + target.values, of: filter, counted: .devices,
                     from: key
                 ).map { row in
                     var cells = Cells(row, "a device of request \(Cells.quoted(row, 0))")
-                    let target = try TargetRow(&cells)
+                    let target = try TargetRow(&cells, &last)
                     let (number, place) = (try cells.integer(), try cells.integer())
                     return (target, PageKey(place, number, Int64(target.position)))
                 }, limit: limit)
@@ -202,9 +204,12 @@ extension TargetRow {
         t.reported, t.reportedWall
         """
 
-    fileprivate init(_ cells: inout Cells) throws {
+    /// `last` is the id of the row before, which need not be read again.
+    fileprivate init(
+        _ cells: inout Cells, _ last: inout (text: String, id: RequestID)?
+    ) throws {
         self.init(
-            request: try cells.requestID(), variant: try cells.text(), user: try cells.id(),
+            request: try cells.requestID(&last), variant: try cells.text(), user: try cells.id(),
             position: try cells.count(), device: try cells.id(), hub: try cells.optionalID(),
             type: try cells.optionalWord(), manufacturer: try cells.textOrNone(),
             model: try cells.optionalText(), fromVersion: try cells.version(),

@@ -34,6 +34,9 @@ enum StoreSchema {
             try database.execute(sql: second)
             try standAnew(database)
             try database.execute(sql: reportedRequests)
+        }
+        migrator.registerMigration("3") { database in
+            try database.execute(sql: third)
             for (minute, coarser) in [
                 (Span.minute, [Span.hour, .day, .always]), (.wallMinute, [.wallHour, .wallDay]),
             ] {
@@ -44,6 +47,11 @@ enum StoreSchema {
                     finer = span
                 }
             }
+        }
+        migrator.registerMigration("4") { database in
+            try database.execute(
+                sql: "CREATE INDEX hopByNotice ON hop (notice) WHERE notice IS NOT NULL")
+            try OlderCommands.complete(database)
         }
         return migrator
     }
@@ -157,6 +165,24 @@ enum StoreSchema {
             WHERE EXISTS (SELECT 1 FROM standing s WHERE s.request = number AND s.reported = 1)
             AND NOT EXISTS (SELECT 1 FROM standing s WHERE s.request = number AND s.reported = 0
             AND s.status <> 'refused')
+        """
+
+    /// What the inventory does not know of a device counts as its request has it. All is counted
+    /// anew.
+    private static let third = """
+        UPDATE target SET reported = updated, reportedWall = updatedWall
+            WHERE status IN ('refused', 'carriedOut') AND reported IS NULL;
+        DELETE FROM standing;
+        INSERT INTO standing
+            SELECT t.request, coalesce(nullif(t.type, ''), r.type),
+            coalesce(nullif(t.manufacturer, ''), r.manufacturer) COLLATE NOCASE,
+            iif(t.version = -1, r.fileVersion, t.version), t.status, t.reported IS NOT NULL,
+            count(*) FROM target t JOIN request r ON r.number = t.request GROUP BY 1, 2, 3, 4, 5, 6;
+        \(reportedRequests) AND reported IS NULL;
+        UPDATE request SET reported = updated, reportedWall = updatedWall
+            WHERE status = 'refused' AND reported IS NULL
+            AND NOT EXISTS (SELECT 1 FROM target t WHERE t.request = number);
+        DELETE FROM tally;
         """
 
     /// Requests stand where their devices do.

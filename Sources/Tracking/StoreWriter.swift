@@ -107,74 +107,6 @@ extension StoreWriter {
 
 // MARK: Requests and devices
 
-/// A request that a transaction works on.
-private final class OpenRequest {
-    var number: Int64
-    var user: Int64
-    var time: Int64
-    var wall: Int64
-    /// Of the request itself; its status is that of `shown`.
-    var key: CountKey
-    /// What was said of the request itself.
-    var said: TrackingStatus
-    /// As in its row.
-    let shown: (status: TrackingStatus, isReported: Bool)
-    /// Its user has acknowledged what was said of the request itself.
-    var isTold: Bool
-    /// How many devices stand how, and how that differs from what is written.
-    var standing: [CountKey: Int64] = [:]
-    var changed: [CountKey: Int64] = [:]
-    /// Where the next device goes.
-    var position: Int64 = 0
-    /// Virtual, of the last that was heard; nil if nothing was in this transaction.
-    var heard: Int64?
-
-    init(
-        number: Int64, user: Int64, time: Int64, wall: Int64, key: CountKey, said: TrackingStatus
-    ) {
-        self.number = number
-        self.user = user
-        self.time = time
-        self.wall = wall
-        self.key = key
-        self.said = said
-        shown = (key.status, key.isReported)
-        isTold = key.isReported
-    }
-
-    /// What `count` was last told, in one go: the devices of a request are much alike.
-    private var run: (key: CountKey, count: Int64)?
-
-    func count(_ key: CountKey, _ count: Int64) {
-        if let last = run, last.key == key {
-            run?.count = last.count + count
-            return
-        }
-        settle()
-        run = (key, count)
-    }
-
-    /// Brings `standing` and `changed` up to date.
-    func settle() {
-        guard let (key, count) = run else { return }
-        standing[key, default: 0] += count
-        changed[key, default: 0] += count
-        run = nil
-    }
-
-    /// Where the request stands, and whether its user has acknowledged all of it.
-    func sum() -> (status: TrackingStatus, isReported: Bool) {
-        var counts: [TrackingStatus: Int] = [:]
-        var (isReported, isAll) = (false, true)
-        for (key, count) in standing where count > 0 {
-            counts[key.status, default: 0] += Int(count)
-            if key.isReported { isReported = true } else if key.status != .refused { isAll = false }
-        }
-        guard let status = TrackingStatus.ofRequest(counts) else { return (said, isTold) }
-        return (status, isReported && isAll)
-    }
-}
-
 extension StoreWriter {
     private func insert(_ request: SubmittedRequest) throws {
         if let known = try open(request.id) {
@@ -243,6 +175,8 @@ extension StoreWriter {
         requests[request.id] = OpenRequest(
             number: database.lastInsertedRowID, user: request.user.key, time: time, wall: received,
             key: key, said: status)
+        // Its user has that in the answer.
+        requests[request.id]?.isTold = status == .refused
     }
 
     /// The request as it stands in this transaction; nil if it is not known.
@@ -300,7 +234,7 @@ extension StoreWriter {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO target VALUES
-                (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)
+                (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)
                 ON CONFLICT DO NOTHING
                 """)
         targetInsertion = statement
@@ -309,18 +243,21 @@ extension StoreWriter {
 
     /// Nothing happens if the request has the device already.
     private func insert(_ target: SubmittedTarget, into request: OpenRequest) throws {
-        let key = CountKey(
+        var key = CountKey(
             type: target.type?.rawValue ?? "", manufacturer: target.manufacturer ?? "",
             version: target.toVersion.map { Int64($0) } ?? -1, status: target.status)
+        // Its user has that in the answer.
+        key.isReported = target.status == .refused || target.status == .carriedOut
         let time = Int64(target.time.secondsSince2000)
         try insertTarget().execute(arguments: [
             request.number, request.position, target.device.key, target.hub?.key, key.type,
             key.manufacturer, target.model, target.fromVersion.map { Int64($0) }, key.version,
             key.status.rawValue, target.reason ?? "", time, wall,
+            key.isReported ? time : nil, key.isReported ? wall : nil,
         ])
         guard database.changesCount > 0 else { return }
         request.position += 1
-        request.count(key, 1)
+        request.count(request.counted(key), 1)
     }
 
     /// At the end of the transaction: counts, and where requests stand.
@@ -382,12 +319,14 @@ extension StoreWriter {
             if try advance(device, of: request, id, by: track) {
                 try insert(track, request: request.number)
             }
+            if track.status == .reported { try reportElsewhere(request, by: track) }
             return
         }
         if track.status == .reported {
             request.isTold = request.said.isFinal
             if let notice = track.notice {
-                try report(notice, of: request, id, by: track)
+                try reportElsewhere(request, by: track)
+                if try report(notice, of: request, id, by: track) { return }
             } else {
                 try reportAll(of: request, by: track)
             }
@@ -425,7 +364,7 @@ extension StoreWriter {
             return true
         }
         var key = target.key
-        guard track.status.follows(key.status) else { return true }
+        guard track.isTakenBack || track.status.follows(key.status) else { return true }
         let isStep =
             track.status != .downloading || key.status != .downloading || track.message != nil
             || track.notice != nil
@@ -460,7 +399,9 @@ extension StoreWriter {
             return nil
         }
         var cells = Cells(row, "device \(device) of request '\(id)'")
-        return (try cells.integer(), try CountKey(&cells), try cells.optionalInteger())
+        let position = try cells.integer()
+        let key = request.counted(try CountKey(&cells))
+        return (position, key, try cells.optionalInteger())
     }
 
     /// A user has acknowledged a notice about a device: if that told of where the device stands
@@ -491,10 +432,11 @@ extension StoreWriter {
             """, Int64(track.time.secondsSince2000), wall, request.number, target.position)
     }
 
-    /// A user has acknowledged a notice about several devices.
+    /// A user has acknowledged a notice about several devices, whose hop it is then; false if it is
+    /// about none.
     private func report(
         _ notice: UInt64, of request: OpenRequest, _ id: RequestID, by track: TrackingRecord
-    ) throws {
+    ) throws -> Bool {
         let told = try Int64.fetchAll(
             database,
             sql: """
@@ -506,6 +448,36 @@ extension StoreWriter {
             if let target = try find(device, of: request, id) {
                 try report(target, device, of: request, by: track)
             }
+            var hop = track
+            hop.device = device
+            try insert(hop, request: request.number)
+        }
+        return !told.isEmpty
+    }
+
+    /// A notice that answers one request may tell what came of another's device: an activation's
+    /// does of the update.
+    private func reportElsewhere(_ request: OpenRequest, by track: TrackingRecord) throws {
+        guard let notice = track.notice else { return }
+        let rows = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT DISTINCT r.id, h.device FROM hop h JOIN request r ON r.number = h.request
+                WHERE h.notice = ? AND h.request <> ? AND h.device IS NOT NULL
+                ORDER BY h.request, h.device
+                """, arguments: [Int64(bitPattern: notice), request.number])
+        for row in rows {
+            var cells = Cells(row, "what notice \(notice) tells")
+            guard let id = try cells.optionalRequestID(), let device = try cells.optionalID() else {
+                continue
+            }
+            let other = try opened(id, at: track.time)
+            guard let target = try find(device, of: other, id) else { continue }
+            other.heard = Int64(track.time.secondsSince2000)
+            try report(target, device, of: other, by: track)
+            var hop = track
+            hop.device = device
+            try insert(hop, request: other.number)
         }
     }
 

@@ -3,8 +3,9 @@ import Wire
 
 /// Which requests, and which of their devices, are looked at. All of it must hold.
 ///
-/// A request is in when it holds itself or one of its devices does; its period is that in which it
-/// was received.
+/// A request is in when one of its devices is; one that is for no device, or was refused as a
+/// whole, when it is itself. Of a device that is not in the inventory, type, manufacturer and
+/// version are those of its request. The period is that in which the request was received.
 public struct TrackingFilter: Hashable, Sendable {
     public var period = TrackingPeriod.always
     /// None for any, and so for the others.

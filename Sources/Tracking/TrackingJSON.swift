@@ -31,12 +31,9 @@ extension RequestRow: Encodable {
         try fields.encode(outcomes[.done] ?? 0, forKey: .done)
         try fields.encode(outcomes[.underWay] ?? 0, forKey: .underWay)
         try fields.encode(outcomes[.failed] ?? 0, forKey: .failed)
-        try fields.encode(received.iso8601, forKey: .received)
-        try fields.encode(iso8601(wall: receivedWall), forKey: .receivedWall)
-        try fields.encode(updated.iso8601, forKey: .updated)
-        try fields.encode(iso8601(wall: updatedWall), forKey: .updatedWall)
-        try fields.encodeIfPresent(reported?.iso8601, forKey: .reported)
-        try fields.encodeIfPresent(reportedWall.map { iso8601(wall: $0) }, forKey: .reportedWall)
+        try fields.encode(received, as: .received, wall: receivedWall, as: .receivedWall)
+        try fields.encode(updated, as: .updated, wall: updatedWall, as: .updatedWall)
+        try fields.encodeIfPresent(reported, as: .reported, wall: reportedWall, as: .reportedWall)
         try fields.encode(reportedDevices, forKey: .reportedDevices)
         try fields.encode(counts.named, forKey: .devices)
     }
@@ -64,10 +61,8 @@ extension TargetRow: Encodable {
         try fields.encode(status.outcome, forKey: .outcome)
         try fields.encodeIfPresent(percent, forKey: .percent)
         try fields.encode(detail, forKey: .detail)
-        try fields.encode(updated.iso8601, forKey: .updated)
-        try fields.encode(iso8601(wall: updatedWall), forKey: .updatedWall)
-        try fields.encodeIfPresent(reported?.iso8601, forKey: .reported)
-        try fields.encodeIfPresent(reportedWall.map { iso8601(wall: $0) }, forKey: .reportedWall)
+        try fields.encode(updated, as: .updated, wall: updatedWall, as: .updatedWall)
+        try fields.encodeIfPresent(reported, as: .reported, wall: reportedWall, as: .reportedWall)
     }
 }
 
@@ -85,8 +80,7 @@ extension HopRow: Encodable {
         try fields.encode(detail, forKey: .detail)
         try fields.encodeIfPresent(message.map { Hex.string($0) }, forKey: .message)
         try fields.encodeIfPresent(notice, forKey: .notice)
-        try fields.encode(time.iso8601, forKey: .time)
-        try fields.encode(iso8601(wall: wall), forKey: .wall)
+        try fields.encode(time, as: .time, wall: wall, as: .wall)
     }
 }
 
@@ -114,11 +108,27 @@ extension StoredNotice: Encodable {
         try fields.encode(summary, forKey: .summary)
         try fields.encodeIfPresent(request, forKey: .request)
         try fields.encodeIfPresent(device, forKey: .device)
-        try fields.encode(time.iso8601, forKey: .time)
-        try fields.encode(iso8601(wall: wall), forKey: .wall)
+        try fields.encode(time, as: .time, wall: wall, as: .wall)
         try fields.encode(state, forKey: .state)
         try fields.encode(attempts, forKey: .attempts)
         try fields.encodeIfPresent(tried.map { iso8601(wall: $0) }, forKey: .tried)
+    }
+}
+
+extension KeyedEncodingContainer {
+    /// A moment by both clocks.
+    fileprivate mutating func encode(
+        _ time: UTCTime, as key: Key, wall: Double, as wallKey: Key
+    ) throws {
+        try encode(time.iso8601, forKey: key)
+        try encode(iso8601(wall: wall), forKey: wallKey)
+    }
+
+    fileprivate mutating func encodeIfPresent(
+        _ time: UTCTime?, as key: Key, wall: Double?, as wallKey: Key
+    ) throws {
+        try encodeIfPresent(time?.iso8601, forKey: key)
+        try encodeIfPresent(wall.map { iso8601(wall: $0) }, forKey: wallKey)
     }
 }
 

@@ -16,7 +16,7 @@ extension TrackingStatus {
         case .verified, .rejected: 9
         case .activationOrdered: 10
         case .activationPending: 11
-        case .activated, .activationFailed: 12
+        case .activated, .activationFailed, .notActivated: 12
         case .reported: 13
         }
     }
@@ -30,14 +30,19 @@ extension TrackingStatus {
         switch self {
         case .refused: return old == .submitted || old == .validated
         case .reported: return false
+        // A command, perhaps one that its device has taken for later.
+        case .unanswered: return !old.isFinal
         default: break
         }
         switch old {
         case .refused, .reported: return false
+        // It runs it, whatever becomes of a further order.
+        case .activated: return false
         case .unanswered where self == .commandSent: return true
         case .deliveryFailed, .transferFailed, .rejected:
             if self == .delivering || self == .downloading { return true }
-        case .activationFailed where self == .activationOrdered: return true
+        case .activationFailed, .notActivated:
+            if self == .activationOrdered { return true }
         default: break
         }
         return stage >= old.stage

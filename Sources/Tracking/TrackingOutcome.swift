@@ -26,7 +26,9 @@ extension TrackingStatus {
     public var outcome: TrackingOutcome {
         switch self {
         case .refused: .refused
-        case .deliveryFailed, .transferFailed, .rejected, .activationFailed, .unanswered: .failed
+        case .deliveryFailed, .transferFailed, .rejected, .activationFailed, .notActivated,
+            .unanswered:
+            .failed
         case .activated, .answered, .carriedOut, .reported: .done
         case .submitted, .validated, .atCSP, .delivering, .deliveredToHub, .offered, .downloading,
             .transferred, .verified, .activationOrdered, .activationPending, .commandSent:

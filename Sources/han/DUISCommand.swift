@@ -46,11 +46,7 @@ struct XMLKeyStoreArgument: ParsableArguments {
         } catch {
             throw Failure(error)
         }
-        let terminal = Terminal(descriptor: STDERR_FILENO)
-        for problem in keys.skipped.prefix(5) { terminal.write("han: left out: \(problem)\n") }
-        if keys.skipped.count > 5 {
-            terminal.write("han: left out: \(keys.skipped.count - 5) more\n")
-        }
+        Terminal(descriptor: STDERR_FILENO).write(leftOut: keys.skipped)
         return keys
     }
 }

@@ -8,7 +8,7 @@ import Lab
 import Wire
 
 /// The requests that `han duis request` makes, and the options that each needs or takes.
-enum RequestVariant: String, CaseIterable, ExpressibleByArgument {
+enum RequestVariant: String, CaseIterable, ExpressibleByArgument, OptionVariant {
     case updateFirmware = "11.1"
     case readFirmwareVersion = "11.2"
     case activateFirmware = "11.3"
@@ -109,7 +109,9 @@ struct DUISRequestCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A device; with 11.1 and 11.4 several.", valueName: "eui64"))
     var device: [EUI64] = []
 
-    @Option(help: ArgumentHelp("An image file, or an id of the manifest.", valueName: "image"))
+    @Option(
+        help: ArgumentHelp("An image file, or an id of the manifest.", valueName: "image"),
+        completion: .custom { _, _, prefix in Completions.images(prefix) })
     var image: String?
 
     @Option(
@@ -193,33 +195,9 @@ struct DUISRequestCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The GPF that belongs to a CHF.", valueName: "eui64"))
     var gpf: EUI64?
 
-    private var given: [String] {
-        let all: [(String, Bool)] = [
-            ("device", !device.isEmpty), ("image", image != nil), ("version", version != nil),
-            ("hash", hash != nil), ("pre-command", preCommand != nil), ("at", at != nil),
-            ("cancel", cancel), ("hub", hub != nil),
-            ("install-code", installCode != nil), ("join-time", joinTime != nil),
-            ("remove", remove), ("mpxn", mpxn != nil), ("secondary-mpan", secondaryMpan != nil),
-            ("export-mpan", exportMpan != nil), ("uprn", uprn != nil),
-            ("post-code", postCode != nil), ("address", address != nil),
-            ("status", status != nil), ("hub-status", hubStatus != nil), ("delete", delete),
-            ("type", type != nil), ("manufacturer", manufacturer != nil), ("model", model != nil),
-            ("specification", specification != nil),
-            ("firmware-version", firmwareVersion != nil), ("esme-variant", esmeVariant != nil),
-            ("gpf", gpf != nil),
-        ]
-        return all.filter(\.1).map(\.0)
-    }
-
     func validate() throws {
-        let given = given
-        let (needed, taken) = variant.options
-        if let missing = needed.first(where: { !given.contains($0) }) {
-            throw ValidationError("\(variant.rawValue) needs --\(missing).")
-        }
-        if let foreign = given.first(where: { !(needed + taken).contains($0) }) {
-            throw ValidationError("--\(foreign) does not belong to \(variant.rawValue).")
-        }
+        let given = RequestVariant.given(to: self)
+        try variant.check(given)
         let isList = variant == .updateFirmware || variant == .updatePPMIDFirmware
         guard device.count <= 1 || isList else {
             throw ValidationError("\(variant.rawValue) is about one --device.")

@@ -88,12 +88,7 @@ struct KeyStoreArgument: ParsableArguments {
         guard let keystore else { return KeyStore() }
         let folder = try KeyStoreFolder(path: keystore)
         let terminal = Terminal(descriptor: STDERR_FILENO)
-        for problem in folder.skipped.prefix(5) {
-            terminal.write("han: left out of \(keystore): \(problem)\n")
-        }
-        if folder.skipped.count > 5 {
-            terminal.write("han: left out of \(keystore): \(folder.skipped.count - 5) more\n")
-        }
+        terminal.write(leftOut: folder.skipped, of: keystore)
         if folder.keys.ids.isEmpty {
             terminal.write("han: \(keystore) has no key; nothing can be checked\n")
         }

@@ -5,7 +5,7 @@ import Lab
 import Wire
 
 /// The messages that `han gbcs encode` makes, and the options that each needs or takes.
-enum EncodedMessage: String, CaseIterable, ExpressibleByArgument {
+enum EncodedMessage: String, CaseIterable, ExpressibleByArgument, OptionVariant {
     case ccs01
     case ccs01Response = "ccs01-response"
     case ccs02
@@ -170,27 +170,8 @@ struct GBCSEncodeCommand: ParsableCommand {
     @OptionGroup
     var keyStore: KeyStoreArgument
 
-    private var given: [String] {
-        let all: [(String, Bool)] = [
-            ("device", !device.isEmpty), ("install-code", installCode != nil),
-            ("join-time", joinTime != nil), ("hash", hash != nil), ("image", image != nil),
-            ("at", at != nil), ("cancel", cancel), ("time", time != nil),
-            ("command-counter", commandCounter != nil),
-            ("firmware-version", firmwareVersion != nil), ("result", result != nil),
-            ("form", form != nil), ("date-time", dateTime != nil),
-        ]
-        return all.filter(\.1).map(\.0)
-    }
-
     func validate() throws {
-        let given = given
-        let (needed, taken) = message.options
-        if let missing = needed.first(where: { !given.contains($0) }) {
-            throw ValidationError("\(message.rawValue) needs --\(missing).")
-        }
-        if let foreign = given.first(where: { !(needed + taken).contains($0) }) {
-            throw ValidationError("--\(foreign) does not belong to \(message.rawValue).")
-        }
+        try message.check(EncodedMessage.given(to: self))
         guard (remoteParty == nil) == (remotePartyCounter == nil) else {
             throw ValidationError(
                 "Give both --remote-party and --remote-party-counter, or neither.")

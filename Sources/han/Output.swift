@@ -39,6 +39,19 @@ enum Output {
 
     /// Rows in columns as wide as their widest cell, two spaces apart, no blanks at line ends.
     static func columns(_ rows: [[String]]) -> String {
+        lines(rows).map { $0 + "\n" }.joined()
+    }
+
+    /// Columns under a head, each row in its tone; control characters of what others wrote, which
+    /// would move a terminal's cursor, are not shown.
+    static func table(
+        _ head: [String], _ rows: [(cells: [String], tone: Tone)], _ style: Terminal.Style
+    ) -> String {
+        let lines = lines([head] + rows.map { $0.cells.map(harmless) })
+        return zip(lines, [.strong] + rows.map(\.tone)).map { style.paint($0, $1) + "\n" }.joined()
+    }
+
+    private static func lines(_ rows: [[String]]) -> [String] {
         var widths: [Int] = []
         for row in rows {
             for (index, cell) in row.enumerated() {
@@ -46,8 +59,7 @@ enum Output {
                 widths[index] = max(widths[index], cell.count)
             }
         }
-        var text = ""
-        for row in rows {
+        return rows.map { row in
             var line = ""
             for (index, cell) in row.enumerated() {
                 line += cell
@@ -56,9 +68,8 @@ enum Output {
                 }
             }
             while line.hasSuffix(" ") { line.removeLast() }
-            text += line + "\n"
+            return line
         }
-        return text
     }
 
     /// A number of bytes: exact below 1 KiB, rounded to a tenth of a unit above.

@@ -88,10 +88,10 @@ struct ProfileValidateCommand: ParsableCommand {
         var failures: [Failure] = []
         for file in files.flatMap(library.paths) {
             let valid: ValidProfile
-            do {
-                valid = try library.validate(file)
+            do throws(Failure) {
+                valid = try Self.validate(file, by: library)
             } catch {
-                failures.append(Failure(error))
+                failures.append(error)
                 continue
             }
             try Output.write("\(file): \(valid.summary), fine\n")
@@ -100,6 +100,21 @@ struct ProfileValidateCommand: ParsableCommand {
         // Broken content outweighs a file that is not there.
         let worst = failures.first { $0.code == .data } ?? first
         throw Failure(worst.code, failures.map(\.message).joined(separator: "\nhan: "))
+    }
+
+    private static func validate(
+        _ file: String, by library: ProfileLibrary
+    ) throws(Failure) -> ValidProfile {
+        let valid: ValidProfile
+        do {
+            valid = try library.validate(file)
+        } catch {
+            throw Failure(error)
+        }
+        if valid.kind == .dcc, let profile = try? library.dcc(file) {
+            try profile.settings.checkCodes(file)
+        }
+        return valid
     }
 }
 

@@ -99,9 +99,9 @@ struct RunCast {
             let name = "\(argument.role)=\(argument.path)"
             if image.form == .gbcsUnsigned, Self.looksSigned(image) {
                 notes.append(
-                    "\(argument.path) ends like a signed image, but a \(type.rawValue)'s image has "
-                        + "no signature: its last \(Self.trailerSize) bytes count as part of the "
-                        + "manufacturer image, and so does its hash")
+                    "\(argument.path) ends like a signed image, but \(type.withArticle)'s "
+                        + "image has no signature: its last \(Self.trailerSize) bytes count as "
+                        + "part of the manufacturer image, and so does its hash")
             }
             let sendable = RunImage(
                 name: name, bytes: image.encoded(), version: image.header.fileVersion,

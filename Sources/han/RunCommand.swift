@@ -258,6 +258,18 @@ enum Completions {
             .filter { $0.hasPrefix(prefix) }
     }
 
+    static func dccs(_ prefix: String) -> [String] {
+        (names(of: .dcc) + files(prefix).filter { $0.hasSuffix(".yaml") || $0.hasSuffix("/") })
+            .filter { $0.hasPrefix(prefix) }
+    }
+
+    /// Of the manifest, and files.
+    static func images(_ prefix: String) -> [String] {
+        let folder = (try? Installation.locate())?.firmware
+        let manifest = folder.flatMap { try? Manifest.load(folder: $0) }
+        return ((manifest?.entries.map(\.id) ?? []) + files(prefix)).filter { $0.hasPrefix(prefix) }
+    }
+
     static func roleFiles(_ prefix: String) -> [String] {
         guard let equals = prefix.firstIndex(of: "=") else {
             return ["CH=", "ESME=", "GSME=", "PPMID=", "HCALCS="].filter {

@@ -43,7 +43,8 @@ struct ServeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The DCC's settings: a name of Profiles/dcc, or a file's path.", valueName: "dcc"))
+            "The DCC's settings: a name of Profiles/dcc, or a file's path.", valueName: "dcc"),
+        completion: .custom { _, _, prefix in Completions.dccs(prefix) })
     var dcc = "standard"
 
     @Option(
@@ -104,21 +105,30 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         // A client that goes away while it is written to.
         try Interruption.watching {
-            let place = try folder()
+            // All that can be wrong is looked at before anything is made.
+            let place = try place()
             var plan = try plan()
             var keys = try ServeKeys(keyStore, for: plan, own: "\(place)/keys")
-            try keys.hand(to: &plan)
+            keys.hand(to: &plan)
+            try keys.check()
             let (served, signer) = (plan, keys.signer)
             var words = keys.words.map { "keys: \($0)" }
-            let schema = try self.schema.map { path in
-                guard FileManager.default.fileExists(atPath: path) else {
-                    throw Failure(FileError.missing(path))
-                }
-                do {
-                    return try DUISSchema(path: path)
-                } catch {
-                    throw Failure(.data, "--schema: \(error)")
-                }
+            let schema = try readSchema()
+            try Self.storing { try served.check() }
+            var settings = ConsoleSettings()
+            (settings.bind, settings.port, settings.hosts) = (bind, port, hosts)
+            settings.notices = NoticeSettings(served.settings.notices)
+            do throws(ConsoleError) {
+                try settings.checkAddress()
+            } catch {
+                throw Failure(error)
+            }
+            let token = try settings.isLoopback ? nil : Token(of: place)
+
+            do {
+                try Files.makePrivateFolder(place)
+            } catch {
+                throw Failure(.io, "--state: \(error); name a folder of your own")
             }
             let store = try Self.storing {
                 try TrackingStore(path: "\(place)/\(StateFolder.store)")
@@ -127,6 +137,10 @@ struct ServeCommand: ParsableCommand {
             let headEnd = try Self.storing {
                 try HeadEnd(served, store: store) { try DUISWriter.response($0, signedBy: signer) }
             }
+            tell(of: headEnd.absentHomes)
+            try keys.write()
+            try token?.write()
+            settings.token = token?.text
             if let start, let clock = try Self.storing({ try store.load() }).clock {
                 words.append(
                     "the world of this state folder goes on at \(Self.text(clock)); "
@@ -135,9 +149,6 @@ struct ServeCommand: ParsableCommand {
             let notes = words
             var logger = Logger(label: "han") { StreamLogHandler.standardError(label: $0) }
             logger.logLevel = .info
-            var settings = ConsoleSettings()
-            (settings.bind, settings.port, settings.hosts) = (bind, port, hosts)
-            if !settings.isLoopback { settings.token = try token(place) }
             let reader = DUISReader(
                 signatures: .demanded(keys.xml), schema: schema, maximumSize: settings.maximumBody)
             let server = ConsoleServer(
@@ -174,11 +185,22 @@ struct ServeCommand: ParsableCommand {
             }
         }
         guard let error = result.error else { return }
-        throw Failure(.unavailable, "\(error)")
+        throw (error as? ConsoleError).map { Failure($0) } ?? Failure(.unavailable, "\(error)")
     }
 
     private final class ResultBox: @unchecked Sendable {
         var error: (any Error)?
+    }
+
+    private func tell(of homes: [String]) {
+        guard !homes.isEmpty else { return }
+        let names = Words.list(Words.some(homes.map { "'\($0)'" }, of: 5))
+        let (subject, verb, object) =
+            homes.count == 1 ? ("home", "is", "it") : ("homes", "are", "them")
+        Terminal(descriptor: STDERR_FILENO).write(
+            "han: the state folder also has the \(subject) \(names), which \(verb) not served now: "
+                + "all that is kept of \(object), requests too, stays as it is, and nothing "
+                + "happens there; to go on with \(object), name \(object) with --home as well\n")
     }
 
     private func say(
@@ -201,19 +223,26 @@ struct ServeCommand: ParsableCommand {
 
     // MARK: - What it is made of
 
-    private func folder() throws -> String {
-        let environment = ProcessInfo.processInfo.environment
-        guard let place = state ?? StateFolder.serve(environment: environment) else {
+    private func place() throws -> String {
+        guard
+            let place = state
+                ?? StateFolder.serve(environment: ProcessInfo.processInfo.environment)
+        else {
             throw Failure(.setting, "neither XDG_STATE_HOME nor HOME is set; give --state")
         }
-        do {
-            try FileManager.default.createDirectory(
-                atPath: place, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw Failure(.io, "--state: '\(place)' cannot be made: \(error.localizedDescription)")
-        }
         return place
+    }
+
+    private func readSchema() throws -> DUISSchema? {
+        guard let schema else { return nil }
+        guard FileManager.default.fileExists(atPath: schema) else {
+            throw Failure(FileError.missing(schema))
+        }
+        do {
+            return try DUISSchema(path: schema)
+        } catch {
+            throw Failure(.data, "--schema: \(error)")
+        }
     }
 
     private func plan() throws -> HeadEndPlan {
@@ -222,6 +251,7 @@ struct ServeCommand: ParsableCommand {
         let names = homes.isEmpty ? ["standard"] : homes
         let all = try names.map { name in try library.reading { try $0.home(name) } }
         let profile = try library.reading { try $0.dcc(dcc) }
+        try profile.settings.checkCodes("--dcc \(dcc)")
         let start = start ?? Self.usualStart
         guard let seconds = GeneralizedTime(start)?.secondsSince2000 else {
             throw Failure(.usage, "--start: '\(start)' is no time")
@@ -235,22 +265,35 @@ struct ServeCommand: ParsableCommand {
     }
 
     /// The token of the state folder, made once.
-    private func token(_ place: String) throws -> String {
-        let path = "\(place)/token"
-        if let bytes = try? Files.read(path, limit: 256) {
-            let text = String(decoding: bytes, as: UTF8.self)
-                .trimmingCharacters(in: .whitespacesAndNewlines)
-            guard text.count >= 16 else {
-                throw Failure(.setting, "'\(path)' holds no token of 16 characters or more")
+    private struct Token {
+        let text: String
+        private let path: String
+        private let isNew: Bool
+
+        /// Reads it if it is there.
+        init(of place: String) throws {
+            path = "\(place)/token"
+            isNew = access(path, F_OK) != 0
+            if isNew {
+                var generator = SystemRandomNumberGenerator()
+                text = (0..<2).map { _ in Hex.string(generator.next() as UInt64, digits: 16) }
+                    .joined()
+            } else {
+                text = String(decoding: try Files.read(path, limit: 256), as: UTF8.self)
+                    .trimmingCharacters(in: .whitespacesAndNewlines)
             }
-            return text
+            guard text.count >= 16 else {
+                throw Failure(
+                    .setting,
+                    "'\(path)' holds no token of 16 characters or more; remove it, and one is made")
+            }
         }
-        var generator = SystemRandomNumberGenerator()
-        let text = (0..<2).map { _ in Hex.string(generator.next() as UInt64, digits: 16) }
-            .joined()
-        try Files.replace(Array("\(text)\n".utf8), at: path, mode: 0o600)
-        try Output.write("han: the token for the screen and the control API: \(text)\n")
-        return text
+
+        func write() throws {
+            guard isNew else { return }
+            try Files.replace(Array("\(text)\n".utf8), at: path, mode: 0o600)
+            try Output.write("han: the token for the screen and the control API: \(text)\n")
+        }
     }
 
     /// Runs `body`, turning what is wrong with the store or the homes into failures.
@@ -260,7 +303,18 @@ struct ServeCommand: ParsableCommand {
         } catch let error as StoreError {
             throw Failure(error)
         } catch let error as HeadEndError {
+            if case .absent = error { throw Failure(.setting, "\(error)") }
             throw Failure(.data, "\(error)")
         }
+    }
+}
+
+extension Failure {
+    init(_ error: ConsoleError) {
+        switch error {
+        case .portInUse, .notAllowed: code = .unavailable
+        case .noAddress, .unknownHost: code = .setting
+        }
+        message = error.description
     }
 }

@@ -34,9 +34,10 @@ struct ServeKeys {
     /// For people, where they are from.
     private(set) var words: [String] = []
     private let folder: String
-    private var isOwnFolderUsed = false
+    /// What is made, to be written to the folder.
+    private var files: [(name: String, bytes: [UInt8], isSecret: Bool)] = []
 
-    /// `own` is the folder for those that are made.
+    /// Reads them; `own` is the folder for those that are made, to which `write` writes them.
     init(_ argument: ServeKeyStoreArgument, for plan: HeadEndPlan, own: String) throws {
         folder = own
         var xml = XMLKeys()
@@ -51,10 +52,7 @@ struct ServeKeys {
             }
             let ofMessages = try KeyStoreFolder(path: place)
             guard !ofXML.entries.isEmpty || !ofMessages.keys.ids.isEmpty else {
-                throw Failure(
-                    .setting,
-                    "--keystore: '\(place)' has no key; it is to have EUI-ds.pem, EUI-ka.key and "
-                        + "so on (GBCS), or certificates and keys of service users (XML)")
+                throw Self.noKey(in: place, ofXML.skipped, ofMessages.skipped)
             }
             words.append("\(place): \(Self.count(ofXML, ofMessages.keys))")
             // What one of the two cannot use, the other may.
@@ -63,9 +61,7 @@ struct ServeKeys {
             xml.add(ofXML)
             messages.add(ofMessages.keys)
         }
-        let terminal = Terminal(descriptor: STDERR_FILENO)
-        for problem in problems.prefix(5) { terminal.write("han: left out: \(problem)\n") }
-        if problems.count > 5 { terminal.write("han: left out: \(problems.count - 5) more\n") }
+        Terminal(descriptor: STDERR_FILENO).write(leftOut: problems)
 
         let maker = XMLKeyMaker(seed: plan.seed)
         var made: [XMLKeys.Entry] = []
@@ -75,12 +71,9 @@ struct ServeKeys {
             maker.make(.user, $0)
         }
         for entry in made {
-            for file in XMLKeyMaker.files(of: entry) {
-                try Self.write(file.bytes, to: own, as: file.name, isSecret: file.isSecret)
-            }
+            files += XMLKeyMaker.files(of: entry)
             xml.add(entry)
         }
-        isOwnFolderUsed = !made.isEmpty
         guard let signer = xml.dsp else {
             throw Failure(.setting, "--keystore: no private key of the DSP can be used")
         }
@@ -94,26 +87,77 @@ struct ServeKeys {
         String(problem.prefix { $0 != ":" })
     }
 
-    /// Writes a key that is made, unless it is there from an earlier start. What somebody else has
-    /// put there is not written over.
-    private static func write(
-        _ bytes: [UInt8], to folder: String, as name: String, isSecret: Bool
-    ) throws {
-        try? FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700])
+    /// Why a folder without any key is none, with what is wrong with its files.
+    private static func noKey(
+        in place: String, _ ofXML: [String], _ ofMessages: [String]
+    ) -> Failure {
+        let known = Set(ofXML.map(file))
+        let problems = ofXML + ofMessages.filter { !known.contains(file($0)) }
+        let wanted =
+            "EUI-ds.pem, EUI-ka.key and so on (GBCS), or certificates and keys of service users "
+            + "(XML)"
+        guard !problems.isEmpty else {
+            return Failure(
+                .setting, "--keystore: '\(place)' has no key; it is to have \(wanted)")
+        }
+        return Failure(
+            .setting,
+            "--keystore: '\(place)' has no key that can be used: "
+                + Words.some(problems, of: 5).joined(separator: "; ")
+                + "; it is to have \(wanted)")
+    }
+
+    /// Throws if anything else is where a key that is made is to be, which is not written over.
+    /// Writes nothing.
+    func check() throws {
+        var status = stat()
+        guard lstat(folder, &status) != 0 || Files.isFolder(folder) else {
+            throw Failure(.io, "'\(folder)' is no folder; move it away")
+        }
+        for file in files { _ = try isThere(file.name, file.bytes) }
+    }
+
+    /// Writes those that are made, unless they are there from an earlier start.
+    func write() throws {
+        guard !files.isEmpty else { return }
+        try Files.makePrivateFolder(folder)
+        for file in files {
+            let path = "\(folder)/\(file.name)"
+            if try !isThere(file.name, file.bytes) {
+                try Files.replace(file.bytes, at: path, mode: file.isSecret ? 0o600 : 0o644)
+            } else if file.isSecret {
+                chmod(path, 0o600)
+            }
+        }
+    }
+
+    private func isThere(_ name: String, _ bytes: [UInt8]) throws -> Bool {
         let path = "\(folder)/\(name)"
-        guard let there = try? Files.read(path, limit: 65_536) else {
-            try Files.replace(bytes, at: path, mode: isSecret ? 0o600 : 0o644)
-            return
-        }
-        guard there == bytes else {
+        let there: [UInt8]
+        do {
+            there = try Files.read(path, limit: 65_536)
+        } catch {
+            var status = stat()
+            if case .missing = error, lstat(path, &status) != 0 { return false }
+            let reason =
+                switch error {
+                case .missing: "it is a link to nothing"
+                case .isFolder: "it is a folder"
+                case .unreadable(_, let reason): reason
+                default: "it is no key"
+                }
             throw Failure(
-                .setting,
-                "'\(path)' is not the file that is made there; move it away, and if it is a key of "
-                    + "your own, name its folder by --keystore")
+                .io,
+                "the key '\(path)' cannot be read: \(reason); move it away, and it is made again")
         }
-        if isSecret { chmod(path, 0o600) }
+        if there == bytes { return true }
+        throw Failure(
+            .setting,
+            bytes.starts(with: there)
+                ? "'\(path)' ends after \(there.count) of \(bytes.count) bytes; move it away, and "
+                    + "it is made again"
+                : "'\(path)' is not the file that is made there; move it away, and if it is a key "
+                    + "of your own, name its folder by --keystore")
     }
 
     private static func count(_ xml: XMLKeys, _ messages: KeyStore) -> String {
@@ -126,9 +170,9 @@ struct ServeKeys {
         return parts.compactMap(\.self).joined(separator: ", ")
     }
 
-    /// Has everybody in the homes use the keys for messages, and writes certificates to those that
+    /// Has everybody in the homes use the keys for messages, and makes certificates to those that
     /// are made, which are as private as the state folder.
-    mutating func hand(to plan: inout HeadEndPlan) throws {
+    mutating func hand(to plan: inout HeadEndPlan) {
         let suppliers = plan.settings.users.values
             .filter { !$0.roles.isDisjoint(with: [.importSupplier, .gasSupplier]) }
             .map(\.id).sorted()
@@ -141,12 +185,10 @@ struct ServeKeys {
                         + Words.list(left.map(\.description))
                         + ", of whom a key store has not both private keys")
             }
-            for file in certificates.files(of: plan.homes[index], suppliers: suppliers) {
-                isOwnFolderUsed = true
-                try Self.write(
-                    file.bytes, to: folder, as: file.name, isSecret: file.isSecret)
+            files += certificates.files(of: plan.homes[index], suppliers: suppliers).map {
+                ($0.name, $0.bytes, $0.isSecret)
             }
         }
-        if isOwnFolderUsed { words.append("\(folder): keys that were made") }
+        if !files.isEmpty { words.append("\(folder): keys that were made") }
     }
 }

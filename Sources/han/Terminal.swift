@@ -42,6 +42,12 @@ struct Terminal {
         return (min(wanted ?? columns, columns), window.ws_row > 0 ? Int(window.ws_row) : 24)
     }
 
+    /// Says which files of key stores are left out, each with the reason.
+    func write(leftOut problems: [String], of place: String? = nil) {
+        let head = "han: left out" + (place.map { " of \($0)" } ?? "")
+        for problem in Words.some(problems, of: 5) { write("\(head): \(problem)\n") }
+    }
+
     /// Writes all of `text` at once. What cannot be written is let go: it is only for show.
     func write(_ text: String) {
         let bytes = Array(text.utf8)

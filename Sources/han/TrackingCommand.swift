@@ -93,9 +93,11 @@ struct TrackingListCommand: ParsableCommand {
         commandName: "list",
         abstract: "List requests with how far their devices have come, the last first.",
         discussion: """
-            A request is listed when it, or one of its devices, is as the options say. --since and \
-            --until are about when it was received, by the clock on the wall, or with --virtual \
-            by that of the emulated world, where a duration counts back from where that is now.
+            A request is listed when one of its devices is as the options say; one that is for no \
+            device, or was refused as a whole, when it is so itself. A device that is not in the \
+            inventory counts as what its request is for. --since and --until are about when it \
+            was received, by the clock on the wall, or with --virtual by that of the emulated \
+            world, where a duration counts back from where that is now.
 
             A device keeps the status that it has come to; that its user has acknowledged what \
             became of it ('reported') is told beside that.
@@ -191,7 +193,7 @@ struct TrackingListCommand: ParsableCommand {
             var rows: [RequestRow] = []
             let isCut = try each(store, filter) { rows += $0 }
             if json { return try Output.json(rows) }
-            try show(rows, try store.counts(filter), isCut: isCut)
+            try show(rows, try store.counts(filter, ofRequests: false), isCut: isCut)
         }
     }
 
@@ -253,19 +255,16 @@ struct TrackingListCommand: ParsableCommand {
         let head = [
             "RECEIVED", "SERVICE", "TYPE", "MAKER", "VERSION", "STATUS", "DEVICES", "REQUEST",
         ]
-        var tones: [Tone] = [.strong]
-        let cells = rows.map { row in
-            tones.append(row.processing.tone)
-            return [
+        let table = rows.map { row in
+            let cells = [
                 row.received.iso8601, row.variant, row.type?.rawValue ?? "",
                 row.manufacturer ?? "", row.fileVersion.map(Words.version) ?? row.version ?? "",
                 row.processing.words, Self.words(row.counts, reported: row.reportedDevices),
                 row.id.description,
-            ].map(Output.harmless)
+            ]
+            return (cells, row.processing.tone)
         }
-        let lines = Output.columns([head] + cells).split(separator: "\n")
-        var text = ""
-        for (line, tone) in zip(lines, tones) { text += style.paint(String(line), tone) + "\n" }
+        var text = Output.table(head, table, style)
         if isCut { text += "and more; --limit shows them\n" }
         let reported = counts.reported.values.reduce(0, +)
         text +=
@@ -319,6 +318,7 @@ extension ProcessingStatus {
 extension Output {
     /// What others wrote, without what would move a terminal's cursor.
     static func harmless(_ text: String) -> String {
+        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
         var clean = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             let isControl = scalar.properties.generalCategory == .control

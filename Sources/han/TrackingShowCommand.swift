@@ -1,8 +1,7 @@
 import ArgumentParser
+import Console
 import DCC
-import Evidence
 import Glibc
-import Lab
 import Tracking
 import Wire
 
@@ -20,7 +19,9 @@ struct TrackingShowCommand: ParsableCommand {
             type, manufacturer, model, fromVersion, toVersion, percent, reported and reportedWall \
             (when its user acknowledged what became of it)) and timeline, a list of objects \
             with status, detail, time, wall, and where there is one device, percent, notice, \
-            message (in hex) and explanation {useCase, kind, fields [{name, hex, meaning}]}.
+            message (in hex) and explanation: an object with the keys title, caption, fields (a \
+            list of objects with name, hex and meaning), and of what is a GBCS message kind and, \
+            where known, useCase.
             """)
 
     @Argument(
@@ -58,7 +59,8 @@ struct TrackingShowCommand: ParsableCommand {
             let hops = try all {
                 try store.timeline(of: request, device: device ?? single, after: $0, limit: 1000)
             }
-            let story = Story(request: row, devices: targets, timeline: hops.map { Event($0) })
+            let story = Story(
+                request: row, devices: targets, timeline: hops.map { ExplainedHop($0) })
             if json {
                 try Output.json(story)
             } else {
@@ -82,7 +84,7 @@ struct TrackingShowCommand: ParsableCommand {
 private struct Story: Encodable {
     var request: RequestRow
     var devices: [TargetRow]
-    var timeline: [Event]
+    var timeline: [ExplainedHop]
 
     func text(_ style: Terminal.Style) -> String {
         var facts = [
@@ -112,76 +114,39 @@ private struct Story: Encodable {
 
     private func table(_ style: Terminal.Style) -> String {
         let head = ["DEVICE", "TYPE", "HUB", "FROM", "TO", "STATUS", "SINCE", "REPORTED", ""]
-        var tones: [Tone] = [.strong]
-        let cells = devices.map { row in
-            tones.append(row.status.outcome.tone)
+        let rows = devices.map { row in
             var status = row.status.rawValue
             if row.status == .downloading, let percent = row.percent { status += " \(percent) %" }
-            return [
+            let cells = [
                 row.device.description, row.type?.rawValue ?? "", row.hub?.description ?? "",
                 row.fromVersion.map(Words.version) ?? "", row.toVersion.map(Words.version) ?? "",
                 status, row.updated.iso8601, row.reported?.iso8601 ?? "-", row.detail,
-            ].map(Output.harmless)
+            ]
+            return (cells, row.status.outcome.tone)
         }
-        let lines = Output.columns([head] + cells).split(separator: "\n")
-        return zip(lines, tones).map { style.paint(String($0), $1) + "\n" }.joined()
+        return Output.table(head, rows, style)
     }
 }
 
-/// A hop, and what its message says.
-private struct Event: Encodable {
-    struct Field: Encodable {
-        var name: String
-        var hex: String
-        var meaning: String
-    }
-
-    struct Explanation: Encodable {
-        var useCase: String
-        var kind: String
-        var fields: [Field]
-    }
-
-    var hop: HopRow
-    var explanation: Explanation?
-
-    init(_ hop: HopRow) {
-        self.hop = hop
-        explanation = hop.message.flatMap { MessageAccount(of: $0) }.map { account in
-            Explanation(
-                useCase: account.useCase, kind: account.kind,
-                fields: account.fields.map {
-                    Field(name: $0.name, hex: Hex.string($0.bytes), meaning: $0.meaning)
-                })
-        }
-    }
-
-    private enum Key: String, CodingKey { case explanation }
-
-    func encode(to encoder: any Encoder) throws {
-        try hop.encode(to: encoder)
-        var fields = encoder.container(keyedBy: Key.self)
-        try fields.encodeIfPresent(explanation, forKey: .explanation)
-    }
-
+extension ExplainedHop {
     /// How many bytes are shown in a line.
     private static let lineLength = 16
 
-    func text(_ style: Terminal.Style) -> String {
+    fileprivate func text(_ style: Terminal.Style) -> String {
         var line =
             "\(hop.time.iso8601)  \(style.paint(hop.status.rawValue, hop.status.outcome.tone))"
         if let percent = hop.percent { line += " \(percent) %" }
         if !hop.detail.isEmpty { line += ": \(Output.harmless(hop.detail))" }
         if let notice = hop.notice { line += " (notice \(notice))" }
         guard let message = hop.message else { return line + "\n" }
-        guard let explanation else {
+        guard let explanation, let kind = explanation.kind else {
             return line + "\n    no GBCS message: \(Hex.string(message))\n"
         }
         line +=
-            "\n    \(explanation.useCase) \(explanation.kind), \(Output.size(message.count))\n"
+            "\n    \(explanation.useCase ?? "unknown") \(kind), \(Output.size(message.count))\n"
         var rows: [[String]] = []
         for field in explanation.fields {
-            var hex = field.hex[...]
+            var hex = Hex.string(field.bytes)[...]
             var lines: [String] = []
             repeat {
                 lines.append(String(hex.prefix(2 * Self.lineLength)))

@@ -62,6 +62,12 @@ enum Words {
         return words.dropLast().joined(separator: ", ") + " and " + last
     }
 
+    /// The first of them, and how many more there are.
+    static func some(_ words: [String], of limit: Int) -> [String] {
+        guard words.count > limit else { return words }
+        return words.prefix(limit) + ["\(words.count - limit) more"]
+    }
+
     private static func twoDigits(_ number: Int64) -> String {
         (number < 10 ? "0" : "") + String(number)
     }

@@ -59,6 +59,25 @@ struct DUISCommandTests {
         #expect(run.output == "")
     }
 
+    @Test(
+        "an option that does not belong to a request is named, and so is one that it needs",
+        arguments: [
+            (
+                ["11.2", "--device", user, "--post-code", "x"],
+                "--post-code does not belong to 11.2"
+            ),
+            (["11.2", "--device", user, "--delete"], "--delete does not belong to 11.2"),
+            (["12.2", "--device", user, "--join-time", "9"], "12.2 needs --type"),
+            (["8.11", "--hub", user], "8.11 needs --device"),
+            (["8.2", "--device", user, "--device", user], "8.2 is about one --device"),
+        ])
+    func named(arguments: [String], words: String) throws {
+        let run = try RunHan.han(
+            ["duis", "request"] + arguments + ["--unsigned", "--user", Self.user])
+        #expect(run.code == 64)
+        #expect(run.errors.contains(words), "\(run.errors)")
+    }
+
     @Test("without a key store nobody signs, and the message says what to give")
     func noKeys() throws {
         let run = try RunHan.han(["duis", "request", "8.2", "--mpxn", "1"])

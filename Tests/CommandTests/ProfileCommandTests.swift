@@ -50,6 +50,24 @@ struct ProfileCommandTests {
         #expect(none.code == 66 && none.errors.contains("'nosuch' does not exist"))
     }
 
+    @Test("a DCC's codes are those that a response can bear")
+    func dccCodes() throws {
+        let scratch = try TemporaryFolder()
+        func validate(_ lines: String) throws -> (code: Int32, errors: String) {
+            let text = "kind: dcc\ntitle: Codes\n\(lines)\n"
+            let path = try scratch.write(Array(text.utf8), as: "codes.yaml")
+            let result = try han("validate", path)
+            return (result.code, result.errors)
+        }
+        #expect(try validate("codes: {malformed: E41}\nalertCodes: {delivered: N65}").code == 0)
+        let response = try validate("codes: {malformed: E999}")
+        #expect(response.code == 65)
+        #expect(
+            response.errors.contains("codes.malformed is 'E999', which is no code of the schema"))
+        let alert = try validate("alertCodes: {delivered: N99}")
+        #expect(alert.code == 65 && alert.errors.contains("alertCodes.delivered is 'N99'"))
+    }
+
     @Test("a broken file gives 65 with file, line and field, a missing one 66, no file 64")
     func codes() throws {
         let scratch = try TemporaryFolder()

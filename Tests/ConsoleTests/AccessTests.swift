@@ -108,6 +108,19 @@ import Testing
         }
     }
 
+    @Test(
+        "only what is this machine alone goes without a token, whatever a name looks like",
+        arguments: [
+            ("127.0.0.1", true), ("127.255.0.3", true), ("::1", true), ("localhost", true),
+            ("127.example.org", false), ("127.", false), ("127.0.0.1.example.org", false),
+            ("0.0.0.0", false), ("::", false), ("192.0.2.1", false), ("localhost.example", false),
+        ])
+    func loopback(bind: String, isLoopback: Bool) {
+        var settings = ConsoleSettings()
+        settings.bind = bind
+        #expect(settings.isLoopback == isLoopback)
+    }
+
     @Test("with a token nothing is shown without it, and it may come in a header or by a form")
     func token() async throws {
         var settings = ConsoleSettings()

@@ -45,6 +45,48 @@ import Testing
         }
     }
 
+    @Test("each message of a time line is explained in the words that the page has for it")
+    func explanations() async throws {
+        var stored = Sample.stored
+        let alert = try Sample.alert()
+        stored.tracks.append(
+            Sample.track(1_001, Sample.esme, .verified, "It is good.", at: 400, message: alert))
+        try await LiveConsole.with(stored: stored) { console in
+            let path = "/requests/\(Sample.id(1_001))"
+            let answer = try await console.client.get(
+                "\(Self.root)\(path)/timeline?device=\(Sample.esme)")
+            let page = try #require(try Self.json(answer) as? [String: Any])
+            let items = try #require(page["items"] as? [[String: Any]])
+            let told = items.filter { $0["message"] != nil }
+            #expect(told.count == 2)
+            #expect(items.filter { $0["explanation"] != nil }.count == 2)
+            let screen = try await console.client.get("\(path)/devices/\(Sample.esme)").text
+            func explanation(_ item: [String: Any]) throws -> ([String: Any], [[String: String]]) {
+                let explanation = try #require(item["explanation"] as? [String: Any])
+                return (explanation, try #require(explanation["fields"] as? [[String: String]]))
+            }
+            let (odd, none) = try explanation(told[0])
+            #expect(odd["title"] as? String == "Message that cannot be read")
+            #expect(odd["kind"] == nil && none.isEmpty)
+            let (read, fields) = try explanation(told[1])
+            #expect(read["title"] as? String == "GBCS message: CS09 alert")
+            #expect(read["useCase"] as? String == "CS09" && read["kind"] as? String == "alert")
+            #expect(fields.contains { $0["hex"] == "01010204" && $0["name"] != "" })
+            for text in [odd, read].flatMap({ [$0["title"], $0["caption"]] })
+                + fields.flatMap({ [$0["name"], $0["hex"], $0["meaning"]] as [Any?] })
+            {
+                let words = try #require(text as? String)
+                #expect(words.isEmpty || screen.contains(Self.escaped(words)), "\(words)")
+            }
+        }
+    }
+
+    private static func escaped(_ text: String) -> String {
+        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+            .replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
+            .replacing("'", with: "&#39;")
+    }
+
     /// The part of JSON Schema that the document uses.
     private struct Shapes {
         let named: [String: Any]

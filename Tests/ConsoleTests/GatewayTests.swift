@@ -235,19 +235,29 @@ import Testing
         #expect(throws: HTTPClient.Failure.self) { try client.connect() }
     }
 
-    @Test("a port that is in use is told by its number")
-    func portInUse() async throws {
+    @Test("where nobody can listen is told, by the server and to whoever asks before")
+    func address() async throws {
         try await LiveConsole.with { console in
             var settings = ConsoleSettings()
-            settings.port = console.port
-            let second = ConsoleServer(
-                settings,
-                ConsoleParts(
-                    gateway: StandInGateway(), tracking: try Archive().tracking,
-                    world: StandInWorld(), notices: StandInOutlet()), logger: .quiet)
-            await #expect(
-                throws: ConsoleError.portInUse(address: "127.0.0.1", port: console.port)
-            ) { try await second.run { _ in } }
+            (settings.port, settings.bind) = (0, "localhost")
+            try settings.checkAddress()
+            for (bind, port, error) in [
+                ("127.0.0.1", console.port, .portInUse(address: "127.0.0.1", port: console.port)),
+                (
+                    "192.0.2.1", 0,
+                    .noAddress("192.0.2.1", reason: "Cannot assign requested address")
+                ),
+                ("nowhere.invalid", 0, .unknownHost("nowhere.invalid")),
+            ] as [(String, Int, ConsoleError)] {
+                (settings.bind, settings.port) = (bind, port)
+                #expect(throws: error) { try settings.checkAddress() }
+                let second = ConsoleServer(
+                    settings,
+                    ConsoleParts(
+                        gateway: StandInGateway(), tracking: try Archive().tracking,
+                        world: StandInWorld(), notices: StandInOutlet()), logger: .quiet)
+                await #expect(throws: error) { try await second.run { _ in } }
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 import Console
 import DCC
+import GBCS
+import Testing
 import Tracking
 import Wire
 
@@ -54,6 +56,17 @@ enum Sample {
         DemoRunState.Step(title: "11.4 again"),
         DemoRunState.Step(title: "The PPMID runs the new firmware"),
     ]
+
+    /// What a PPMID says of its new firmware (CS09).
+    static func alert() throws -> [UInt8] {
+        let time = try #require(GeneralizedTime("2026-03-04T05:06:07Z"))
+        let content = MessageContent.ppmidFirmwareAlert(
+            PPMIDFirmwareAlert(time: time, version: 0x0101_0204, result: 0))
+        let header = GroupingHeader(
+            kind: .alert, counter: 776, originator: ppmid, recipient: user,
+            otherInformation: OtherInformation(.ppmidFirmwareAlert))
+        return GBCSMessage(header: header, payload: content.encoded()).encoded()
+    }
 
     static let wall = 1_790_000_000.0
 

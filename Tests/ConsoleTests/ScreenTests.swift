@@ -88,7 +88,7 @@ import Wire
             #expect(page.text("//tbody[@id='rows']/tr[4]").contains("Done in part"))
             let counts = page.text("//nav[@id='counts']")
             #expect(counts.contains("Refused 2") && counts.contains("Downloading 1"))
-            #expect(counts.contains("All 54") && counts.contains("Reported 11"))
+            #expect(counts.contains("All 54") && counts.contains("Reported 13"))
             #expect(page.text("//*[@id='now']") == "2026-03-02 11:01:05")
         }
     }
@@ -311,9 +311,10 @@ import Wire
             console.world.tell(
                 .tracking(
                     request: Sample.id(1_001), device: Sample.esme, status: .transferred,
-                    percent: nil, detail: "All of it\nis there."))
+                    percent: nil, detail: "All of it\nis there.", time: Sample.start))
             try await read(until: "Downloaded")
             #expect(got.contains("event: tracking\ndata: {"))
+            #expect(got.contains("\"time\":\"\(Sample.start.iso8601)\""))
             #expect(got.contains("\"detail\":\"All of it\\nis there.\""))
             #expect(got.contains("\"words\":\"Downloaded\""))
             close(descriptor)
@@ -326,6 +327,43 @@ import Wire
                 return try await HTTPClient.read(second).hasPrefix("HTTP/1.1 200")
             }
             #expect(isFree)
+        }
+    }
+
+    @Test("who comes again to follow what happens gets what it has missed, or is told so")
+    func missedEvents() async throws {
+        try await LiveConsole.with { console in
+            func follow(after id: String?, until texts: String...) async throws -> String {
+                let descriptor = try console.client.connect()
+                defer { close(descriptor) }
+                let last = id.map { "Last-Event-ID: \($0)\r\n" } ?? ""
+                HTTPClient.send(
+                    Array("GET /events HTTP/1.1\r\nHost: localhost\r\n\(last)\r\n".utf8),
+                    to: descriptor)
+                var got = ""
+                while !texts.allSatisfy({ got.contains($0) }) {
+                    let piece = try await HTTPClient.read(descriptor)
+                    guard !piece.isEmpty else { break }
+                    got += piece
+                    if got.contains("retry:") { console.world.tell(.world("Something.")) }
+                }
+                return got
+            }
+            let first = try await follow(after: nil, until: "Something.", "\n\n")
+            let id = try #require(first.firstMatch(of: /id: ([0-9a-z]+)\.([0-9]+)\n/))
+            let (mark, number) = (id.output.1, try #require(Int(id.output.2)))
+            for index in 1...5 { console.world.tell(.world("Missed \(index).")) }
+            let second = try await follow(after: "\(mark).\(number)", until: "Missed 5.")
+            #expect(!second.contains("event: dropped"))
+            for index in 1...5 { #expect(second.contains("Missed \(index).")) }
+            // Too much for a queue, another server's, and none at all.
+            for index in 0..<600 { console.world.tell(.world("Much \(index).")) }
+            let third = try await follow(after: "\(mark).\(number)", until: "event: dropped")
+            #expect(third.contains(/event: dropped\ndata: {"dropped":6[0-9]+}/))
+            for id in ["other.\(number)", "7", "\(mark).18446744073709551615", "\(mark).-1"] {
+                let got = try await follow(after: id, until: "event: dropped")
+                #expect(got.contains("event: dropped\ndata: {}"), "\(id)")
+            }
         }
     }
 }

@@ -183,6 +183,10 @@ final class StandInOutlet: NoticeOutlet {
         mark(notice, .received, attempts)
     }
 
+    func tried(_ notice: OutgoingNotice, attempts: Int) async throws {
+        mark(notice, .pending, attempts)
+    }
+
     func kept(_ notice: OutgoingNotice, attempts: Int) async throws {
         mark(notice, .kept, attempts)
     }

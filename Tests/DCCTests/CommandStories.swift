@@ -68,7 +68,8 @@ struct CommandStories {
         #expect(notice.response.responseID == id.reversed)
         #expect(town.dcc.inventory(of: Town.esme)?.firmware == 0x0200_0000)
         #expect(town.dcc.inventory(of: Town.esme)?.gbcsVersion == "4.1")
-        #expect(town.statuses(of: Town.esme).suffix(2) == [.answered, .activated])
+        #expect(town.statuses(of: Town.esme).suffix(2) == [.activated, .activated])
+        #expect(town.statuses(of: id) == [.commandSent, .activated])
         #expect(!town.dcc.isBusy)
     }
 
@@ -141,6 +142,40 @@ struct CommandStories {
         #expect(past.code.rawValue == "E31")
     }
 
+    @Test("an activation for later is pending until 8F67 says that it has failed")
+    func failedLater() throws {
+        var town = try Town()
+        let moment = UTCTime(secondsSince2000: town.now.secondsSince2000 + 3_600)
+        let (id, message) = try transform(&town, .at(moment))
+        town.submit(signed(town, id, message))
+        town.hear(
+            .message(
+                town.message(
+                    .response, from: Town.esme, to: Town.supplier, counter: id.counter,
+                    OtherInformation(.activateFirmware), .activateFirmwareResponse(.accepted))))
+        #expect(town.statuses(of: id) == [.commandSent, .activationPending])
+        town.wait(3_600)
+        let outcome = ActivationOutcome(result: .noImageHeld, version: 0x0100_0000)
+        town.hear(
+            .message(
+                town.message(
+                    .alert, from: Town.esme, to: Town.supplier, counter: 9,
+                    OtherInformation(.futureDatedFirmwareAlert),
+                    .futureDatedFirmwareAlert(
+                        FutureDatedFirmwareAlert(
+                            executedAt: GeneralizedTime(secondsSince2000: moment.secondsSince2000)!,
+                            originatorCounter: id.counter, outcome: outcome)))))
+        guard
+            case .response(_, _, .futureDatedAlert(0x8F67, _, _, _))? = town.notices.last?.response
+                .body
+        else {
+            Issue.record("\(town.notices)")
+            return
+        }
+        #expect(town.statuses(of: id).last == .activationFailed)
+        #expect(town.dcc.inventory(of: Town.esme)?.firmware != 0x0100_0000)
+    }
+
     @Test("an activation for later whose alert never comes, or that is taken back, ends as well")
     func lostAlert() throws {
         func accepted(_ town: inout Town, _ id: RequestID) {
@@ -176,9 +211,13 @@ struct CommandStories {
         #expect(!town.dcc.isBusy)
 
         let (taken, cancellation) = try transform(&other, .never)
+        #expect(other.statuses(of: id).last == .activationPending)
         other.submit(signed(other, taken, cancellation))
         accepted(&other, taken)
-        #expect(!other.dcc.isBusy)
+        #expect(other.statuses(of: id).last == .notActivated)
+        #expect(other.statuses(of: taken).last == .answered)
+        // Its image is still at its hub.
+        #expect(other.statuses(of: Town.esme).last == .deliveredToHub)
         other.wait(200_000)
         #expect(!other.notices.contains { $0.response.code.rawValue == "E21" })
     }

@@ -185,6 +185,13 @@ struct Town {
         take(out)
     }
 
+    /// What a device runs a good while after a restart.
+    mutating func find(_ version: UInt32, on device: EUI64) {
+        var out = DCCOutbox()
+        dcc.found(version, runningOn: device, at: now, into: &out)
+        take(out)
+    }
+
     mutating func acknowledge(_ notice: Notice) {
         var out = DCCOutbox()
         dcc.acknowledged(
@@ -239,6 +246,16 @@ struct Town {
     func statuses(of device: EUI64) -> [TrackingStatus] {
         items.compactMap {
             if case .track(let record) = $0, record.device == device { record.status } else { nil }
+        }
+    }
+    /// What is said of a request, whoever its devices are.
+    func statuses(of request: RequestID) -> [TrackingStatus] {
+        items.compactMap {
+            if case .track(let record) = $0, record.request == request {
+                record.status
+            } else {
+                nil
+            }
         }
     }
     /// The codes of DCC alerts, in order.

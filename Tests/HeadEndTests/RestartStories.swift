@@ -204,6 +204,63 @@ struct RestartStories {
         try station.close()
     }
 
+    @Test("begun without one of its homes, it loses nothing there, or does not begin")
+    func absentHome() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store")
+        var station = try Station(
+            try Station.plan(["new-hub", "standard"]) { $0.pace = .real }, at: path)
+        #expect(station.headEnd.absentHomes.isEmpty)
+        let ppmid = station.id("PPMID")
+        let image = try station.image("ppmid-2")
+        let answer = try await station.update(image, [ppmid], ppmid: true)
+        #expect(!answer.code.isError && answer.warning == nil)
+        try station.close()
+
+        // Nobody would answer there, and it would be given up.
+        let kept = try TrackingStore(path: path)
+        let error = #expect(throws: HeadEndError.self) {
+            _ = try HeadEnd(try Station.plan(["standard"]), store: kept) { _ in [] }
+        }
+        #expect(error == .absent(homes: ["new-hub"], requests: 1))
+        try kept.close()
+
+        station = try Station(try Station.plan(["new-hub"]), at: path, counter: 2_000)
+        #expect(station.headEnd.absentHomes == ["standard"])
+        try await station.rest()
+        #expect(try await station.device(ppmid).firmware == image.version)
+        try station.close()
+        // An 11.2 is under way for as long as nobody has answered it.
+        station = try Station(
+            try Station.plan(["new-hub"]) { $0.pace = .real }, at: path, counter: 3_000)
+        let read = try await station.headEnd.submit(
+            ServiceRequest(
+                id: station.requestID(ppmid), commandVariant: 1, reference: "11.2",
+                variant: "11.2", body: .readFirmwareVersion(execution: nil)), over: .sendCommand)
+        #expect(read.code == .acknowledged)
+        try station.close()
+        #expect(throws: HeadEndError.absent(homes: ["new-hub"], requests: 1)) {
+            _ = try Station(try Station.plan(["standard"]), at: path)
+        }
+        station = try Station(try Station.plan(["new-hub"]), at: path, counter: 4_000)
+        try await station.rest()
+        try station.close()
+
+        // With nothing under way it stands still, and is there again.
+        station = try Station(try Station.plan(["standard"]), at: path, counter: 5_000)
+        #expect(station.headEnd.absentHomes == ["new-hub"])
+        let rested = try await station.rest()
+        #expect(rested.homes.map(\.name) == ["standard"])
+        try station.close()
+        station = try Station(
+            try Station.plan(["new-hub", "standard"]), at: path, counter: 6_000)
+        #expect(station.headEnd.absentHomes.isEmpty)
+        let status = try await station.rest()
+        #expect(status.homes.flatMap(\.members).allSatisfy { $0.isInNetwork })
+        #expect(try await station.member("PPMID").firmware == image.version)
+        try station.close()
+    }
+
     @Test("time goes on from where it was, and a hub's own update with it")
     func clock() async throws {
         let folder = try TemporaryFolder()
@@ -221,6 +278,25 @@ struct RestartStories {
         #expect(try await station.headEnd.status().time >= later.time)
         try await station.rest()
         #expect(try await station.device(station.home.hub.chf).firmware == 0x0200_0100)
+        try station.close()
+    }
+
+    @Test("what is compared an hour after a kill is what runs then, the hub's firmware too")
+    func newlyRunning() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store")
+        var station = try Station(try Station.plan(), at: path)
+        _ = try await station.headEnd.perform(.pass(.minutes(5)))
+        try await station.rest()
+        try station.close()
+
+        station = try Station(try Station.plan(), at: path)
+        _ = try await station.headEnd.perform(.updateHub(home: "standard", image: "ch-2"))
+        _ = try await station.headEnd.perform(.pass(.hours(2)))
+        try await station.rest()
+        #expect(try await station.device(station.home.hub.chf).firmware == 0x0200_0100)
+        let told = try station.notices().map(\.summary)
+        #expect(told.count { $0.hasPrefix("N64") } == 1, "\(told)")
         try station.close()
     }
 
@@ -509,6 +585,11 @@ struct TroubleStories {
             .query(home: "standard", member: "CH"), .pass(.zero), .pace(.times(0)),
         ] {
             await #expect(throws: HeadEndError.self) { try await station.headEnd.perform(order) }
+        }
+        await #expect(
+            throws: HeadEndError.order("'esme-2' is an image for an ESME, not for a hub")
+        ) {
+            try await station.headEnd.perform(.updateHub(home: "standard", image: "esme-2"))
         }
         #expect(try await station.headEnd.perform(.pace(.real)) == "the pace is real")
         #expect(Pace("x60") == .times(60) && Pace("x0") == nil && Pace("fast") == nil)

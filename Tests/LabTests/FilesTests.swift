@@ -56,6 +56,43 @@ struct FilesTests {
     }
 }
 
+@Suite("Folders for one's own")
+struct PrivateFolderTests {
+    @Test("are made with those that they are in, for their owner alone")
+    func made() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("a/b")
+        try Files.makePrivateFolder(path)
+        for made in [path, folder.path("a")] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: made)
+            #expect(attributes[.posixPermissions] as? Int == 0o700)
+        }
+        // One that is there stays as it is.
+        try Files.makePrivateFolder(path)
+        try Files.makePrivateFolder(folder.path + "/")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty)
+    }
+
+    @Test("that cannot be made leave nothing behind of those that they are in")
+    func failed() throws {
+        let folder = try TemporaryFolder()
+        let file = folder.path("file")
+        try Data("mine".utf8).write(to: URL(filePath: file))
+        for (path, reason) in [
+            (file, "it is no folder"), (file + "/x", "'\(file)' is no folder"),
+            (
+                folder.path("a/b/") + String(repeating: "x", count: 300),
+                "it cannot be made: File name too long"
+            ),
+        ] {
+            #expect(throws: FileError.unwritable(path, reason: reason)) {
+                try Files.makePrivateFolder(path)
+            }
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["file"])
+    }
+}
+
 @Suite("Members of a home")
 struct HomeCastTests {
     @Test("have the keys of the seed that they are made with")

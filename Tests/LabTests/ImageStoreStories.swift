@@ -47,6 +47,69 @@ struct ImageStoreStories {
         #expect(stopped.first?["status"] as? String == "NO_IMAGE_AVAILABLE")
     }
 
+    private func transfers(_ told: Told) throws -> [(device: String, result: String)] {
+        try told.events("message").filter { $0["useCase"] as? String == "CCS08" }.map { alert in
+            let fields = try #require(alert["fields"] as? [[String: String]])
+            let hex = fields.compactMap { $0["hex"]?.uppercased() }
+            let device = [first, second].first { device in
+                hex.contains("\(device.eui64)".uppercased())
+            }
+            let result = try #require(fields.first { $0["name"] == "result" })
+            return (device?.name ?? "", result["hex"] ?? "")
+        }
+    }
+
+    @Test(
+        "whose image is pushed out of a full store before it was fetched is told of",
+        arguments: [
+            false, true,
+        ])
+    func pushedOut(isFetched: Bool) throws {
+        let hub = Homes.hub(firmware: 0x0200_0000) {
+            $0.imageSlots = 1
+            $0.notifiesImages = false
+        }
+        let images = [
+            try Homes.image(named: "one", for: first), try Homes.image(named: "two", for: second),
+        ]
+        let told = try Told(
+            Homes.home([first, second], hub: hub), images: images,
+            [
+                .join(devices: ["ESME-1", "ESME-2"]), .deliver(image: "one", to: ["ESME-1"]),
+            ]
+                + (isFetched
+                    ? [.query(devices: ["ESME-1"]), .await(.verified, devices: ["ESME-1"])] : [])
+                + [.deliver(image: "two", to: ["ESME-2"]), .wait(.minutes(1))],
+            named: "pushed-out-\(isFetched)")
+        #expect(told.result.failure == nil)
+        let transfers = try transfers(told)
+        #expect(transfers.map(\.device) == ["ESME-1"])
+        // Success, or discarded.
+        #expect(transfers.map(\.result) == [isFetched ? "00" : "01"])
+    }
+
+    @Test(
+        "an image that a device has refused is only offered to it again when it is delivered anew",
+        arguments: [false, true])
+    func refused(offersRefused: Bool) throws {
+        let esme = Homes.device(.esme) { $0.ota.queryInterval = .hours(1) }
+        let hub = Homes.hub(firmware: 0x0200_0000) { $0.ota.offersRefused = offersRefused }
+        var bad = Homes.image(for: esme, by: Homes.key(2))
+        bad.name = "bad"
+        let told = try Told(
+            Homes.home([esme], hub: hub), images: [bad],
+            [
+                .join(devices: ["ESME"]), .deliver(image: "bad", to: ["ESME"]),
+                .await(.rejected, devices: ["ESME"]), .wait(.hours(3)),
+                .power(device: "CH", on: false), .wait(.minutes(1)),
+                .power(device: "CH", on: true), .wait(.hours(3)),
+                .deliver(image: "bad", to: ["ESME"]), .wait(.minutes(30)),
+            ], named: "refused-\(offersRefused)")
+        #expect(told.result.failure == nil)
+        let rejected = told.events("otaRejected").count
+        #expect(offersRefused ? rejected > 4 : rejected == 2)
+    }
+
     @Test("an image that is refused at its beginning is refused once, whatever follows of it")
     func oneRefusal() throws {
         let hub = Homes.newHub { $0.imageSlotSize = 4_096 }

@@ -146,10 +146,11 @@ struct ProfileFieldTests {
                     of: DCCSettings(), at: "",
                     except: [
                         "users", "releases", "statuses", "gbcsRule", "regions", "defaultRegion",
-                        "codes", "alertCodes",
+                        "codes", "alertCodes", "notices",
                     ])
             ),
             (dccs, Self.properties(of: ReleaseCalendar(), at: "releases")),
+            (dccs, Self.properties(of: NoticeRules(), at: "notices")),
             (dccs, Self.properties(of: CSPRegion(), at: "regions[]", except: ["outages"])),
             (dccs, Self.properties(of: CSPRegion(), at: "defaultRegion", except: ["outages"])),
             (

@@ -21,8 +21,13 @@ struct CountingStories {
             if stream.below(4) == 0 || sent.isEmpty {
                 let first = stream.below(50)
                 let devices = first..<first + stream.below(9)
+                let stranger = first + stream.below(9)
                 let change = submission(
-                    UInt64(turn), devices: devices, refused: [first + stream.below(9)],
+                    UInt64(turn), devices: devices, refused: [first + stream.below(9), stranger],
+                    strangers: [stranger],
+                    others: [
+                        first + stream.below(9): Self.types.randomElement(using: &stream) ?? .esme
+                    ],
                     type: Self.types.randomElement(using: &stream) ?? .esme,
                     manufacturer: Self.manufacturers.randomElement(using: &stream) ?? "",
                     version: UInt32(stream.below(3)), hub: 900 + stream.below(4), at: time,
@@ -61,12 +66,14 @@ struct CountingStories {
         let (kept, counted) = (try store.counts(filter), try recount(store, filter))
         #expect(kept.devices == counted.devices, "\(filter)")
         #expect(kept.reported == counted.reported, "\(filter)")
-        // With other filters requests are listed for their devices and counted for themselves.
-        if filter.statuses.isEmpty, filter.isReported == nil, filter.types.isEmpty,
-            filter.manufacturer == nil, filter.version == nil
-        {
-            #expect(kept.requests == counted.requests, "\(filter)")
+        #expect(kept.requests == counted.requests, "\(filter)")
+        // Who is listed has such devices, or none at all.
+        let withDevices = Set(try store.allTargets(filter).map(\.request))
+        for row in try store.allRequests(filter) where !row.counts.isEmpty {
+            #expect(withDevices.contains(row.id), "\(filter)")
         }
+        let listed = Set(try store.allRequests(filter).map(\.id))
+        #expect(withDevices.isSubset(of: listed), "\(filter)")
     }
 
     @Test("they equal a recount after any sequence of events, in any period", arguments: 1...4)
@@ -140,6 +147,60 @@ struct CountingStories {
         for row in gone.prefix(3) {
             #expect(try store.timeline(of: row.id, device: nil).rows.isEmpty)
         }
+    }
+
+    @Test("a device that is not in the inventory counts as what its request is for")
+    func strangers() throws {
+        let shelf = try Shelf()
+        let store = try shelf.open()
+        try store.commit(
+            submission(1, devices: 0..<3, refused: [1, 2], strangers: [1], others: [2: .ihd]))
+        // All of whose devices are something else than its image is for.
+        try store.commit(submission(2, devices: 5..<6, refused: [5], others: [5: .gsme]))
+        // Refused as a whole: it has no devices.
+        try store.commit(submission(3, devices: 0..<0))
+        func asked(_ type: InventoryType) throws -> ([UInt64], [TrackingStatus: Int], [EUI64]) {
+            var filter = TrackingFilter()
+            filter.types = [type]
+            let counts = try store.counts(filter)
+            let rows = try store.allRequests(filter)
+            #expect(counts.requests.values.reduce(0, +) == rows.count)
+            return (
+                rows.map(\.id.counter), counts.devices, try store.allTargets(filter).map(\.device)
+            )
+        }
+        #expect(
+            try asked(.ppmid)
+                == ([3, 1], [.validated: 1, .refused: 1], [device(0), device(1)]))
+        #expect(try asked(.ihd) == ([1], [.refused: 1], [device(2)]))
+        #expect(try asked(.gsme) == ([2], [.refused: 1], [device(5)]))
+        #expect(try asked(.esme) == ([], [:], []))
+        // What is known of it is shown, and no more.
+        #expect(try store.target(1, 1)?.type == nil)
+        var filter = TrackingFilter()
+        (filter.types, filter.device) = ([.ppmid], device(1))
+        #expect(try store.allRequests(filter).map(\.id.counter) == [1])
+        #expect(try store.counts(filter).devices == [.refused: 1])
+        // It stays counted so while things happen to it.
+        try store.tell(track(1, 1, .validated), track(1, nil, .atCSP))
+        filter.device = nil
+        #expect(try store.counts(filter).devices == [.atCSP: 1, .refused: 1])
+    }
+
+    @Test("a page is filled however many hours have only requests whose devices are others")
+    func emptyHours() throws {
+        let shelf = try Shelf()
+        let store = try shelf.open()
+        for hour in 0..<30 as Range<UInt64> {
+            try store.commit(
+                submission(
+                    hour, devices: hour..<hour + 1, refused: [hour],
+                    others: hour < 3 ? [:] : [hour: .ihd], at: morning + Int(hour) * 3_600))
+        }
+        var filter = TrackingFilter()
+        filter.types = [.ppmid]
+        #expect(try store.requests(filter, limit: 2).rows.map(\.id.counter) == [2, 1])
+        #expect(try store.allRequests(filter, pages: 2).map(\.id.counter) == [2, 1, 0])
     }
 
     @Test("nothing is pruned unless that is set")

@@ -39,7 +39,7 @@ struct ExportStories {
         #expect(
             TrackingCSV.line(request) == """
                 90-B3-D5-1F-30-01-00-00:90-B3-D5-1F-30-00-00-02:1000,90B3D51F30010000,11.4,\
-                0x01050200,PPMID,'=1+1,Model,validated,inProgress,I0,2,1,0,1,1,1,\
+                0x01050200,PPMID,'=1+1,Model,validated,inProgress,I0,2,1,0,1,1,2,\
                 1 rejected; 1 refused; 1 validated,\
                 2026-03-04T05:06:07Z,2026-03-04T05:06:07.000Z,2026-03-04T05:06:07Z,\
                 2026-03-04T05:06:07.000Z,,,aa\r\n
@@ -69,7 +69,7 @@ struct ExportStories {
             Set(first.keys)
                 == Set(heads.map(String.init)).subtracting(["reported", "reportedWall"]))
         #expect(first["processing"] as? String == "inProgress")
-        #expect(first["reportedDevices"] as? Int == 1)
+        #expect(first["reportedDevices"] as? Int == 2)
         #expect(first["version"] as? String == "0x01050200")
         #expect(
             first["devices"] as? [String: Int] == ["validated": 1, "refused": 1, "rejected": 1])

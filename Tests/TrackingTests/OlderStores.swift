@@ -1,5 +1,6 @@
 import DCC
 import Foundation
+import GBCS
 import GRDB
 import TestSupport
 import Testing
@@ -89,7 +90,7 @@ struct OlderStores {
     private static let targets: [(Int, Int, String, Int, String, String)] = [
         (1, 0, "PPMID", 7, "reported", "activated"), (1, 1, "PPMID", 7, "offered", "offered"),
         (1, 2, "PPMID", 7, "reported", "rejected"), (1, 3, "HCALCS", 7, "refused", "refused"),
-        (2, 0, "ESME", 8, "reported", "deliveryFailed"), (2, 1, "ESME", 8, "reported", "reported"),
+        (2, 0, "ESME", 8, "reported", "deliveryFailed"), (2, 1, "", 8, "reported", "reported"),
     ]
 
     /// A store of the first version with what it counted.
@@ -135,12 +136,13 @@ struct OlderStores {
                 $0.status.rawValue + ($0.reported == nil ? "" : " told")
             }
         }
-        #expect(try statuses(1) == ["activated told", "offered", "rejected told", "refused"])
+        #expect(try statuses(1) == ["activated told", "offered", "rejected told", "refused told"])
         #expect(try statuses(2) == ["deliveryFailed told", "submitted told"])
         let rows = try store.allRequests(TrackingFilter())
         #expect(rows.map(\.status) == [.answered, .submitted, .offered])
         #expect(rows.map { $0.reported?.secondsSince2000 } == [826_000_000, 825_915_999, nil])
-        #expect(rows.map(\.reportedDevices) == [0, 2, 2])
+        // Of who was refused its user was told in the answer.
+        #expect(rows.map(\.reportedDevices) == [0, 2, 3])
         #expect(
             rows.map(\.counts) == [
                 [:], [.deliveryFailed: 1, .submitted: 1],
@@ -164,15 +166,110 @@ struct OlderStores {
                 ])
             #expect(
                 counts.reported == [
-                    .activated: 1, .rejected: 1, .deliveryFailed: 1, .submitted: 1,
+                    .activated: 1, .rejected: 1, .refused: 1, .deliveryFailed: 1, .submitted: 1,
                 ])
             #expect(counts.requests == [.answered: 1, .submitted: 1, .offered: 1])
         }
+        // One whose type nobody knew counts as its request's.
+        var filter = TrackingFilter()
+        filter.types = [.esme]
+        #expect(try store.counts(filter).devices == [.deliveryFailed: 1, .submitted: 1])
+        #expect(try store.counts(filter).requests == [.submitted: 1])
         // And it goes on as if it had never been another.
         try store.tell(track(1, 1, .activated), track(1, 1, .reported))
         #expect(try store.counts().devices[.activated] == 2)
         #expect(try store.request(requestID(1))?.reported == morning)
         try store.close()
         #expect(shelf.failure(readOnly: true) == nil)
+    }
+
+    // MARK: - Commands
+
+    /// An 11.3 as the first version kept it, without a word of when it is to be, and what was sent.
+    private func put(
+        _ counter: UInt64, _ number: UInt64, at time: GeneralizedTime?, isPending: Bool,
+        hasMessage: Bool = true, into database: Database
+    ) throws {
+        let id = requestID(counter)
+        try database.execute(
+            sql: "INSERT INTO state VALUES ('command', ?, ?)",
+            arguments: [
+                "\(id)",
+                """
+                {"counter":\(counter),"deadline":\(isPending ? UInt32.max : 825_999_999),\
+                "device":"\(device(number))","id":"\(id)","isPending":\(isPending),\
+                "originator":"\(supplier)","variant":"11.3"}
+                """,
+            ])
+        guard hasMessage else { return }
+        let message = GBCSMessage(
+            header: GroupingHeader(
+                kind: .command, counter: counter, originator: supplier, recipient: device(number),
+                otherInformation: OtherInformation(.activateFirmware)),
+            payload: MessageContent.activateFirmware(
+                ActivateFirmware(
+                    hash: Digest256(Array(repeating: 7, count: 32))!, originatorCounter: counter,
+                    executionTime: time)
+            ).encoded(), signature: .empty)
+        try database.execute(
+            sql: """
+                INSERT INTO request (number, id, user, variant, fileVersion, manufacturer, type,
+                    code, accepted, refused, said, status, time, wall, updated, updatedWall)
+                    VALUES (?, ?, \(Self.user), '11.3', -1, '', '', 'I99', 0, 0, 'commandSent',
+                    'commandSent', 825915967, 1772600767000, 825915999, 1772600800000);
+                """, arguments: [Int64(counter), "\(id)"])
+        try database.execute(
+            sql: """
+                INSERT INTO hop (request, device, status, detail, message, time, wall)
+                    VALUES (?, ?, 'commandSent', '', ?, 825915967, 1772600767000);
+                """,
+            arguments: [
+                Int64(counter), Int64(bitPattern: device(number).rawValue),
+                Data(message.encoded()),
+            ])
+    }
+
+    @Test("one that does not say when an activation is to be learns it from what was sent")
+    func activations() throws {
+        let shelf = try Shelf()
+        try make(shelf.path)
+        let later = try #require(GeneralizedTime(secondsSince2000: 826_500_000))
+        let queue = try DatabaseQueue(path: shelf.path)
+        try queue.write { database in
+            // Sent, and not answered yet: for later, at once, and to be taken back.
+            try put(101, 1, at: later, isPending: false, into: database)
+            try put(102, 2, at: nil, isPending: false, into: database)
+            try put(103, 3, at: .never, isPending: false, into: database)
+            // Taken: for later; for later and then taken back; for later, twice.
+            try put(104, 4, at: later, isPending: true, into: database)
+            try put(105, 5, at: later, isPending: true, into: database)
+            try put(106, 5, at: .never, isPending: true, into: database)
+            try put(107, 6, at: later, isPending: true, into: database)
+            try put(108, 6, at: later, isPending: true, into: database)
+            // Nobody knows when that is to be.
+            try put(109, 7, at: later, isPending: true, hasMessage: false, into: database)
+        }
+        try queue.close()
+        let store = try shelf.open()
+        var commands: [UInt64: CommandRecord] = [:]
+        for case .command(let command) in try store.load().records {
+            commands[command.counter] = command
+        }
+        #expect(commands.keys.sorted() == [101, 102, 103, 104, 108, 109])
+        #expect(
+            [101, 104, 108].map { commands[$0]?.execution?.secondsSince2000 }
+                == [826_500_000, 826_500_000, 826_500_000])
+        #expect([102, 103, 109].allSatisfy { commands[$0]?.execution == nil })
+        let end = 826_500_000 + DCCSettings().commandTimeout
+        #expect(
+            [101, 102, 103, 104, 108, 109].map { commands[$0]?.deadline.secondsSince2000 }
+                == [825_999_999, 825_999_999, 825_999_999, end, end, UInt32.max])
+        #expect(commands.values.filter(\.isPending).map(\.counter).sorted() == [104, 108, 109])
+        try store.close()
+        // The next start finds it so.
+        let again = try shelf.open()
+        #expect(
+            try again.load().records.filter { $0.key.kind == .command }.count == commands.count)
+        try again.close()
     }
 }

@@ -48,7 +48,10 @@ struct ProgressStories {
 
     @Test(
         "that a user knows of it stands beside what became of a device, and hides no failure",
-        arguments: TrackingStatus.allCases.filter { $0.isFinal && $0 != .reported })
+        // What an answer says its user knows from that.
+        arguments: TrackingStatus.allCases.filter {
+            $0.isFinal && ![.reported, .refused, .carriedOut].contains($0)
+        })
     func reported(end: TrackingStatus) throws {
         let (shelf, store) = try store()
         defer { _ = shelf }
@@ -94,12 +97,53 @@ struct ProgressStories {
         #expect(try reported() == nil)
         try store.tell(track(1, 2, .reported, at: morning + 9))
         #expect(try reported() == morning + 9)
-        #expect(try store.counts().reported == [.activated: 1, .rejected: 1])
+        // What its answer has listed its user knows already.
+        #expect(try store.counts().reported == [.activated: 1, .rejected: 1, .refused: 1])
         // Another attempt, of which its user knows nothing yet.
         try store.tell(track(1, 2, .downloading, percent: 0))
         #expect(try reported() == nil)
         #expect(try store.target(1, 2)?.reported == nil)
-        #expect(try store.counts().reported == [.activated: 1])
+        #expect(try store.counts().reported == [.activated: 1, .refused: 1])
+    }
+
+    @Test("what a notice tells of another request's device is known of that as well")
+    func elsewhere() throws {
+        let (shelf, store) = try store()
+        defer { _ = shelf }
+        func told(
+            _ counter: UInt64, _ number: UInt64?, _ status: TrackingStatus, by notice: UInt64
+        ) -> TrackingRecord {
+            var record = track(counter, number, status)
+            record.notice = notice
+            return record
+        }
+        try store.commit(submission(1, devices: 1..<4))
+        try store.commit(submission(2, devices: 1..<2, variant: "11.3"))
+        try store.commit(submission(3, devices: 1..<2))
+        try store.tell(told(3, 1, .activated, by: 6), told(2, 1, .activationPending, by: 6))
+        var later = told(2, 1, .reported, by: 6)
+        later.time = morning + 9
+        try store.tell(later)
+        #expect(try store.target(3, 1)?.reported == morning + 9)
+        #expect(try store.request(requestID(3))?.reported == morning + 9)
+        // The answer to the activation says what became of the update.
+        try store.tell(told(2, 1, .activated, by: 7), told(1, 1, .activated, by: 7))
+        // The two others are behind one hub.
+        try store.tell(told(1, 2, .deliveryFailed, by: 8), told(1, 3, .deliveryFailed, by: 8))
+        try store.tell(told(2, 1, .reported, by: 7))
+        #expect(try store.target(2, 1)?.reported == morning)
+        #expect(try store.target(1, 1)?.reported == morning)
+        #expect(try store.request(requestID(1))?.reported == nil)
+        #expect(try store.target(1, 2)?.reported == nil)
+        try store.tell(told(1, nil, .reported, by: 8))
+        #expect(try store.request(requestID(1))?.reported == morning)
+        func hops(_ number: UInt64) throws -> [TrackingStatus] {
+            try store.timeline(of: requestID(1), device: device(number)).rows.map(\.status)
+        }
+        // The notice about the others is none of the first one's.
+        #expect(try hops(1).filter { $0 == .reported }.count == 1)
+        #expect(try hops(2).last == .reported)
+        #expect(try hops(3).last == .reported)
     }
 
     @Test("the acknowledgement of an earlier message says nothing of what has come since")
@@ -125,7 +169,8 @@ struct ProgressStories {
         arguments: [
             (.verified, .offered), (.activated, .downloading), (.downloading, .atCSP),
             (.deliveredToHub, .delivering), (.transferFailed, .offered), (.refused, .delivering),
-            (.activated, .activationPending), (.answered, .commandSent),
+            (.activated, .activationPending), (.activated, .activationFailed),
+            (.activated, .notActivated), (.notActivated, .verified), (.answered, .commandSent),
             (.offered, .reported), (.atCSP, .refused),
         ] as [(TrackingStatus, TrackingStatus)])
     func late(now: TrackingStatus, late: TrackingStatus) throws {
@@ -151,7 +196,8 @@ struct ProgressStories {
         arguments: [
             (.deliveryFailed, .delivering), (.deliveryFailed, .deliveredToHub),
             (.transferFailed, .downloading), (.rejected, .downloading),
-            (.activationFailed, .activationOrdered),
+            (.activationFailed, .activationOrdered), (.notActivated, .activationOrdered),
+            (.activationFailed, .activated), (.notActivated, .activated),
             (.unanswered, .commandSent), (.unanswered, .answered),
         ] as [(TrackingStatus, TrackingStatus)])
     func again(failed: TrackingStatus, again: TrackingStatus) throws {

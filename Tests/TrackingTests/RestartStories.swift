@@ -37,6 +37,12 @@ struct RestartStories {
                     {"device":"\(device(1))","request":"\(id)","status":"downloading",
                     "percent":42,"isDone":false,"isTransferTold":false,"deadline":825999999}
                     """)),
+            .former(
+                try record(
+                    """
+                    {"device":"\(device(2))","request":"\(id)","fileVersion":17105408,
+                    "hash":"bb","status":"activationOrdered","deadline":825999999}
+                    """)),
             .delivery(
                 try record(
                     """

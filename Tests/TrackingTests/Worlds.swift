@@ -25,9 +25,11 @@ extension UTCTime {
     }
 }
 
-/// A request with devices, all of them let in but for `refused`.
+/// A request with devices, all of them let in but for `refused`; the inventory knows nothing of
+/// `strangers`, and other types of `others`.
 func submission(
     _ counter: UInt64, devices: Range<UInt64>, refused: Set<UInt64> = [],
+    strangers: Set<UInt64> = [], others: [UInt64: InventoryType] = [:],
     user: EUI64 = supplier, variant: String = "11.4", type: InventoryType = .ppmid,
     manufacturer: String = "10B2", version: UInt32 = 0x0105_0200, hub: UInt64 = 900,
     at time: UTCTime = morning, wall: Double = morningWall
@@ -44,10 +46,13 @@ func submission(
     ]
     change.targets = devices.map { number in
         let isRefused = refused.contains(number)
+        let isKnown = !strangers.contains(number)
         return SubmittedTarget(
-            request: id, device: device(number), hub: device(hub), type: type,
-            manufacturer: manufacturer, model: "Model", fromVersion: 0x0105_0100,
-            toVersion: version, status: isRefused ? .refused : .validated,
+            request: id, device: device(number), hub: isKnown ? device(hub) : nil,
+            type: isKnown ? others[number] ?? type : nil,
+            manufacturer: isKnown ? manufacturer : nil, model: isKnown ? "Model" : nil,
+            fromVersion: isKnown ? 0x0105_0100 : nil, toVersion: version,
+            status: isRefused ? .refused : .validated,
             reason: isRefused ? "its hub's GBCS version is 3.2" : nil, time: time)
     }
     change.clock = time

@@ -246,6 +246,52 @@ class Page(served.Story):
         )
         self.is_clean()
 
+    def test_choices(self):
+        """New choices of the filter appear as they come; what has been chosen or typed stays, and so
+        does the focus."""
+
+        def makers():
+            return self.browser.run(
+                "return [...document.querySelectorAll('#manufacturer option')].map(e => e.value);"
+            )
+
+        def filled():
+            return self.browser.run(
+                "return ['status', 'hub', 'manufacturer'].map((id) => "
+                "document.getElementById(id).value);"
+            )
+
+        self.open()
+        self.mark()
+        self.assertEqual(makers(), [""])
+        self.browser.choose("#status", "refused")
+        self.browser.type("#hub", served.CHF)
+        self.browser.run("document.getElementById('manufacturer').focus();")
+        self.server.order("/runs")
+        wait("the PPMID's maker can be chosen", lambda: makers() == ["", "FFF2"])
+        wait(
+            "so can its version",
+            lambda: self.browser.run(
+                "return [...document.querySelectorAll('#versions option')].map(e => e.value);"
+            ) == ["0x01010204"],
+        )  # fmt: skip
+        self.assertEqual(filled(), ["refused", served.CHF, ""])
+        self.assertEqual(self.browser.run("return document.activeElement.id;"), "manufacturer")
+        self.browser.choose("#manufacturer", "FFF2")
+        wait("the demo ends", lambda: self.server.control("/runs/1")["state"] != "running")
+        # Another one comes in before the chosen one.
+        read = served.request(
+            "11.2", 5000, "<sr:ReadFirmwareVersion/>", target=served.ESME, variant=1
+        )
+        signed = served.Signer(self.server.keys).sign(read)
+        self.assertEqual(self.server.post(signed, "serviceS").code, "I99")
+        wait("another maker can be chosen", lambda: makers() == ["", "FFF1", "FFF2"])
+        self.assertEqual(filled(), ["refused", served.CHF, "FFF2"])
+        self.assertEqual(self.browser.run("return document.activeElement.id;"), "manufacturer")
+        self.assertTrue(self.stayed())
+        self.apply("manufacturer=FFF2")
+        self.is_clean()
+
     def apply(self, choice):
         self.browser.click(".filter button")
         wait(f"the filter is {choice}", lambda: choice in self.browser.url)

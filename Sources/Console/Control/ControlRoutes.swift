@@ -29,9 +29,27 @@ struct ControlRoutes: Sendable {
         router.get("/api/openapi.json") { _, _ in try Response.json(Operation.document) }
         for operation in Operation.control {
             guard let method = HTTPRequest.Method(operation.method.uppercased()) else { continue }
+            let known = operation.parameters.filter { $0.place == .query }.map(\.name)
             router.on(RouterPath(operation.path), method: method) { request, context in
-                try await answer(operation.id, request, context)
+                try Self.check(request, known)
+                return try await answer(operation.id, request, context)
             }
+        }
+    }
+
+    /// A parameter that is misspelt would filter nothing, and nobody would see it.
+    private static func check(_ request: Request, _ known: [String]) throws {
+        var seen: Set<Substring> = []
+        for (name, _) in request.uri.queryParameters {
+            guard seen.insert(name).inserted else {
+                throw Problem(
+                    .badRequest, "The parameter '\(name.prefix(64))' is given more than once.")
+            }
+            guard !known.contains(String(name)) else { continue }
+            throw Problem(
+                .badRequest,
+                "There is no parameter '\(name.prefix(64))' here"
+                    + (known.isEmpty ? "." : "; there are \(known.joined(separator: ", "))."))
         }
     }
 
@@ -69,10 +87,11 @@ struct ControlRoutes: Sendable {
             try await page(request) {
                 try await tracking.devices(try await filter(request), after: $0, limit: $1)
             }
-        case "counts": try .json(try await tracking.counts(try await filter(request)))
+        case "counts":
+            try .json(try await tracking.counts(try await filter(request), ofRequests: true))
         case "notices":
             try await page(request) { try await tracking.notices(after: $0, limit: $1) }
-        case "events": try watchers.stream()
+        case "events": try watchers.stream(after: request.headers[.lastEventID])
         default: throw Problem(.notFound, "There is nothing here.")
         }
     }
@@ -118,8 +137,16 @@ struct ControlRoutes: Sendable {
     private func timeline(_ request: Request, _ context: ConsoleContext) async throws -> Response {
         let id = try await one(context).id
         let device = try Self.device(request)
+        if let device {
+            var filter = TrackingFilter()
+            (filter.request, filter.device) = (id, device)
+            guard try await !tracking.devices(filter, after: nil, limit: 1).rows.isEmpty else {
+                throw Problem(.notFound, "The request '\(id)' has no device \(device).")
+            }
+        }
         return try await page(request) {
-            try await tracking.timeline(of: id, device: device, after: $0, limit: $1)
+            let page = try await tracking.timeline(of: id, device: device, after: $0, limit: $1)
+            return Page(rows: page.rows.map(ExplainedHop.init), next: page.next)
         }
     }
 

@@ -7,7 +7,19 @@ extension Operation {
     static let all = control + duis
 
     /// Those of the control interface.
-    static let control = [
+    static let control = served.map { operation in
+        var operation = operation
+        operation.answers += [
+            .problem(401, "A token is asked for, and a right one has not been given."),
+            .problem(421, "The server is not known by the name in the request's Host."),
+        ]
+        if operation.method != "get" {
+            operation.answers.append(.problem(403, "A page of another site has sent it."))
+        }
+        return operation
+    }
+
+    private static let served = [
         Operation(
             method: "get", path: root + "/status", id: "status", tag: .world,
             summary: "The virtual time, its pace, the release in force, homes and troubles.",
@@ -48,8 +60,7 @@ extension Operation {
             ],
             answers: [
                 .ok(.named("Done"), "It is so now."), .problem(400, "Not such an order."),
-                .problem(404, "There is no such node."), .problem(409, "It is so already."),
-                .problem(415, "No JSON."),
+                .problem(404, "There is no such node."), .problem(415, "No JSON."),
             ]),
         Operation(
             method: "put", path: root + "/homes/{home}/hub/firmware", id: "updateHub",
@@ -90,7 +101,9 @@ extension Operation {
         Operation(
             method: "get", path: root + "/requests", id: "requests", tag: .tracking,
             summary: "Service requests, newest first.",
-            note: "Those that are, or have devices that are, as the filter says.",
+            note: "Those with a device that is as the filter says; without devices, that are so "
+                + "themselves. A device that is not in the inventory counts as what its request is "
+                + "for.",
             parameters: filter + page,
             answers: [
                 .ok(Schema.page(of: "Request"), "A page of them."),
@@ -103,10 +116,12 @@ extension Operation {
         Operation(
             method: "get", path: root + "/requests/{id}/timeline", id: "timeline", tag: .tracking,
             summary: "What happened to a request, and to one of its devices where one is named.",
+            note: "Each GBCS message is explained as on the screen.",
             parameters: [id, inQuery("device", "This device.")] + page,
             answers: [
                 .ok(Schema.page(of: "Event"), "What happened, a page of it, in order."),
-                .problem(400, "Not such a device."), .problem(404, "There is no such request."),
+                .problem(400, "Not such a device."),
+                .problem(404, "There is no such request, or it has no such device."),
             ]),
         Operation(
             method: "get", path: root + "/targets", id: "targets", tag: .tracking,
@@ -129,6 +144,11 @@ extension Operation {
         Operation(
             method: "get", path: root + "/events", id: "events", tag: .tracking,
             summary: "Everything as it happens, as server-sent events.",
+            note:
+                "tracking has request, device, status, words, percent, detail and time (virtual); "
+                + "notice has notice and user; world has detail. What is not known is left out. "
+                + "Ids count: one that is missing was dropped. Last-Event-ID gets what came after "
+                + "it, or dropped, with how many where that is known: then ask for the rest.",
             answers: [
                 Answer(
                     status: 200,

@@ -7,6 +7,7 @@ extension Schema {
         TrackingStatus.allCases.filter { $0 != .reported }.map(\.rawValue))
     /// What a time line has.
     fileprivate static let step = choice(TrackingStatus.allCases.map(\.rawValue))
+    fileprivate static let kind = choice(["command", "response", "alert"])
     fileprivate static let state = choice(["waiting", "running", "done", "failed"])
 
     static func page(of name: String) -> Schema {
@@ -75,7 +76,23 @@ extension Operation {
                 Field("status", .step), .maybe("percent", .integer), Field("detail"),
                 Field("time", .time, "Virtual."), Field("wall", .time),
                 .maybe("message", .text, "A GBCS message, hex."),
+                .maybe("explanation", .named("Explanation"), "What the message says."),
                 .maybe("notice", .integer, "The message that tells its user."),
+            ])
+        ),
+        (
+            "Explanation",
+            .object([
+                Field("title"),
+                Field("caption", .text, "Its size, from whom and to whom; or why it is none."),
+                .maybe("useCase", .text, "Of GBCS."), .maybe("kind", .kind),
+                Field(
+                    "fields",
+                    .list(
+                        .object([
+                            Field("name"), Field("hex"),
+                            Field("meaning", .text, "Empty where the bytes say all."),
+                        ])), "In the message's order; none where it is no GBCS message."),
             ])
         ),
         (

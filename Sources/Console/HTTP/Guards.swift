@@ -64,6 +64,7 @@ extension HTTPField.Name {
     static let resourcePolicy = Self("Cross-Origin-Resource-Policy")!
     static let permissionsPolicy = Self("Permissions-Policy")!
     static let fetchSite = Self("Sec-Fetch-Site")!
+    static let lastEventID = Self("Last-Event-ID")!
 }
 
 /// Lets in only requests that name this server: a page elsewhere whose name has been pointed at

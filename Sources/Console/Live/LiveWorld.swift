@@ -174,7 +174,7 @@ public final class LiveWorld: WorldControl {
             }
             return .tracking(
                 request: record.request, device: record.device, status: record.status,
-                percent: record.percent, detail: record.detail)
+                percent: record.percent, detail: record.detail, time: record.time)
         case .notice(let notice): return .notice(number: notice.number, user: notice.user)
         case .hubUpdate(_, let words): return .world(words)
         case .lost(let count): return .dropped(count)

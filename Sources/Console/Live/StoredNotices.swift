@@ -42,13 +42,23 @@ public struct StoredNotices: NoticeOutlet {
                 attempts: attempts))
     }
 
+    public func tried(_ notice: OutgoingNotice, attempts: Int) async throws {
+        try await mark(notice, .pending, attempts)
+    }
+
     public func kept(_ notice: OutgoingNotice, attempts: Int) async throws {
+        try await mark(notice, .kept, attempts)
+    }
+
+    private func mark(
+        _ notice: OutgoingNotice, _ state: NoticeState, _ attempts: Int
+    ) async throws {
         let store = store
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let wall = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
         try await offload {
-            try store.mark(notice: notice.number, .kept, attempts: attempts, wall: wall)
+            try store.mark(notice: notice.number, state, attempts: attempts, wall: wall)
         }
     }
 }

@@ -25,9 +25,12 @@ public struct StoredTracking: Sendable {
         return try await offload { try store.requests(filter, after: key, limit: limit) }
     }
 
-    func counts(_ filter: TrackingFilter) async throws -> TrackingCounts {
+    /// Of requests only where that is wanted: it may take longer.
+    func counts(
+        _ filter: TrackingFilter, ofRequests: Bool
+    ) async throws -> TrackingCounts {
         let store = store
-        return try await offload { try store.counts(filter) }
+        return try await offload { try store.counts(filter, ofRequests: ofRequests) }
     }
 
     func request(_ id: RequestID) async throws -> RequestRow? {

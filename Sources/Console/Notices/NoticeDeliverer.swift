@@ -94,6 +94,8 @@ final class NoticeDeliverer: Sendable {
                 try await insist { try await self.outlet.kept(notice, attempts: attempts) }
                 return false
             }
+            // For people only: where it cannot be stored, the next attempt says it.
+            try? await outlet.tried(notice, attempts: attempts)
             if attempts == notice.attempts + 1 {
                 logger.notice(
                     "notice \(notice.number) to \(recipient.url): \(outcome.words); trying again")

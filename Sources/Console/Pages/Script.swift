@@ -50,6 +50,26 @@ let scriptText = #"""
         }
       }
 
+      // Lets the list of choices `now` have those of `next`, each in its place. Those that stay are
+      // not touched, so what is chosen stays chosen, also where it is no choice any more.
+      function offer(now, next) {
+        const kept = new Map();
+        for (const option of now.options) kept.set(option.value, option);
+        let at = now.options[0] ?? null;
+        for (const option of next.options) {
+          const same = kept.get(option.value);
+          if (same) {
+            kept.delete(option.value);
+            at = same.nextElementSibling;
+            continue;
+          }
+          const fresh = document.importNode(option, true);
+          fresh.removeAttribute("selected");
+          now.insertBefore(fresh, at);
+        }
+        for (const option of kept.values()) if (!option.selected) option.remove();
+      }
+
       async function refresh() {
         if (isBusy) { isDue = true; return; }
         isBusy = true;
@@ -60,6 +80,10 @@ let scriptText = #"""
           for (const part of document.querySelectorAll("[data-live]")) {
             const fresh = next.getElementById(part.id);
             if (fresh) take(part, fresh);
+          }
+          for (const part of document.querySelectorAll(".filter select, .filter datalist")) {
+            const fresh = next.getElementById(part.id);
+            if (fresh) offer(part, fresh);
           }
           for (const id of ["clock", "trouble", "demo"]) {
             const part = byId(id), fresh = next.getElementById(id);

@@ -1,5 +1,4 @@
 import DCC
-import GBCS
 import Tracking
 import Wire
 
@@ -160,17 +159,34 @@ struct EventItem {
         var title: String
         var caption: String
         var fields: [Field]
+
+        init(_ bytes: [UInt8]) {
+            let explanation = MessageExplanation(of: bytes)
+            (title, caption) = (explanation.title, explanation.caption)
+            fields = explanation.fields.map {
+                Field($0.name, $0.bytes, $0.meaning, depth: $0.depth)
+            }
+            if explanation.kind == nil { fields = [Field("bytes", bytes, "")] }
+        }
     }
 
     struct Field {
+        /// Longer ones are cut: a message can have 64 KiB.
+        private static let maximumHex = 512
+
         var name: String
         var hex: String
         var meaning: String
         var depth: String
-    }
 
-    /// Longer ones are cut: a message can have 64 KiB.
-    private static let maximumHex = 512
+        init(_ name: String, _ bytes: [UInt8], _ meaning: String, depth: Int = 0) {
+            (self.name, self.meaning) = (name, meaning)
+            hex =
+                Hex.string(bytes.prefix(Self.maximumHex))
+                + (bytes.count > Self.maximumHex ? "…" : "")
+            self.depth = String(min(depth, 3))
+        }
+    }
 
     var row: String
     var time: Moment
@@ -203,33 +219,7 @@ struct EventItem {
         detail = hop.detail
         explanation = hop.status.explanation
         notice = hop.notice.map(String.init)
-        message = hop.message.map(Self.explain)
-    }
-
-    private static func explain(_ bytes: [UInt8]) -> Message {
-        do throws(MessageError) {
-            let message = try GBCSMessage(parsing: bytes)
-            let content = try? MessageContent(of: message)
-            let code = message.header.otherInformation.messageCode
-            let name = [code.useCase, message.header.kind.words].compactMap(\.self)
-            return Message(
-                title: "GBCS message: \(name.joined(separator: " "))",
-                caption: "\(Words.count(bytes.count)) bytes, from "
-                    + "\(message.header.originator.text) to \(message.header.recipient.text)",
-                fields: message.fields(content: content).map { field in
-                    let hex = Hex.string(field.bytes.prefix(maximumHex))
-                    return Field(
-                        name: field.name,
-                        hex: field.bytes.count > maximumHex ? hex + "…" : hex,
-                        meaning: field.meaning, depth: String(min(field.depth, 3)))
-                })
-        } catch {
-            let hex = Hex.string(bytes.prefix(maximumHex))
-            return Message(
-                title: "Message that cannot be read",
-                caption: "\(Words.count(bytes.count)) bytes: \(error)",
-                fields: [Field(name: "bytes", hex: hex, meaning: "", depth: "0")])
-        }
+        message = hop.message.map(Message.init)
     }
 }
 

@@ -26,7 +26,9 @@ struct ScreenRoutes: Sendable {
         router.get("/requests/{id}/devices/{device}") { try await device($0, $1) }
         router.get("/homes") { try await homes($0, $1) }
         router.get("/notices") { try await notices($0, $1) }
-        router.get("/events") { _, _ in try watchers.stream() }
+        router.get("/events") { request, _ in
+            try watchers.stream(after: request.headers[.lastEventID])
+        }
         router.get("/requests.csv") { request, _ in try await export(request, of: nil) }
         router.get("/requests/{id}/devices.csv") { request, context in
             let id = try Self.requestID(context)
@@ -88,7 +90,7 @@ struct ScreenRoutes: Sendable {
             query, after: request.query("after"), limit: Self.pageLength)
         var ofAll = query
         (ofAll.statuses, ofAll.isReported) = ([], nil)
-        let counts = try await tracking.counts(ofAll)
+        let counts = try await tracking.counts(ofAll, ofRequests: false)
         let choices = try await tracking.choices()
         let run = await world.runs().first
         let isOn = run?.state == .running
@@ -136,7 +138,7 @@ struct ScreenRoutes: Sendable {
             query, after: request.query("after"), limit: Self.deviceLength)
         var ofAll = TrackingFilter()
         ofAll.request = id
-        let counts = try await tracking.counts(ofAll)
+        let counts = try await tracking.counts(ofAll, ofRequests: false)
         let events = try await tracking.timeline(
             of: id, device: nil, limit: Self.timelineLength)
         let item = RequestItem(tracked)

@@ -93,6 +93,7 @@ extension CommunicationsHub {
         setClocks(at: now)
         chf?.reserve(&journal, &out)
         gpf?.reserve(&journal, &out)
+        dropOldest(at: now, into: &out)
         let isWhole = firmware.verifies(
             in: out.flash, at: ownAddress(firmware.image?.place ?? 0),
             slotSize: profile.imageSlotSize, form: DeviceType.communicationsHub.imageForm)
@@ -179,6 +180,33 @@ extension CommunicationsHub {
         for targets: [EUI64], _ version: UInt32, at now: Instant, into out: inout Outbox
     ) {
         for device in targets where deviceLog[device] != nil {
+            reportTransfer(to: device, version, .imageDiscarded, at: now, into: &out)
+        }
+    }
+
+    /// An image that was kept is not any more: told for those of its targets that are not known to
+    /// have it and get it from no other delivery. A hub that sends no CCS08 tells its CSP
+    /// (assumption).
+    mutating func reportThrownOut(
+        _ image: StoredImage, for targets: [EUI64], at now: Instant, into out: inout Outbox
+    ) {
+        let version = image.image.version
+        let waiting = targets.filter { device in
+            deviceLog[device] != nil
+                && !endings.contains { $0.device == device && $0.version == version }
+                && !store.contains {
+                    $0?.image == image.image && $0?.targets.contains(device) == true
+                }
+        }
+        guard !waiting.isEmpty else { return }
+        guard capabilities.reportsTransfers, chf != nil else {
+            // That word is about all of a delivery's devices.
+            let isKept = store.contains { $0?.delivery == image.delivery }
+            guard !isKept else { return }
+            out.send(.imageRefused(delivery: image.delivery, reason: .storeFull))
+            return
+        }
+        for device in waiting {
             reportTransfer(to: device, version, .imageDiscarded, at: now, into: &out)
         }
     }

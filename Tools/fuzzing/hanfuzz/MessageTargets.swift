@@ -46,6 +46,20 @@ extension FuzzTarget {
                     hear($0, application, desk)
                 }
             },
+            FuzzTarget("messages-underway", maximumLength: 2048) {
+                var seed = MessagesUnderway()
+                for (number, bytes) in messageSeeds(place).prefix(6).enumerated() {
+                    let places: [MessagesUnderway.Entry.Place] = [.device, .toDevice, .toCSP]
+                    seed.entries.append(
+                        .init(place: places[number % 3], device: device, bytes: bytes))
+                }
+                return Prepared(seeds: [seed.bytes, MessagesUnderway().bytes]) { bytes in
+                    guard let messages = try? MessagesUnderway(parsing: bytes) else { return }
+                    guard messages.bytes == bytes else {
+                        found("messages on their way are not written as they were read")
+                    }
+                }
+            },
         ]
     }
 
