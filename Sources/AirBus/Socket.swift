@@ -178,7 +178,8 @@ public struct Tether: Sendable {
 
     public init(descriptor: Int32) { self.descriptor = descriptor }
 
-    var isBroken: Bool {
+    /// Whether its other end is closed.
+    public var isBroken: Bool {
         var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard Glibc.poll(&poll, 1, 0) > 0 else { return false }
         var byte: UInt8 = 0

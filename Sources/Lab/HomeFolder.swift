@@ -26,14 +26,15 @@ public final class HomeFolder {
         return nil
     }
 
-    /// Takes a folder that is there; nil if there is none, or somebody else has it.
-    public static func takeExisting(_ path: String) -> HomeFolder? {
-        // The lock of a process that was killed is free only a moment after the process is gone.
+    /// Takes a folder that is there; nil if there is none, or somebody else has it. `isForsaken` if
+    /// its keeper is known to be on its way out.
+    public static func takeExisting(_ path: String, isForsaken: Bool = false) -> HomeFolder? {
+        // The lock of a process that was killed is free only a moment after the process is gone,
+        // and that may be a moment after it has let go of its children.
         for _ in 0..<200 {
             if let folder = (try? existing(path)) ?? nil { return folder }
-            guard let keeper = HomeRun.read(path)?.supervisor, !keeper.isRunning else {
-                return nil
-            }
+            guard let keeper = HomeRun.read(path)?.supervisor, isForsaken || !keeper.isRunning
+            else { return nil }
             usleep(10_000)
         }
         return nil

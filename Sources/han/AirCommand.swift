@@ -78,7 +78,11 @@ struct AirCommand: ParsableCommand {
 
     func run() throws {
         defer {
-            if let folder = clear.flatMap({ HomeFolder.takeExisting($0) }) {
+            let isForsaken =
+                tether.map { Tether(descriptor: Int32($0.value)).isBroken } ?? false
+            if let folder = clear.flatMap({
+                HomeFolder.takeExisting($0, isForsaken: isForsaken)
+            }) {
                 folder.clear()
                 folder.remove()
             }
