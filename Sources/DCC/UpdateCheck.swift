@@ -25,7 +25,7 @@ struct UpdateCheck {
     private let subject: GBCSVersionRule.Subject
     /// The least GBCS version for devices of a type; none is asked for of others.
     private let minimum: [InventoryType: String]
-    /// Whether any hub qualifies, whatever it runs.
+    /// False before the release from which on hubs qualify, whatever GBCS version they keep to.
     private let isVersionEnough: Bool
     /// Whether the update that a device was last under keeps others away.
     private let isUnderway: (EUI64, UInt32) -> Bool
